@@ -1,0 +1,1 @@
+"""Emergency sounds: recognised by rhythm and sweep, never cancelled."""

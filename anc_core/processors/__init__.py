@@ -1,0 +1,1 @@
+"""Stages of the stream; each keeps the laws of ``processors.base``."""
