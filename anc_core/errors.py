@@ -17,7 +17,7 @@
         ├── SourceChangedError             the input changed while it was read (CHANGED_DURING_READ)
         └── WorkerDiedError                a worker process died
 
-Every error that ends a session carries a stable ``code`` of :class:`ErrorCode`; reports group by it.
+Every error that ends a session carries a stable ``code`` (:class:`ErrorCode`): reports group by it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The Processor protocol: what every stage of the stream promises.
 
-Laws (property tests in ``tests/properties``): any split of the input gives the same output bit
-for bit; the concatenated output of all ``process`` calls and one ``flush`` is the input's
-length plus ``latency``, and is delayed by ``latency``; ``reset`` makes the next run identical to the
-first; nothing that comes in makes NaN or an infinity come out.
+Laws (property tests in ``tests/properties``): any split of the input gives the same output, bit
+for bit; all ``process`` calls and one ``flush`` together return the input's length plus ``latency``
+samples, delayed by ``latency``; ``reset`` makes the next run identical to the first; nothing that
+comes in makes NaN or an infinity come out.
 """
 
 from __future__ import annotations
