@@ -1,1 +1,32 @@
-"""Flows."""
+"""The jobs of the platform as Prefect flows, callable like functions.
+
+``from flows import batch_process_files`` needs no server: an embedded one is started for the call.
+Names are loaded on first use, so that the command line can be imported without Prefect.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flows.audio_processing import batch_process_files, process_audio_file
+
+# Nothing leaves the machine; Prefect reads this before any of its settings.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+_HOME_OF = {
+    "batch_process_files": "audio_processing",
+    "process_audio_file": "audio_processing",
+}
+
+__all__ = ["batch_process_files", "process_audio_file"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the flow
+    """Import the module that defines ``name``."""
+    if name not in _HOME_OF:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -1,1 +1,105 @@
-"""store."""
+"""The store: sessions, their windows, events and metrics, batches, reports and the audit log.
+
+One model and one migration tree for SQLite and PostgreSQL. Functions take a database session
+``db`` first and never commit; :meth:`Database.begin` commits on success and rolls back on error::
+
+    database = open_database("sqlite:///anc.db")
+    with database.begin() as db:
+        claim = store.claim(db, request, Owner.current())
+
+Names are loaded on first use (PEP 562): importing this package imports no SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anc_core.store.audit import record_audit
+    from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
+    from anc_core.store.claims import (
+        Claim,
+        ClaimRequest,
+        Outcome,
+        Released,
+        claim,
+        heartbeat,
+        release,
+    )
+    from anc_core.store.database import Database, open_database
+    from anc_core.store.identifiers import new_session_id, validate_session_id
+    from anc_core.store.integrity import check_integrity
+    from anc_core.store.ledger import FinishedSource, finished_by_fingerprint, finished_sources
+    from anc_core.store.owner import Owner
+    from anc_core.store.sessions import (
+        find_by_fingerprint,
+        finish,
+        get_session,
+        list_sessions,
+        sessions_between,
+    )
+
+_HOMES = {
+    "audit": ("record_audit",),
+    "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
+    "claims": (
+        "Claim",
+        "ClaimRequest",
+        "Outcome",
+        "Released",
+        "claim",
+        "heartbeat",
+        "release",
+    ),
+    "database": ("Database", "open_database"),
+    "identifiers": ("new_session_id", "validate_session_id"),
+    "integrity": ("check_integrity",),
+    "ledger": ("FinishedSource", "finished_by_fingerprint", "finished_sources"),
+    "owner": ("Owner",),
+    "sessions": (
+        "find_by_fingerprint",
+        "finish",
+        "get_session",
+        "list_sessions",
+        "sessions_between",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BatchProgress",
+    "Claim",
+    "ClaimRequest",
+    "Database",
+    "FinishedSource",
+    "Outcome",
+    "Owner",
+    "Released",
+    "batch_progress",
+    "check_integrity",
+    "claim",
+    "close_batch",
+    "find_by_fingerprint",
+    "finish",
+    "finished_by_fingerprint",
+    "finished_sources",
+    "get_session",
+    "heartbeat",
+    "list_sessions",
+    "new_session_id",
+    "open_batch",
+    "open_database",
+    "record_audit",
+    "release",
+    "sessions_between",
+    "validate_session_id",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name asked for
+    """Load the module that ``name`` lives in (PEP 562)."""
+    if name not in _HOME_OF:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -1,0 +1,51 @@
+# `make demo` and `make test` are all a stranger needs: each makes its environment first.
+# Paths are relative throughout, so a checkout may lie in a folder with spaces in its name.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types contracts bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+
+demo: .venv/.runtime  ## synthesise noisy recordings, clean them as a Prefect flow, show what happened
+	$(RUN) flows demo
+
+test: .venv/.dev  ## run the tests
+	$(RUN) pytest -n auto --dist loadgroup -q
+
+check: lint types contracts test  ## all that CI checks
+
+lint: .venv/.dev  ## format and lint
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+
+types: .venv/.dev  ## mypy --strict
+	$(RUN) mypy
+
+contracts: .venv/.dev  ## the import contracts
+	$(BIN)/lint-imports
+
+bench: .venv/.dev  ## measure speed and orchestration cost side by side
+	$(RUN) benchmarks.orchestration
+
+clean:  ## remove the environment and the demo
+	rm -rf .venv demo
+
+# The build back end is installed first and without isolation, so that it is pinned as well.
+.venv/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Installing into .venv (once; a minute or two) ..."
+	$(PYTHON) -m venv .venv
+	$(PIP) hatchling editables
+	$(PIP) --no-build-isolation -e ".[codecs,postgres]"
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	$(PIP) --no-build-isolation -e ".[dev]"
+	@touch $@

@@ -1,0 +1,117 @@
+"""Run a batch without Prefect: the same plan, the same rows, the same summary.
+
+For one-off use: no server, no start-up cost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from anc_core.errors import TransientError
+from anc_core.jobs.batch import begin, conclude, reconcile, results_of_lost_shard, run_shard
+from anc_core.jobs.plan import BatchRequest, plan_batch
+from anc_core.jobs.pool import WorkerPool, workers_for
+from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
+from anc_core.jobs.shards import cut_shards
+from anc_core.settings import Settings
+from anc_core.store import BatchProgress, Database, batch_progress
+
+OnBatchProgress = Callable[[BatchPlan, BatchProgress], None]
+"""Gets the plan and what is done of it, a few times a second."""
+
+_POLL_S = 0.25
+
+
+def run_batch(
+    request: BatchRequest,
+    *,
+    database: Database,
+    settings: Settings,
+    on_progress: OnBatchProgress | None = None,
+) -> BatchSummary:
+    """Plan and run a batch on the cores of this machine.
+
+    Parameters
+    ----------
+    request : BatchRequest
+        What to process.
+    database, settings
+        Where sessions are kept; limits, workers, retries.
+    on_progress : callable, optional
+        See :data:`OnBatchProgress`.
+
+    Raises
+    ------
+    InputError, SinkError
+        As :func:`anc_core.jobs.plan.plan_batch`: nothing was begun.
+    """
+    started = time.monotonic()
+    plan = plan_batch(request, database=database, settings=settings)
+    begin(plan, database)
+    workers = workers_for(plan, settings)
+    shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
+    try:
+        parts = _run_shards(plan, shards, workers, database, settings, on_progress)
+        results = [line for part in parts for line in part]
+    except BaseException:
+        # Ctrl-C or a crash: the workers are gone, their claims are not.
+        reconcile(database, batch_id=plan.batch_id)
+        raise
+    return conclude(
+        plan,
+        results,
+        database=database,
+        shards=len(shards),
+        wall_s=time.monotonic() - started,
+    )
+
+
+def _run_shards(
+    plan: BatchPlan,
+    shards: list[tuple[RecordingJob, ...]],
+    workers: int,
+    database: Database,
+    settings: Settings,
+    on_progress: OnBatchProgress | None,
+) -> Iterator[tuple[RecordingResult, ...]]:
+    # The pool is stopped first, so that no thread is left waiting for a worker.
+    with ThreadPoolExecutor(workers) as threads, WorkerPool(workers) as pool:
+        waiting: set[Future[tuple[RecordingResult, ...]]] = {
+            threads.submit(_run_shard_on, pool, shard, database, settings) for shard in shards
+        }
+        while waiting:
+            done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            _report(plan, database, on_progress)
+            for future in done:
+                yield future.result()
+
+
+def _run_shard_on(
+    pool: WorkerPool, shard: tuple[RecordingJob, ...], database: Database, settings: Settings
+) -> tuple[RecordingResult, ...]:
+    attempts = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_attempt(settings.retries + 1),
+        wait=wait_exponential_jitter(initial=settings.retry_delay_s, max=60.0),
+        reraise=True,
+    )
+    try:
+        for attempt in attempts:
+            with attempt:
+                final = attempt.retry_state.attempt_number > settings.retries
+                return pool.run(run_shard, shard, settings, final)
+    except TransientError as err:
+        return results_of_lost_shard(shard, database, err)
+    raise AssertionError  # tenacity returns or raises
+
+
+def _report(plan: BatchPlan, database: Database, on_progress: OnBatchProgress | None) -> None:
+    if on_progress is None:
+        return
+    with database.begin() as db:
+        progress = batch_progress(db, plan.batch_id)
+    on_progress(plan, progress)

@@ -1,0 +1,382 @@
+"""Plan a batch: what is new, what is done, what is the same, what cannot work - before any work.
+
+Nothing is written. Collisions and lack of space are errors here, not after hours of work.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from anc_core.audio import open_reader, output_format, output_suffix
+from anc_core.errors import ErrorCode, InputError, RecordingError, SinkError, TransientError
+from anc_core.files import digest_file, identify
+from anc_core.jobs.manifest import ManifestRow
+from anc_core.jobs.naming import (
+    check_allowed,
+    check_collisions,
+    existing_parent,
+    inside,
+    is_case_blind,
+    mirrored,
+)
+from anc_core.jobs.records import BatchPlan, Duplicate, RecordingJob, RecordingResult
+from anc_core.jobs.scan import Found, Scan, scan
+from anc_core.presets import get_preset
+from anc_core.records import Mode, Overwrite, Status
+from anc_core.settings import Settings
+from anc_core.store import (
+    Database,
+    FinishedSource,
+    finished_sources,
+    list_sessions,
+    validate_session_id,
+)
+
+COST_S_PER_AUDIO_S = 1 / 150
+"""CPU seconds for one second of one channel at 16 kHz, all stages; measured, see benchmarks/."""
+COST_S_PER_FILE = 0.03
+"""CPU seconds that every file costs whatever its length (open, claim, rename, rows)."""
+
+_SPACE_MARGIN = 1.05  # containers and sidecars need a little more than the samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRequest:
+    """The words of a user who asks for a batch."""
+
+    inputs: Sequence[str | Path]
+    output_dir: Path | None = None
+    apply_anc: bool = True
+    mode: Mode | str = Mode.AUTO
+    preset: str = "default"
+    recursive: bool = True
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    overwrite: Overwrite | str = Overwrite.SKIP
+    duplicates: str = "link"
+    """Same content under several names: ``link`` (processed once, every name gets its output),
+    ``skip`` (processed once, one output) or ``process`` (no look at the content)."""
+    device_id: str | None = None
+    user_id: str | None = None
+    site: str | None = None
+    batch_id: str | None = None
+
+    def validated(self) -> BatchRequest:
+        """Return the request with its words checked.
+
+        Raises
+        ------
+        InputError
+            Names the value and what is allowed.
+        """
+        get_preset(self.preset)
+        if self.duplicates not in {"link", "skip", "process"}:
+            msg = f"duplicates is {self.duplicates!r}; choose one of link, skip, process"
+            raise InputError(msg)
+        try:
+            return replace(self, overwrite=Overwrite(self.overwrite), mode=Mode(self.mode))
+        except ValueError as err:
+            known = f"mode: {', '.join(Mode)}; overwrite: {', '.join(Overwrite)}"
+            msg = f"{err}; allowed are {known}"
+            raise InputError(msg) from err
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making."""
+
+    request: BatchRequest
+    settings: Settings
+    batch_id: str
+    jobs: list[RecordingJob] = field(default_factory=list)
+    settled: list[RecordingResult] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
+    finished: list[tuple[RecordingJob, FinishedSource]] = field(default_factory=list)
+
+    def fail(self, path: str | Path, code: ErrorCode, message: str) -> None:
+        self.settled.append(
+            RecordingResult(
+                source_path=str(path), status=Status.FAILED, error_code=code, error_message=message
+            )
+        )
+
+
+def plan_batch(request: BatchRequest, *, database: Database, settings: Settings) -> BatchPlan:
+    """Return what a batch will do.
+
+    Raises
+    ------
+    InputError
+        If a word of the request breaks its rule.
+    SinkError
+        COLLISION, NO_SPACE, NOT_WRITABLE or PERMISSION: nothing would be gained by starting.
+    """
+    request = request.validated()
+    found = scan(
+        request.inputs,
+        recursive=request.recursive,
+        include=request.include,
+        exclude=request.exclude,
+        output_dir=request.output_dir,
+    )
+    draft = _Draft(request, settings, request.batch_id or new_batch_id())
+    _settle_the_unusable(draft, found)
+    known = _known_sources(database, found.found)
+    for item in found.found:
+        _draft_item(draft, item, known.get(_key(item.path), ()))
+    _settle_the_finished(draft, database)
+    _check_outputs(draft)
+    if request.duplicates != "process":
+        _set_duplicates_apart(draft)
+    estimated_bytes = sum(job.identity.size for job in draft.jobs if job.identity and job.sink)
+    _check_space(request.output_dir, estimated_bytes)
+    return BatchPlan(
+        batch_id=draft.batch_id,
+        jobs=tuple(_with_estimate(job) for job in draft.jobs),
+        settled=tuple(draft.settled),
+        duplicates=tuple(draft.duplicates),
+        ignored=found.ignored,
+        output_dir=request.output_dir,
+        estimated_bytes=estimated_bytes,
+        parameters={
+            "inputs": [str(word) for word in request.inputs],
+            "preset": request.preset,
+            "mode": str(request.mode),
+            "apply_anc": request.apply_anc,
+        },
+    )
+
+
+def new_batch_id() -> str:
+    """Return a fresh name for a batch."""
+    return f"batch-{uuid4().hex[:12]}"
+
+
+def _key(path: Path) -> str:
+    return str(path.absolute())
+
+
+def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
+    for word in found.missing:
+        draft.fail(word, ErrorCode.NOT_FOUND, f"{word}: no such file, folder or pattern")
+    for error in found.row_errors:
+        draft.fail(f"{error.manifest}:{error.row}", ErrorCode.BAD_PARAMETER, str(error))
+    first = {str(item.path.resolve()): item.path for item in found.found}
+    for path in found.repeated:
+        draft.duplicates.append(Duplicate(source=path, original=first[str(path.resolve())]))
+
+
+def _known_sources(database: Database, found: Iterable[Found]) -> dict[str, list[FinishedSource]]:
+    with database.begin() as db:
+        return finished_sources(db, [_key(item.path) for item in found])
+
+
+def _draft_item(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> None:
+    try:
+        job = _draft_job(draft, item, known)
+    except (RecordingError, TransientError) as err:
+        draft.fail(item.path, err.code, str(err))
+        return
+    except InputError as err:
+        draft.fail(item.path, ErrorCode.BAD_PARAMETER, str(err))
+        return
+    done = _finished(job, known, draft.settings)
+    if done is None:
+        draft.jobs.append(job)
+    else:
+        draft.finished.append((job, done))
+
+
+def _settle_the_finished(draft: _Draft, database: Database) -> None:
+    ids = [done.session_id for _, done in draft.finished]
+    with database.begin() as db:
+        summaries = {s.session_id: s for s in list_sessions(db, session_ids=ids)} if ids else {}
+    for job, done in draft.finished:
+        line = RecordingResult.of(summaries[done.session_id])
+        update = {
+            "status": Status.SKIPPED,
+            "source_path": _key(job.source),
+            "reason": "done before with the same parameters",
+        }
+        draft.settled.append(line.model_copy(update=update))
+
+
+def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> RecordingJob:
+    request, row = draft.request, item.row
+    check_allowed(item.path, draft.settings.allowed_roots)
+    identity = identify(item.path)
+    same = next(
+        (
+            k
+            for k in known
+            if (k.source_bytes, k.source_mtime_ns) == (identity.size, identity.mtime_ns)
+        ),
+        None,
+    )
+    # A file that is known needs no second look at its header: a rerun of 100 000 is seconds.
+    suffix, duration_s, estimate_s = (
+        (None, same.duration_s, 0.0) if same is not None else _look_at_header(item.path)
+    )
+    sink = _sink(item, request.output_dir, suffix)
+    job = RecordingJob(
+        source=item.path,
+        sink=sink,
+        mode=Mode(request.mode),
+        preset=request.preset,
+        apply_anc=request.apply_anc,
+        overwrite=Overwrite(request.overwrite),
+        batch_id=draft.batch_id,
+        device_id=request.device_id,
+        user_id=request.user_id,
+        site=request.site,
+        identity=identity,
+        digest=same.source_digest if same is not None else None,
+        duration_s=duration_s,
+        estimate_s=estimate_s,
+    )
+    if row is not None:
+        job = replace(job, **_overrides(row))
+    if job.session_id is not None:
+        validate_session_id(job.session_id)
+    if sink is not None:
+        check_allowed(sink, draft.settings.allowed_roots)
+    return job
+
+
+def _overrides(row: ManifestRow) -> dict[str, Any]:
+    named = {
+        "reference": row.reference_path,
+        "mode": row.mode,
+        "preset": row.preset,
+        "session_id": row.session_id,
+        "device_id": row.device_id,
+        "user_id": row.user_id,
+        "site": row.site,
+        "recorded_at": row.recorded_at,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _look_at_header(path: Path) -> tuple[str | None, float | None, float]:
+    """Return (suffix of the output if it differs, seconds of audio, estimated CPU seconds).
+
+    What is wrong with a file is said when it is processed, where it becomes a session.
+    """
+    try:
+        with open_reader(path) as reader:
+            target, _ = output_format(reader.format, path.suffix)
+            suffix = output_suffix(target, path.suffix)
+            samples = reader.declared_num_samples or 0
+            duration_s = samples / reader.sample_rate
+            work = samples * reader.num_channels / 16_000
+    except RecordingError:
+        return None, None, COST_S_PER_FILE
+    changed = None if suffix == path.suffix else suffix
+    return changed, duration_s, COST_S_PER_FILE + COST_S_PER_AUDIO_S * work
+
+
+def _sink(item: Found, output_dir: Path | None, suffix: str | None) -> Path | None:
+    if output_dir is None:
+        return None
+    if item.row is not None and item.row.output is not None:
+        return inside(output_dir, item.row.output)
+    return mirrored(item.path, item.root, output_dir, suffix)
+
+
+def _finished(
+    job: RecordingJob, known: Sequence[FinishedSource], settings: Settings
+) -> FinishedSource | None:
+    """Return the session that is this job, finished, with its output in place; else ``None``."""
+    if job.digest is None or job.overwrite is not Overwrite.SKIP:
+        return None
+    if job.reference is not None:
+        return None  # its content would have to be read: the worker does that
+    wanted = job.request(settings).fingerprint(job.digest, None)
+    for candidate in known:
+        if candidate.fingerprint == wanted and _output_stands(job.sink, candidate):
+            return candidate
+    return None
+
+
+def _output_stands(sink: Path | None, done: FinishedSource) -> bool:
+    if sink is None:
+        return True
+    if done.output_path is None or Path(done.output_path) != sink.absolute():
+        return False
+    return sink.is_file() and sink.stat().st_size == done.output_bytes
+
+
+def _check_outputs(draft: _Draft) -> None:
+    output_dir = draft.request.output_dir
+    if output_dir is None:
+        return
+    parent = existing_parent(output_dir)
+    if not parent.is_dir():
+        msg = f"{output_dir}: {parent} is a file; choose another output folder"
+        raise SinkError(ErrorCode.NOT_WRITABLE, msg)
+    planned = [(job.source, job.sink) for job in draft.jobs if job.sink is not None]
+    done = [
+        (Path(result.source_path), Path(result.output_path))
+        for result in draft.settled
+        if result.status is Status.SKIPPED and result.output_path is not None
+    ]
+    check_collisions(planned + done, case_blind=is_case_blind(output_dir))
+
+
+def _set_duplicates_apart(draft: _Draft) -> None:
+    """Keep one job of each content; only files of equal size are read to compare."""
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for index, job in enumerate(draft.jobs):
+        if job.identity is not None and job.identity.size:
+            by_size[job.identity.size].append(index)
+    dropped: set[int] = set()
+    for indices in by_size.values():
+        if len(indices) > 1:
+            dropped |= _same_content(draft, indices)
+    draft.jobs = [job for index, job in enumerate(draft.jobs) if index not in dropped]
+
+
+def _same_content(draft: _Draft, indices: Sequence[int]) -> set[int]:
+    first: dict[tuple[object, ...], RecordingJob] = {}
+    dropped: set[int] = set()
+    for index in indices:
+        job = draft.jobs[index]
+        try:
+            digest = job.digest or digest_file(job.source)
+        except (RecordingError, TransientError):
+            continue  # said when it is processed
+        draft.jobs[index] = job = replace(job, digest=digest)
+        key = (digest, job.mode, job.preset, job.reference, job.session_id)
+        original = first.setdefault(key, job)
+        if original is not job:
+            sink = job.sink if draft.request.duplicates == "link" else None
+            draft.duplicates.append(
+                Duplicate(source=job.source, original=original.source, sink=sink)
+            )
+            dropped.add(index)
+    return dropped
+
+
+def _check_space(output_dir: Path | None, estimated_bytes: int) -> None:
+    if output_dir is None:
+        return
+    free = shutil.disk_usage(existing_parent(output_dir)).free
+    if estimated_bytes * _SPACE_MARGIN > free:
+        msg = (
+            f"{output_dir}: about {estimated_bytes * _SPACE_MARGIN / 1e9:.2f} GB are needed, "
+            f"{free / 1e9:.2f} GB are free; free some space or choose another folder"
+        )
+        raise SinkError(ErrorCode.NO_SPACE, msg)
+
+
+def _with_estimate(job: RecordingJob) -> RecordingJob:
+    """Give known files, whose header was not read, the estimate of their known duration."""
+    if job.estimate_s or job.duration_s is None:
+        return job
+    return replace(job, estimate_s=COST_S_PER_FILE + COST_S_PER_AUDIO_S * job.duration_s)

@@ -1,0 +1,386 @@
+"""Process one recording once: claim it, do it, record it - whatever happens in between.
+
+The order makes every moment safe to die in: the claim is committed before the first temporary file
+exists, the output is renamed before the sidecar, the sidecar before the session is finished. Who
+comes next finds the claim of a dead process, removes its temporary file, adopts a finished output
+or does the work again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from anc_core.errors import (
+    AncError,
+    ErrorCode,
+    InputError,
+    RecordingError,
+    SinkError,
+    TransientError,
+    WorkerDiedError,
+)
+from anc_core.files import (
+    SourceIdentity,
+    copy_atomic,
+    digest_file,
+    identify,
+    temp_path,
+)
+from anc_core.jobs.naming import check_allowed
+from anc_core.jobs.records import RecordingJob
+from anc_core.pipeline import sidecar
+from anc_core.pipeline.recording import run_request
+from anc_core.pipeline.request import RecordingRequest, refuse_same_file
+from anc_core.pipeline.stream import OnProgress
+from anc_core.records import Overwrite, SessionSummary, Status
+from anc_core.settings import Settings
+from anc_core.store import (
+    Claim,
+    ClaimRequest,
+    Database,
+    Outcome,
+    Owner,
+    claim,
+    find_by_fingerprint,
+    finish,
+    heartbeat,
+    is_known_output,
+    validate_session_id,
+)
+from anc_core.version import __version__
+
+_log = logging.getLogger(__name__)
+
+# Spec: a recording without a single sample is skipped, not failed.
+_SKIPPED_CODES = frozenset({ErrorCode.NO_AUDIO})
+
+
+def run_recording(
+    job: RecordingJob,
+    *,
+    database: Database,
+    settings: Settings,
+    on_progress: OnProgress | None = None,
+) -> SessionSummary:
+    """Process ``job`` and record it; bad input becomes a ``failed`` summary, never an exception.
+
+    Parameters
+    ----------
+    job : RecordingJob
+        What to do.
+    database : Database
+        Where sessions are claimed and recorded.
+    settings : Settings
+        Limits and heartbeat.
+    on_progress : callable, optional
+        Gets the number of samples read so far.
+
+    Returns
+    -------
+    SessionSummary
+        ``ok``, ``degraded``, ``failed`` with ``error_code``, or ``skipped`` with ``reason``: done
+        before, being done by another process, or without a single sample.
+
+    Raises
+    ------
+    InputError
+        If the job contradicts itself (unknown preset, reference missing, bad session id).
+    TransientError
+        If another try may work: database away, file changing, worker dead.
+    """
+    request = job.request(settings)
+    if job.session_id is not None:
+        validate_session_id(job.session_id)
+    try:
+        content = _read_content(job, request, settings)
+    except RecordingError as err:
+        # A file that cannot be read still gets its row: reports count failures by their code.
+        unread = _Content(None, None, request.fingerprint(f"unread:{job.source.absolute()}", None))
+        return _Session(job, request, unread, database, settings, None).fail_unread(err)
+    return _Session(job, request, content, database, settings, on_progress).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What identifies the recording; nothing but the fingerprint where it cannot be read."""
+
+    identity: SourceIdentity | None
+    digest: str | None
+    fingerprint: str
+
+
+def _read_content(job: RecordingJob, request: RecordingRequest, settings: Settings) -> _Content:
+    check_allowed(job.source, settings.allowed_roots)
+    if job.sink is not None:
+        check_allowed(job.sink, settings.allowed_roots)
+        refuse_same_file(job.source, job.sink)
+    identity = identify(job.source)
+    known = job.digest if job.identity == identity else None
+    digest = known or digest_file(job.source)
+    reference_digest = None if job.reference is None else digest_file(job.reference)
+    return _Content(identity, digest, request.fingerprint(digest, reference_digest))
+
+
+class _Session:
+    """One job, from its claim to its row."""
+
+    def __init__(
+        self,
+        job: RecordingJob,
+        request: RecordingRequest,
+        content: _Content,
+        database: Database,
+        settings: Settings,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.on_progress = on_progress
+        self.job, self.request, self.content = job, request, content
+        self.database, self.settings = database, settings
+        self.owner = Owner.current()
+        self.last_heartbeat = time.monotonic()
+
+    def fail_unread(self, err: RecordingError) -> SessionSummary:
+        held = self._claim(redo=False)
+        summary = self._failed(held, err.code, str(err))
+        if held.outcome is Outcome.CLAIMED:
+            self._finish(summary)
+        return summary
+
+    def run(self) -> SessionSummary:
+        redo = self.job.overwrite is Overwrite.REPLACE
+        held = self._claim(redo=redo and not self._done_in_this_batch())
+        if held.stale_temp_path is not None:
+            Path(held.stale_temp_path).unlink(missing_ok=True)
+        match held.outcome:
+            case Outcome.DONE:
+                return self._deliver(held)
+            case Outcome.BUSY:
+                return self._skipped(held, "another process is working on this recording")
+            case Outcome.EXHAUSTED:
+                return self._exhausted(held)
+        return self._work(held)
+
+    def _done_in_this_batch(self) -> bool:
+        """Return whether a shard that is tried again already did this recording."""
+        if self.job.batch_id is None:
+            return False
+        with self.database.begin() as db:
+            previous = find_by_fingerprint(db, self.content.fingerprint)
+        return previous is not None and self._is_own(previous)
+
+    def _is_own(self, previous: SessionSummary) -> bool:
+        done = previous.status in {Status.OK, Status.DEGRADED}
+        same_batch = self.job.batch_id is not None and previous.batch_id == self.job.batch_id
+        return done and same_batch and previous.source_path == str(self.job.source.absolute())
+
+    def _claim(self, *, redo: bool) -> Claim:
+        job, identity = self.job, self.content.identity
+        sink = None if job.sink is None else job.sink.absolute()
+        request = ClaimRequest(
+            fingerprint=self.content.fingerprint,
+            session_id=job.session_id,
+            source_path=str(job.source.absolute()),
+            source_digest=self.content.digest,
+            source_bytes=None if identity is None else identity.size,
+            source_mtime_ns=None if identity is None else identity.mtime_ns,
+            output_path=None if sink is None else str(sink),
+            temp_path=None if sink is None else str(temp_path(sink, self.content.fingerprint)),
+            mode=self.request.mode,
+            preset=self.request.preset.name,
+            parameters=self.request.parameters,
+            batch_id=job.batch_id,
+            device_id=job.device_id,
+            user_id=job.user_id,
+            site=job.site,
+            recorded_at=job.recorded_at,
+            max_attempts=self.settings.max_attempts,
+            redo=redo,
+        )
+        with self.database.begin() as db:
+            return claim(db, request, self.owner, stale_after_s=self.settings.stale_after_s)
+
+    def _work(self, held: Claim) -> SessionSummary:
+        with self._settling(held):
+            try:
+                self._refuse_foreign_output()
+                summary = self._adopt() or self._process(held)
+            except RecordingError as err:
+                summary = self._failed(held, err.code, str(err))
+            except InputError as err:
+                self._finish(self._failed(held, ErrorCode.BAD_PARAMETER, str(err)))
+                raise
+            summary = self._described(summary, held)
+            self._finish(summary)
+        return summary
+
+    def _process(self, held: Claim) -> SessionSummary:
+        identity, digest = self.content.identity, self.content.digest
+        assert identity is not None  # noqa: S101 - unread files are not worked on
+        assert digest is not None  # noqa: S101
+        return run_request(
+            self.request,
+            before=identity,
+            source_digest=digest,
+            fingerprint=self.content.fingerprint,
+            session_id=held.session_id,
+            token=self.content.fingerprint,
+            on_progress=lambda num_samples: self._advance(held, num_samples),
+        )
+
+    @contextmanager
+    def _settling(self, held: Claim) -> Iterator[None]:
+        """Leave a row that says so, whatever ends the work early."""
+        try:
+            yield
+        except InputError:
+            raise
+        except TransientError as err:
+            self._leave(held, err.code, str(err))
+            raise
+        except Exception as err:
+            _log.exception("%s: unexpected %s", self.job.source, type(err).__name__)
+            self._leave(held, ErrorCode.INTERNAL, f"{type(err).__name__}: {err}")
+            raise
+        except BaseException as err:
+            self._leave(held, ErrorCode.INTERRUPTED, f"interrupted by {type(err).__name__}")
+            raise
+
+    def _leave(self, held: Claim, code: ErrorCode, message: str) -> None:
+        # The database may be the very thing that failed; the claim then ends with this process.
+        with suppress(AncError):
+            self._finish(self._failed(held, code, message))
+
+    def _finish(self, summary: SessionSummary) -> None:
+        output = None if summary.output_path is None else Path(summary.output_path)
+        size = output.stat().st_size if output is not None and output.is_file() else None
+        with self.database.begin() as db:
+            finish(db, summary, self.owner, output_bytes=size)
+
+    def _advance(self, held: Claim, num_samples: int) -> None:
+        if self.on_progress is not None:
+            self.on_progress(num_samples)
+        now = time.monotonic()
+        if now - self.last_heartbeat < self.settings.heartbeat_s:
+            return
+        self.last_heartbeat = now
+        with self.database.begin() as db:
+            still_ours = heartbeat(db, held.session_id, self.owner)
+        if not still_ours:
+            msg = f"{self.job.source}: the session was taken over by another process"
+            raise WorkerDiedError(msg)
+
+    def _refuse_foreign_output(self) -> None:
+        """Refuse to overwrite a file that we did not write, unless that was asked for."""
+        sink = self.job.sink
+        if sink is None or not sink.exists() or self.job.overwrite is Overwrite.REPLACE:
+            return
+        if self.job.overwrite is Overwrite.FAIL:
+            msg = f"{sink} exists; choose another output, or overwrite 'skip' or 'replace'"
+            raise SinkError(ErrorCode.COLLISION, msg)
+        if sink.is_file() and sink.stat().st_size == 0:
+            return  # a placeholder holds nothing that could be lost
+        with self.database.begin() as db:
+            ours = is_known_output(db, str(sink.absolute()))
+        if not ours and not sidecar.sidecar_path(sink).exists():
+            msg = f"{sink} exists and is not ours; move it, or use overwrite 'replace'"
+            raise SinkError(ErrorCode.COLLISION, msg)
+
+    def _adopt(self) -> SessionSummary | None:
+        """Return the finished work of a run that died before it could say so."""
+        if self.job.sink is None or self.job.overwrite is Overwrite.REPLACE:
+            return None
+        adopted = sidecar.read_matching(self.job.sink, self.content.fingerprint)
+        if adopted is not None:
+            _log.info("%s: finished output adopted from its sidecar", self.job.source)
+        return adopted
+
+    def _deliver(self, held: Claim) -> SessionSummary:
+        """See that the output of a finished session is where it is wanted."""
+        previous, sink = held.previous, self.job.sink
+        assert previous is not None  # noqa: S101 - the outcome says so
+        if sink is None or _holds(sink, previous.output_digest):
+            if self._is_own(previous):
+                return previous
+            return self._skipped(held, "done before with the same parameters")
+        if self.job.overwrite is Overwrite.FAIL and sink.exists():
+            return self._failed(held, ErrorCode.COLLISION, f"{sink} exists and overwrite is 'fail'")
+        origin = None if previous.output_path is None else Path(previous.output_path)
+        if origin is None or not _holds(origin, previous.output_digest):
+            # The output is gone or was changed: the session is done again under its own id.
+            return self._work(self._claim(redo=True))
+        try:
+            self._refuse_foreign_output()
+            copy_atomic(origin, sink, token=self.content.fingerprint)
+            path = sidecar.sidecar_path(sink)
+            placed = {"output_path": str(sink), "sidecar_path": str(path)}
+            sidecar.write(previous.model_copy(update=placed), token=self.content.fingerprint)
+        except RecordingError as err:
+            return self._failed(held, err.code, str(err))
+        return self._skipped(held, f"done before; its output was copied from {origin}")
+
+    def _exhausted(self, held: Claim) -> SessionSummary:
+        message = (
+            f"its worker died {held.attempt} times (out of memory, or a crash on this file); "
+            "use overwrite 'replace' to try again"
+        )
+        return self._failed(held, ErrorCode.INTERRUPTED, message)
+
+    def _skipped(self, held: Claim, reason: str) -> SessionSummary:
+        base = held.previous or self._blank(held)
+        update: dict[str, object] = {"status": Status.SKIPPED, "reason": reason}
+        update["source_path"] = str(self.job.source.absolute())
+        if self.job.sink is not None and held.previous is not None:
+            update["output_path"] = str(self.job.sink)
+            update["sidecar_path"] = str(sidecar.sidecar_path(self.job.sink))
+        return base.model_copy(update=update)
+
+    def _failed(self, held: Claim, code: ErrorCode, message: str) -> SessionSummary:
+        status = Status.SKIPPED if code in _SKIPPED_CODES else Status.FAILED
+        return self._blank(held).model_copy(
+            update={"status": status, "error_code": code, "error_message": message}
+        )
+
+    def _blank(self, held: Claim) -> SessionSummary:
+        now, identity = datetime.now(UTC), self.content.identity
+        return self._described(
+            SessionSummary(
+                status=Status.FAILED,
+                session_id=held.session_id,
+                fingerprint=self.content.fingerprint,
+                source_path=str(self.job.source.absolute()),
+                source_digest=self.content.digest,
+                source_bytes=None if identity is None else identity.size,
+                mode=self.request.mode,
+                preset=self.request.preset.name,
+                apply_anc=self.request.apply_anc,
+                parameters=self.request.parameters,
+                core_version=__version__,
+                started_at=now,
+                finished_at=now,
+            ),
+            held,
+        )
+
+    def _described(self, summary: SessionSummary, held: Claim) -> SessionSummary:
+        job = self.job
+        return summary.model_copy(
+            update={
+                "session_id": held.session_id,
+                "source_path": str(job.source.absolute()),
+                "batch_id": job.batch_id,
+                "device_id": job.device_id,
+                "user_id": job.user_id,
+                "site": job.site,
+                "recorded_at": job.recorded_at,
+            }
+        )
+
+
+def _holds(path: Path, digest: str | None) -> bool:
+    return digest is not None and path.is_file() and digest_file(path) == digest

@@ -1,0 +1,42 @@
+"""Cut a batch into shards: enough to keep the workers busy, few enough to cost nothing."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+
+from anc_core.jobs.records import RecordingJob
+
+MAX_SHARDS = 200  # a task run costs the Prefect server 13-50 ms and 22 kB each
+
+
+def cut_shards(
+    jobs: Sequence[RecordingJob], *, shard_s: float, workers: int
+) -> list[tuple[RecordingJob, ...]]:
+    """Return shards of about ``shard_s`` of estimated work each, the longest first.
+
+    Parameters
+    ----------
+    jobs : sequence of RecordingJob
+        With their ``estimate_s``.
+    shard_s : float
+        Estimated CPU seconds a shard should hold (10 to 30: a task run costs about 0.2).
+    workers : int
+        At least so many shards, as long as there are jobs, so that no worker idles.
+
+    Notes
+    -----
+    Longest processing time first (Graham 1969): each job, longest first, goes to the shard with
+    the least work so far, which is within 4/3 of the best possible balance.
+    """
+    if not jobs:
+        return []
+    total_s = sum(job.estimate_s for job in jobs)
+    count = min(max(math.ceil(total_s / shard_s), min(workers, len(jobs))), MAX_SHARDS, len(jobs))
+    heap: list[tuple[float, int, list[RecordingJob]]] = [(0.0, i, []) for i in range(count)]
+    for job in sorted(jobs, key=lambda job: -job.estimate_s):
+        load_s, index, shard = heap[0]
+        shard.append(job)
+        heapq.heapreplace(heap, (load_s + job.estimate_s, index, shard))
+    return [tuple(shard) for _, _, shard in sorted(heap, key=lambda entry: -entry[0])]

@@ -1,0 +1,265 @@
+"""One attempt at a recording: one pass, the gate on the temporary file, then the rename."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from anc_core.arrays import Chunk
+from anc_core.audio import (
+    AudioReader,
+    AudioWriter,
+    StreamResampler,
+    chunk_size_for,
+    length_tolerance,
+    open_reader,
+    open_writer,
+    output_format,
+)
+from anc_core.emergency import AlarmDetector
+from anc_core.errors import ErrorCode, SourceError
+from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_file
+from anc_core.metrics import SessionMeter
+from anc_core.pipeline import gate
+from anc_core.pipeline.engine import Bypass, WithReference, build_canceller, build_suppressor
+from anc_core.pipeline.request import RecordingRequest
+from anc_core.pipeline.stopwatch import Stopwatch
+from anc_core.pipeline.stream import OnProgress, StreamResult, run_stream
+from anc_core.presets import Preset
+from anc_core.processors import EmergencyGuard, FixedIntervals, Processor
+from anc_core.records import Event, Mode, Remark
+
+_MAX_NON_FINITE_SHARE = 0.001  # spec row 10: above this the recording is damaged, not blemished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A result that passed the gate and, if asked for, lies under its name."""
+
+    reader: AudioReader
+    preset: Preset | None
+    stream: StreamResult
+    events: tuple[Event, ...]
+    detector: AlarmDetector | None
+    remarks: tuple[Remark, ...]
+    chunk_size: int
+    clipped_samples_out: int
+    output_digest: str | None
+    latency: int
+    stopwatch: Stopwatch
+
+
+class Attempt:
+    """One pass with one preset (``None`` = deliver the original)."""
+
+    def __init__(
+        self,
+        request: RecordingRequest,
+        preset: Preset | None,
+        before: SourceIdentity,
+        *,
+        token: str,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.request = request
+        self.preset = preset
+        self.before = before
+        self.token = token
+        self.on_progress = on_progress
+        self.stopwatch = Stopwatch()
+
+    def run(self) -> Outcome:
+        """Return what was found; the output is then under its name, or was not asked for.
+
+        Raises
+        ------
+        GateError
+            If the result may not be delivered; nothing is left behind.
+        RecordingError, SourceChangedError
+            As :func:`anc_core.pipeline.process_recording`.
+        """
+        with ExitStack() as stack:
+            return self._run(stack)
+
+    def _run(self, stack: ExitStack) -> Outcome:
+        request = self.request
+        reader = stack.enter_context(
+            open_reader(
+                request.source,
+                max_duration_s=request.settings.max_duration_s,
+                max_bytes=request.settings.max_source_bytes,
+            )
+        )
+        chunk_size = chunk_size_for(
+            reader.sample_rate,
+            reader.declared_num_samples,
+            requested=request.chunk_size,
+            default_s=request.settings.chunk_s,
+        )
+        with self.stopwatch.time("warmup"):
+            processor = self._processor(reader, chunk_size, stack)
+            detector = self._detector(reader)
+            guard = EmergencyGuard(
+                processor,
+                detector or FixedIntervals([]),
+                sample_rate=reader.sample_rate,
+                fade_s=request.preset.protection.fade_s,
+            )
+        target, format_remark = output_format(reader.format, request.sink and request.sink.suffix)
+        # A byte copy is the only original that stays bit for bit in every codec.
+        copies = self.preset is None and format_remark is None
+        writer: AudioWriter | None = None
+        if request.sink is not None and not copies:
+            writer = stack.enter_context(
+                open_writer(
+                    request.sink,
+                    sample_rate=reader.sample_rate,
+                    num_channels=reader.num_channels,
+                    format=target,
+                    tags=reader.tags,
+                    num_samples_hint=reader.declared_num_samples,
+                    token=self.token,
+                )
+            )
+        meter = SessionMeter(reader.sample_rate, reader.num_channels)
+        stream = run_stream(
+            reader.chunks(chunk_size),
+            guard=guard,
+            meter=meter,
+            writer=writer,
+            stopwatch=self.stopwatch,
+            on_progress=self.on_progress,
+        )
+        _refuse_damaged(reader, stream)
+        events = _measured_events(detector, stream, reader.sample_rate)
+        output_digest = None
+        with self.stopwatch.time("encode"):
+            temp = writer.finish() if writer is not None else None
+            self._check_gate(reader, stream, events, temp)
+            check_unchanged(request.source, self.before)
+            if temp is not None:
+                output_digest = digest_file(temp)
+            elif request.sink is not None:
+                copy_atomic(request.source, request.sink, token=self.token)
+                output_digest = digest_file(request.sink)
+        stack.close()  # renames the output; an error here is an error of the attempt
+        remarks = reader.remarks + stream.meter.remarks
+        if writer is not None:
+            remarks += writer.remarks
+        if request.sink is not None and format_remark is not None:
+            remarks += (format_remark,)
+        return Outcome(
+            reader=reader,
+            preset=self.preset,
+            stream=stream,
+            events=events,
+            detector=detector,
+            remarks=remarks,
+            chunk_size=chunk_size,
+            clipped_samples_out=writer.clipped_samples if writer is not None else 0,
+            output_digest=output_digest,
+            latency=guard.latency,
+            stopwatch=self.stopwatch,
+        )
+
+    def _processor(self, reader: AudioReader, chunk_size: int, stack: ExitStack) -> Processor:
+        if self.preset is None:
+            return Bypass(reader.num_channels)
+        request = self.request
+        if request.mode is Mode.SUPPRESS:
+            return build_suppressor(self.preset, reader.sample_rate, reader.num_channels)
+        assert request.reference is not None  # noqa: S101 - resolve() saw to it
+        reference = stack.enter_context(open_reader(request.reference))
+        return WithReference(
+            build_canceller(reader.sample_rate, reader.num_channels, reference.num_channels),
+            _at_rate(reference, reader.sample_rate, chunk_size),
+            reference.num_channels,
+        )
+
+    def _detector(self, reader: AudioReader) -> AlarmDetector | None:
+        protection = self.request.preset.protection
+        if not protection.enabled:
+            return None
+        return AlarmDetector(reader.sample_rate, reader.num_channels, parameters=protection)
+
+    def _check_gate(
+        self,
+        reader: AudioReader,
+        stream: StreamResult,
+        events: tuple[Event, ...],
+        temp: Path | None,
+    ) -> None:
+        losses = [e.max_attenuation_db for e in events if e.max_attenuation_db is not None]
+        losses += [loss for _, loss in stream.meter.stretch_attenuation if loss is not None]
+        in_file = None
+        tolerance = 0
+        if temp is not None:
+            with open_reader(temp) as written:
+                in_file = written.declared_num_samples
+                tolerance = length_tolerance(written.format)
+        figures = stream.meter.gate
+        gate.check(
+            gate.GateInput(
+                samples_in=stream.num_samples,
+                samples_out=stream.num_samples_out,
+                samples_in_file=in_file,
+                length_tolerance=tolerance,
+                all_finite=figures.all_finite,
+                residual_lag_samples=figures.residual_lag_samples,
+                longest_new_silence_s=figures.longest_new_silence_s,
+                speech_level_change_db=figures.speech_level_change_db,
+                max_event_attenuation_db=max(losses, default=None),
+            ),
+            self.request.preset.gate,
+        )
+
+
+def _at_rate(reference: AudioReader, sample_rate: int, chunk_size: int) -> Iterable[Chunk]:
+    chunks = reference.chunks(chunk_size)
+    if reference.sample_rate == sample_rate:
+        return chunks
+    resampler = StreamResampler(reference.sample_rate, sample_rate, reference.num_channels)
+    return _resampled(chunks, resampler)
+
+
+def _resampled(chunks: Iterable[Chunk], resampler: StreamResampler) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield resampler.process(chunk)
+    yield resampler.flush()
+
+
+def _refuse_damaged(reader: AudioReader, stream: StreamResult) -> None:
+    if stream.num_samples == 0:
+        raise SourceError(ErrorCode.NO_AUDIO, f"{reader.path}: no samples could be decoded")
+    total = stream.num_samples * reader.num_channels
+    if reader.non_finite_samples > _MAX_NON_FINITE_SHARE * total:
+        msg = (
+            f"{reader.path}: {reader.non_finite_samples} of {total} samples are NaN or infinite, "
+            f"more than {_MAX_NON_FINITE_SHARE:.1%}; export the recording again"
+        )
+        raise SourceError(ErrorCode.NON_FINITE, msg)
+
+
+def _measured_events(
+    detector: AlarmDetector | None, stream: StreamResult, sample_rate: int
+) -> tuple[Event, ...]:
+    """Return the events with the loss that was measured inside the stretches they touch."""
+    if detector is None:
+        return ()
+    return tuple(
+        event.model_copy(update={"max_attenuation_db": _worst_loss(event, stream, sample_rate)})
+        for event in detector.events
+    )
+
+
+def _worst_loss(event: Event, stream: StreamResult, sample_rate: int) -> float | None:
+    losses = [
+        loss
+        for (start, stop), loss in stream.meter.stretch_attenuation
+        if loss is not None
+        and start < event.end_s * sample_rate
+        and stop > event.start_s * sample_rate
+    ]
+    return max(losses, default=None)

@@ -1,0 +1,127 @@
+"""Which processor does the work: chosen from mode, preset and the presence of a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from anc_core.arrays import Chunk
+from anc_core.errors import InputError
+from anc_core.pipeline.fifo import SampleFifo
+from anc_core.presets import Preset
+from anc_core.processors import ReferenceCanceller, Suppressor
+from anc_core.records import Mode
+
+
+def resolve_mode(mode: Mode | str, *, has_reference: bool) -> Mode:
+    """Return what ``auto`` means here.
+
+    Raises
+    ------
+    InputError
+        If the mode is unknown, ``cancel`` lacks its reference, or ``suppress`` is given one.
+    """
+    try:
+        mode = Mode(mode)
+    except ValueError:
+        known = ", ".join(m.value for m in Mode)
+        msg = f"mode {str(mode)!r} is unknown; choose one of {known}"
+        raise InputError(msg) from None
+    if mode is Mode.CANCEL and not has_reference:
+        msg = "mode 'cancel' needs a reference: give reference_path, the noise picked up elsewhere"
+        raise InputError(msg)
+    if mode is Mode.SUPPRESS and has_reference:
+        msg = "mode 'suppress' takes no reference; leave reference_path out, or use mode 'cancel'"
+        raise InputError(msg)
+    if mode is Mode.AUTO:
+        return Mode.CANCEL if has_reference else Mode.SUPPRESS
+    return mode
+
+
+def build_suppressor(preset: Preset, sample_rate: int, num_channels: int) -> Suppressor:
+    """Return the suppressor that ``preset`` describes."""
+    return Suppressor(sample_rate, num_channels, parameters=preset.suppression)
+
+
+def build_canceller(
+    sample_rate: int, num_channels: int, num_reference_channels: int
+) -> ReferenceCanceller:
+    """Return the canceller with its default filter."""
+    return ReferenceCanceller(sample_rate, num_channels, num_reference_channels)
+
+
+class Bypass:
+    """The processor that changes nothing: output is the input bit for bit."""
+
+    latency = 0
+
+    def __init__(self, num_channels: int) -> None:
+        self.num_channels = num_channels
+
+    def process(self, chunk: Chunk) -> Chunk:
+        """Return ``chunk`` itself."""
+        return chunk
+
+    def flush(self) -> Chunk:
+        """Return nothing: all has come out."""
+        return np.zeros((0, self.num_channels), np.float32)
+
+    def reset(self) -> None:
+        """Do nothing: there is no state."""
+
+
+class WithReference:
+    """Make a canceller a plain :class:`Processor`: the reference is drawn alongside the input.
+
+    Parameters
+    ----------
+    canceller : ReferenceCanceller
+        Takes input and reference chunks of equal length.
+    reference : iterable of Chunk
+        The reference stream at the input's rate, (n, num_reference_channels). A shorter one counts
+        as silent after its end.
+    num_reference_channels : int
+        Columns of ``reference``.
+    """
+
+    def __init__(
+        self, canceller: ReferenceCanceller, reference: Iterable[Chunk], num_reference_channels: int
+    ) -> None:
+        self._canceller = canceller
+        self._reference = iter(reference)
+        self._num_reference_channels = num_reference_channels
+        self._waiting = SampleFifo(num_reference_channels)
+
+    @property
+    def num_channels(self) -> int:
+        """Columns of the primary signal."""
+        return self._canceller.num_channels
+
+    @property
+    def latency(self) -> int:
+        """Delay of the canceller, in samples."""
+        return self._canceller.latency
+
+    def process(self, chunk: Chunk) -> Chunk:
+        """Cancel what ``chunk`` shares with as many samples of the reference."""
+        return self._canceller.process(chunk, self._draw(len(chunk)))
+
+    def flush(self) -> Chunk:
+        """Return the canceller's rest."""
+        return self._canceller.flush()
+
+    def reset(self) -> None:
+        """Refuse: a stream that was drawn cannot be drawn again."""
+        msg = "a canceller fed from a stream cannot start again; build a new one"
+        raise InputError(msg)
+
+    def _draw(self, num_samples: int) -> Chunk:
+        while len(self._waiting) < num_samples:
+            chunk = next(self._reference, None)
+            if chunk is None:
+                missing = num_samples - len(self._waiting)
+                self._waiting.put(np.zeros((missing, self._num_reference_channels), np.float32))
+                break
+            self._waiting.put(chunk)
+        return self._waiting.take(num_samples)

@@ -1,0 +1,242 @@
+"""A recording in, a clean recording and its summary out: the heart of the platform.
+
+One pass per attempt (:mod:`anc_core.pipeline.attempt`); the quality gate looks at the finished
+temporary file; if it says no, the gentler preset is tried and at last the original is delivered.
+The output appears under its name complete or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+
+from anc_core.errors import GateError, WarningCode
+from anc_core.files import SourceIdentity, digest_file, identify
+from anc_core.pipeline import sidecar
+from anc_core.pipeline.attempt import Attempt, Outcome
+from anc_core.pipeline.request import RecordingRequest, refuse_same_file
+from anc_core.pipeline.stream import OnProgress
+from anc_core.presets import PRESETS, Preset
+from anc_core.records import Metrics, Mode, Remark, SessionSummary, Status
+from anc_core.settings import Settings
+from anc_core.version import __version__
+
+ORIGINAL = "original"
+"""``preset_used`` of a session whose output is the untouched input."""
+
+
+def process_recording(
+    source: Path | str,
+    sink: Path | str | None = None,
+    *,
+    settings: Settings | None = None,
+    mode: Mode | str = Mode.AUTO,
+    apply_anc: bool = True,
+    preset: str = "default",
+    reference: Path | str | None = None,
+    chunk_size: int | None = None,
+    session_id: str = "unsaved",
+    on_progress: OnProgress | None = None,
+) -> SessionSummary:
+    """Remove the noise from one recording and measure what changed; no database is touched.
+
+    Parameters
+    ----------
+    source : path
+        The recording; never modified.
+    sink : path, optional
+        Where the result goes, replaced atomically; with ``<sink>.json`` beside it. ``None``
+        measures without writing.
+    settings : Settings, optional
+        Defaults of this installation; read from the environment if not given.
+    mode : {"auto", "suppress", "cancel"}
+        ``auto`` cancels where a reference is given and suppresses otherwise.
+    apply_anc : bool
+        ``False`` analyses only: the output, if one is asked for, is the input bit for bit.
+    preset : str
+        A name in :data:`anc_core.presets.PRESETS`.
+    reference : path, optional
+        Recording of the noise alone, for ``cancel``; resampled to the source's rate if need be.
+    chunk_size : int, optional
+        Samples a chunk, 0.5 s to 5 s and never longer than the recording; it does not change the
+        result.
+    session_id : str
+        Name of the session in the summary.
+    on_progress : callable, optional
+        Gets the number of samples read so far; may raise to stop the run, which leaves no output.
+
+    Returns
+    -------
+    SessionSummary
+        ``status`` is ``ok``, or ``degraded`` with ``reason`` if the quality gate had the gentler
+        preset or the original delivered, or the input was truncated.
+
+    Raises
+    ------
+    InputError
+        If a parameter breaks its rule.
+    RecordingError
+        If the recording cannot be read or the output cannot be written; ``code`` says why.
+    SourceChangedError
+        If the file changed while it was read (worth another try).
+    """
+    request = RecordingRequest.resolve(
+        source,
+        sink,
+        mode=mode,
+        preset=preset,
+        apply_anc=apply_anc,
+        reference=reference,
+        chunk_size=chunk_size,
+        settings=settings,
+    )
+    before = identify(request.source)
+    source_digest = digest_file(request.source)
+    reference_digest = None if request.reference is None else digest_file(request.reference)
+    return run_request(
+        request,
+        before=before,
+        source_digest=source_digest,
+        fingerprint=request.fingerprint(source_digest, reference_digest),
+        session_id=session_id,
+        token=uuid4().hex,
+        on_progress=on_progress,
+    )
+
+
+def run_request(
+    request: RecordingRequest,
+    *,
+    before: SourceIdentity,
+    source_digest: str,
+    fingerprint: str,
+    session_id: str,
+    token: str,
+    on_progress: OnProgress | None = None,
+) -> SessionSummary:
+    """Do what ``request`` says; see :func:`process_recording`, which prepares the arguments.
+
+    ``token`` names the temporary files: who claimed the recording chooses one that its successor
+    knows, so that nothing is left behind by a process that was killed.
+    """
+    if request.sink is not None:
+        refuse_same_file(request.source, request.sink)
+    started_at, started, cpu_started = datetime.now(UTC), time.perf_counter(), time.process_time()
+    refused: list[GateError] = []
+    for candidate in _ladder(request):
+        attempt = Attempt(request, candidate, before, token=token, on_progress=on_progress)
+        try:
+            outcome = attempt.run()
+        except GateError as err:
+            refused.append(err)
+            continue
+        break
+    else:
+        # The last rung is the untouched original: if even that fails the gate, the gate's own
+        # failure is the truth to tell.
+        raise refused[-1]
+    summary = _summarise(request, outcome, refused).model_copy(
+        update={
+            "session_id": session_id,
+            "fingerprint": fingerprint,
+            "source_digest": source_digest,
+            "source_bytes": before.size,
+            "started_at": started_at,
+            "finished_at": datetime.now(UTC),
+        }
+    )
+    summary = _with_times(summary, outcome, started, cpu_started)
+    sidecar.write(summary, token=token)
+    return summary
+
+
+def _ladder(request: RecordingRequest) -> Iterator[Preset | None]:
+    """Yield the presets to try, gentler and gentler; ``None`` = the original."""
+    preset = request.preset if request.apply_anc else None
+    while preset is not None:
+        yield preset
+        preset = PRESETS[preset.fallback] if preset.fallback else None
+    yield None
+
+
+def _summarise(
+    request: RecordingRequest, outcome: Outcome, refused: list[GateError]
+) -> SessionSummary:
+    reader, stream = outcome.reader, outcome.stream
+    rate = reader.sample_rate
+    remarks = outcome.remarks
+    if reader.non_finite_samples:
+        message = f"{reader.non_finite_samples} NaN or infinite samples were replaced by 0"
+        remarks += (Remark(code=WarningCode.NON_FINITE_REPAIRED, message=message),)
+    reasons = [f"{err.code}: {err}" for err in refused]
+    reasons += [f"{r.code}: {r.message}" for r in remarks if r.code is WarningCode.TRUNCATED]
+    used = ORIGINAL if outcome.preset is None else outcome.preset.name
+    if refused:
+        reasons.append(f"delivered with preset {used!r}")
+    declared = reader.declared_num_samples
+    return SessionSummary(
+        status=Status.DEGRADED if reasons else Status.OK,
+        session_id="",
+        source_path=str(request.source),
+        reference_path=None if request.reference is None else str(request.reference),
+        output_path=None if request.sink is None else str(request.sink),
+        output_digest=outcome.output_digest,
+        sidecar_path=None if request.sink is None else str(sidecar.sidecar_path(request.sink)),
+        duration_s=stream.num_samples / rate,
+        declared_duration_s=(
+            declared / rate if declared is not None and declared != stream.num_samples else None
+        ),
+        sample_rate=rate,
+        num_channels=reader.num_channels,
+        num_samples=stream.num_samples,
+        container=reader.format.container,
+        subtype=reader.format.subtype,
+        chunk_size=outcome.chunk_size,
+        num_chunks=stream.num_chunks,
+        mode=request.mode,
+        preset=request.preset.name,
+        preset_used=used,
+        apply_anc=request.apply_anc,
+        parameters=request.parameters,
+        metrics=Metrics(
+            **stream.meter.figures,
+            residual_lag_samples=stream.meter.gate.residual_lag_samples,
+            non_finite_samples=reader.non_finite_samples,
+            clipped_samples_out=outcome.clipped_samples_out,
+            algorithmic_latency_ms=1e3 * outcome.latency / rate,
+        ),
+        intervals=stream.meter.intervals,
+        windows=outcome.detector.windows if outcome.detector else (),
+        events=outcome.events,
+        protected=tuple((start / rate, stop / rate) for start, stop in stream.protected),
+        warnings=remarks,
+        error_code=refused[-1].code if refused else None,
+        reason="; ".join(reasons) or None,
+        core_version=__version__,
+    )
+
+
+def _with_times(
+    summary: SessionSummary, outcome: Outcome, started: float, cpu_started: float
+) -> SessionSummary:
+    """Add the times; loading of kernels is reported apart and is no part of the speed."""
+    seconds = outcome.stopwatch.seconds
+    wall_s = max(time.perf_counter() - started - seconds["warmup"], np.finfo(float).tiny)
+    audio_s = summary.duration_s or 0.0
+    times = {
+        "wall_s": wall_s,
+        "cpu_s": time.process_time() - cpu_started,
+        "decode_s": seconds["decode"],
+        "suppress_s": seconds["suppress"],
+        "measure_s": seconds["measure"],
+        "encode_s": seconds["encode"],
+        "warmup_s": seconds["warmup"],
+        "real_time_factor": wall_s / audio_s if audio_s else None,
+        "speed_x": audio_s / wall_s if audio_s else None,
+    }
+    return summary.model_copy(update={"metrics": summary.metrics.model_copy(update=times)})

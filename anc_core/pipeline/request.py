@@ -1,0 +1,87 @@
+"""What is asked of the pipeline for one recording, and the identity that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anc_core.errors import ErrorCode, SinkError
+from anc_core.pipeline.engine import resolve_mode
+from anc_core.pipeline.fingerprint import fingerprint
+from anc_core.presets import Preset, get_preset
+from anc_core.records import Mode
+from anc_core.settings import Settings
+from anc_core.version import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRequest:
+    """What is to be done with one recording, validated: nothing is guessed later."""
+
+    source: Path
+    sink: Path | None
+    mode: Mode
+    preset: Preset
+    apply_anc: bool
+    reference: Path | None
+    chunk_size: int | None
+    settings: Settings
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def resolve(
+        cls,
+        source: Path | str,
+        sink: Path | str | None = None,
+        *,
+        mode: Mode | str = Mode.AUTO,
+        preset: str = "default",
+        apply_anc: bool = True,
+        reference: Path | str | None = None,
+        chunk_size: int | None = None,
+        settings: Settings | None = None,
+    ) -> RecordingRequest:
+        """Validate the words of a call.
+
+        Raises
+        ------
+        InputError
+            If the mode or preset is unknown or they contradict the reference.
+        """
+        chosen = get_preset(preset)
+        resolved = resolve_mode(mode, has_reference=reference is not None)
+        applied = apply_anc and chosen.apply_anc
+        return cls(
+            source=Path(source),
+            sink=None if sink is None else Path(sink),
+            mode=resolved,
+            preset=chosen,
+            apply_anc=applied,
+            reference=None if reference is None else Path(reference),
+            chunk_size=chunk_size,
+            settings=settings or Settings(),
+            parameters={
+                "mode": resolved.value,
+                "apply_anc": applied,
+                "preset": chosen.model_dump(mode="json"),
+                "output": None if sink is None else Path(sink).suffix.lower(),
+            },
+        )
+
+    def fingerprint(self, source_digest: str, reference_digest: str | None) -> str:
+        """Return the identity of the session that this request asks for."""
+        return fingerprint(
+            source_digest=source_digest,
+            reference_digest=reference_digest,
+            parameters=self.parameters,
+            model_id=None,
+            core_version=__version__,
+        )
+
+
+def refuse_same_file(source: Path, sink: Path) -> None:
+    """Raise COLLISION if ``sink`` is ``source``, also through links or another spelling."""
+    if sink.exists() and sink.samefile(source):
+        msg = f"{sink}: the output is the input itself; name another output"
+        raise SinkError(ErrorCode.COLLISION, msg)

@@ -1,0 +1,150 @@
+"""Settings, read once at the edge (flows, command line) and handed down as values.
+
+Sources, strongest first: arguments, environment, ``.env`` in the working directory. Every name
+begins with ``ANC_``; the predecessor's ``AUDIO_SAMPLE_RATE``, ``AUDIO_CHUNK_SIZE``,
+``ML_MODEL_PATH`` and ``ML_SCALER_PATH`` keep working.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from anc_core.errors import SettingsError
+
+ENV_PREFIX = "ANC_"
+_DOTENV = ".env"
+
+# Read outside this class: by the tests and by the packaging, never by the algorithms.
+_RESERVED = frozenset({"ANC_TEST_DATA", "ANC_TEST_DATABASE_URL"})
+
+
+class Settings(BaseSettings):
+    """All that an installation may set. Sizes in bytes, times in seconds, rates in Hz."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=_DOTENV,
+        extra="ignore",  # .env may hold other programs' names; our own are checked in load()
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".anc")
+    """Folder of the default database and of everything else this installation keeps."""
+    database_url: str | None = None
+    """SQLAlchemy URL; by default the SQLite file ``anc.db`` in ``home``."""
+    sample_rate: int = Field(
+        default=16_000,
+        ge=1_000,
+        le=768_000,
+        validation_alias=AliasChoices("ANC_SAMPLE_RATE", "AUDIO_SAMPLE_RATE", "sample_rate"),
+    )
+    """Analysis rate; processing and output keep the recording's own."""
+    chunk_size: int = Field(
+        default=16_000,
+        ge=1,
+        validation_alias=AliasChoices("ANC_CHUNK_SIZE", "AUDIO_CHUNK_SIZE", "chunk_size"),
+    )
+    """Samples a chunk at ``sample_rate``; scaled with the recording's rate."""
+    ml_model_path: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANC_ML_MODEL_PATH", "ML_MODEL_PATH", "ml_model_path"),
+    )
+    """Classifier to load instead of the bundled one."""
+    ml_scaler_path: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANC_ML_SCALER_PATH", "ML_SCALER_PATH", "ml_scaler_path"),
+    )
+    """Feature scaler that belongs to ``ml_model_path``."""
+    workers: int = Field(default=0, ge=0, le=1_024)
+    """Worker processes of a batch; 0 = as many as this process may use cores."""
+    shard_s: float = Field(default=15.0, ge=0.1, le=3_600)
+    """Work that one shard of a batch holds, in estimated CPU seconds."""
+    max_duration_s: float = Field(default=7 * 86_400.0, gt=0)
+    """Longest recording that is accepted (TOO_LONG)."""
+    max_source_bytes: int = Field(default=1 << 40, gt=0)
+    """Largest file that is accepted (TOO_LONG)."""
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    """How often a recording whose worker dies is tried before it counts as failed."""
+    retries: int = Field(default=3, ge=0, le=20)
+    """How often a flow retries a transient error."""
+    retry_delay_s: float = Field(default=1.0, ge=0, le=3_600)
+    """First delay before a retry; doubles each time, with jitter."""
+    heartbeat_s: float = Field(default=5.0, gt=0, le=3_600)
+    """How often a running session says that it is alive."""
+    stale_after_s: float = Field(default=120.0, gt=0)
+    """A session on another host is taken for dead after this long without a heartbeat."""
+    allowed_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    """If set (separated by the system's path separator), no file outside is read or written."""
+    log_json: bool = False
+    """Write log lines as JSON."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+
+    @field_validator("allowed_roots", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:  # noqa: ANN401 - as above
+        """Read the environment once.
+
+        Parameters
+        ----------
+        **overrides
+            Values that win over the environment; ``None`` = not given.
+
+        Raises
+        ------
+        SettingsError
+            If an ``ANC_*`` name is unknown (the message suggests the nearest) or a value is out of
+            range.
+        """
+        _refuse_unknown_names()
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})
+        except ValidationError as err:
+            raise SettingsError(_describe(err)) from err
+
+    @property
+    def resolved_database_url(self) -> str:
+        """``database_url``, or the SQLite file in ``home``."""
+        return self.database_url or f"sqlite:///{(self.home / 'anc.db').expanduser().absolute()}"
+
+    @property
+    def chunk_s(self) -> float:
+        """Length of a chunk in seconds, the same at every rate."""
+        return self.chunk_size / self.sample_rate
+
+
+def known_names() -> frozenset[str]:
+    """Return every ``ANC_*`` variable that has a meaning."""
+    return _RESERVED | {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def _refuse_unknown_names() -> None:
+    """pydantic-settings ignores misspelt variables: a typing error must not pass in silence."""
+    present = {name.upper() for name in (*os.environ, *dotenv_values(_DOTENV))}
+    unknown = sorted(n for n in present if n.startswith(ENV_PREFIX) and n not in known_names())
+    if not unknown:
+        return
+    hints = []
+    for name in unknown:
+        near = difflib.get_close_matches(name, sorted(known_names()), n=1, cutoff=0.6)
+        hints.append(f"{name} is unknown" + (f"; did you mean {near[0]}?" if near else ""))
+    raise SettingsError(". ".join(hints) + f". Known: {', '.join(sorted(known_names()))}")
+
+
+def _describe(err: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (given: {e['input']!r})"
+        for e in err.errors()
+    )

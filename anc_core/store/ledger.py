@@ -1,0 +1,94 @@
+"""The ledger: what is finished already, for the planner of the next batch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from anc_core.records import Status
+from anc_core.store.tables import DONE, AudioSession
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import InstrumentedAttribute, Session
+
+_PARAMETERS_AT_ONCE = 500
+"""SQLite builds may be limited to 999 bound parameters a statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedSource:
+    """A recording that needs no work, as it was when it was processed.
+
+    Same size and ``source_mtime_ns`` = the same file, unread; where only the time differs the
+    digest decides.
+    """
+
+    source_path: str
+    source_bytes: int | None
+    source_mtime_ns: int | None
+    source_digest: str | None
+    fingerprint: str
+    session_id: str
+    status: Status
+    output_path: str | None
+    output_bytes: int | None
+    duration_s: float | None
+
+
+def finished_sources(db: Session, paths: Sequence[str]) -> dict[str, list[FinishedSource]]:
+    """Return what is finished of ``paths``; a path may have several sessions (presets, versions).
+
+    Parameters
+    ----------
+    db : Session
+        A reading transaction is enough.
+    paths : sequence of str
+        As they were given to the claims; any number.
+
+    Returns
+    -------
+    dict
+        Path to its finished sessions (ok, degraded, skipped), oldest first. Other paths are absent.
+    """
+    found: defaultdict[str, list[FinishedSource]] = defaultdict(list)
+    for entry in _finished(db, AudioSession.source_path, paths):
+        found[entry.source_path].append(entry)
+    return dict(found)
+
+
+def finished_by_fingerprint(db: Session, fingerprints: Sequence[str]) -> dict[str, FinishedSource]:
+    """Return the finished session of each fingerprint that has one."""
+    return {
+        entry.fingerprint: entry for entry in _finished(db, AudioSession.fingerprint, fingerprints)
+    }
+
+
+def _finished(
+    db: Session, column: InstrumentedAttribute[str], values: Sequence[str]
+) -> Iterator[FinishedSource]:
+    columns = (
+        AudioSession.source_path,
+        AudioSession.source_bytes,
+        AudioSession.source_mtime_ns,
+        AudioSession.source_digest,
+        AudioSession.fingerprint,
+        AudioSession.id.label("session_id"),
+        AudioSession.status,
+        AudioSession.output_path,
+        AudioSession.output_bytes,
+        AudioSession.duration_s,
+    )
+    unique = list(dict.fromkeys(values))
+    for start in range(0, len(unique), _PARAMETERS_AT_ONCE):
+        some = unique[start : start + _PARAMETERS_AT_ONCE]
+        rows = db.execute(
+            select(*columns)
+            .where(column.in_(some), AudioSession.status.in_(DONE))
+            .order_by(AudioSession.finished_at)
+        )
+        for row in rows.mappings():
+            yield FinishedSource(**{**row, "status": Status(row["status"])})

@@ -1,0 +1,132 @@
+"""Records to rows and back: column names are field names, so this is nearly a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from sqlalchemy import delete, insert, select
+
+from anc_core.records import (
+    Event,
+    IntervalMetrics,
+    Metrics,
+    Record,
+    SessionSummary,
+    Status,
+    Window,
+)
+from anc_core.store.tables import (
+    CHILDREN,
+    AudioSession,
+    NoiseDetection,
+    NoiseEvent,
+    ProcessingMetric,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+_R = TypeVar("_R", bound=Record)
+_Child: TypeAlias = NoiseDetection | NoiseEvent | ProcessingMetric
+
+METRIC_COLUMNS = tuple(
+    name for name in Metrics.model_fields if name in AudioSession.__table__.columns
+)
+"""Figures that are columns of their own besides standing in ``metrics``."""
+
+_CHILD_FIELDS = {"intervals", "windows", "events"}
+_JSON_FIELDS = {"parameters", "metrics", "protected", "warnings"}
+_PLAIN_FIELDS = tuple(
+    name
+    for name in SessionSummary.model_fields
+    if name not in _CHILD_FIELDS | _JSON_FIELDS | {"session_id"}
+)
+
+
+def session_values(summary: SessionSummary) -> dict[str, Any]:
+    """Return the column values of ``audio_sessions`` that ``summary`` knows."""
+    values: dict[str, Any] = {name: getattr(summary, name) for name in _PLAIN_FIELDS}
+    values |= {"status": summary.status.value, "mode": summary.mode.value}
+    values["error_code"] = None if summary.error_code is None else summary.error_code.value
+    values |= summary.model_dump(mode="json", include=_JSON_FIELDS)
+    return values | {name: getattr(summary.metrics, name) for name in METRIC_COLUMNS}
+
+
+def unfinished_values() -> dict[str, Any]:
+    """Return the values of the columns before there is a result; a claim puts its own on top."""
+    return session_values(SessionSummary(status=Status.RUNNING, session_id="", source_path=""))
+
+
+def summary_of(
+    row: AudioSession,
+    *,
+    intervals: Sequence[IntervalMetrics] = (),
+    windows: Sequence[Window] = (),
+    events: Sequence[Event] = (),
+) -> SessionSummary:
+    """Return the record that ``row`` and its children hold."""
+    fields = {name: getattr(row, name) for name in (*_PLAIN_FIELDS, *_JSON_FIELDS)}
+    return SessionSummary(
+        session_id=row.id,
+        intervals=tuple(intervals),
+        windows=tuple(windows),
+        events=tuple(events),
+        **fields,
+    )
+
+
+def replace_children(db: Session, summary: SessionSummary) -> None:
+    """Write intervals, windows and events of ``summary`` in place of those that were there."""
+    delete_children(db, summary.session_id)
+    _insert(db, ProcessingMetric, summary.session_id, summary.intervals)
+    _insert(db, NoiseDetection, summary.session_id, summary.windows)
+    _insert(db, NoiseEvent, summary.session_id, summary.events)
+
+
+def delete_children(db: Session, session_id: str) -> None:
+    """Remove all rows that belong to a session, not the session."""
+    for table in CHILDREN:
+        db.execute(
+            delete(table).where(table.session_id == session_id),
+            execution_options={"synchronize_session": False},
+        )
+
+
+def load_intervals(db: Session, session_id: str) -> tuple[IntervalMetrics, ...]:
+    """Return the intervals of a session in the order they were given."""
+    return _load(db, ProcessingMetric, session_id, IntervalMetrics)
+
+
+def load_windows(db: Session, session_id: str) -> tuple[Window, ...]:
+    """Return the windows of a session in the order they were given."""
+    return _load(db, NoiseDetection, session_id, Window)
+
+
+def load_events(db: Session, session_id: str) -> tuple[Event, ...]:
+    """Return the events of a session in the order they were given."""
+    return _load(db, NoiseEvent, session_id, Event)
+
+
+def _insert(db: Session, table: type[_Child], session_id: str, records: Sequence[Record]) -> None:
+    if not records:
+        return
+    names = tuple(type(records[0]).model_fields)
+    rows = [
+        {
+            "session_id": session_id,
+            "position": position,
+            **{name: getattr(record, name) for name in names},
+        }
+        for position, record in enumerate(records)
+    ]
+    # The table, not the class: one executemany, without the ORM's bookkeeping for each row.
+    db.execute(insert(table.__table__), rows)  # type: ignore[arg-type]
+
+
+def _load(db: Session, table: type[_Child], session_id: str, record: type[_R]) -> tuple[_R, ...]:
+    columns = [table.__table__.c[name] for name in record.model_fields]
+    rows = db.execute(
+        select(*columns).where(table.session_id == session_id).order_by(table.position)
+    )
+    return tuple(record(**row) for row in rows.mappings())

@@ -1,0 +1,5 @@
+"""``python -m flows`` is ``anc``."""
+
+from flows.cli import main
+
+main()

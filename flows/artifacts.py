@@ -1,0 +1,134 @@
+"""What a batch shows in Prefect's pages: progress, a table of files, a summary to read."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingResult
+from anc_core.records import Status
+from anc_core.store import BatchProgress
+
+UPDATE_EVERY_S = 2.0
+MAX_TABLE_ROWS = 200
+"""The page stays quick; the worst come first, all are in the store."""
+
+_WORST_FIRST = {Status.FAILED: 0, Status.DEGRADED: 1, Status.OK: 2, Status.SKIPPED: 3}
+
+
+class ProgressArtifact:
+    """The bar of a running batch, in hours of audio and in files, updated every 2 s at most."""
+
+    def __init__(self, plan: BatchPlan) -> None:
+        self._plan = plan
+        self._total_s = sum(job.duration_s or 0.0 for job in plan.jobs)
+        self._id: UUID = create_progress_artifact(  # type: ignore[assignment] - sync in a sync flow
+            0.0, key="batch-progress", description=self._describe(0, 0.0)
+        )
+        self._updated = time.monotonic()
+
+    def update(self, progress: BatchProgress, *, final: bool = False) -> None:
+        """Show ``progress``, unless it was shown less than 2 s ago."""
+        now = time.monotonic()
+        if not final and now - self._updated < UPDATE_EVERY_S:
+            return
+        self._updated = now
+        done = progress.done + progress.failed
+        share = 1.0 if final else done / max(len(self._plan.jobs), 1)
+        if self._total_s and not final:
+            share = min(progress.audio_s / self._total_s, 1.0)
+        update_progress_artifact(
+            self._id, 100.0 * share, description=self._describe(done, progress.audio_s)
+        )
+
+    def _describe(self, done: int, audio_s: float) -> str:
+        return (
+            f"{done} of {len(self._plan.jobs)} files, "
+            f"{audio_s / 3600:.2f} of {self._total_s / 3600:.2f} h of audio"
+        )
+
+
+def publish_summary(summary: BatchSummary) -> None:
+    """Write the table and the page of a batch."""
+    counts = describe_counts(summary)
+    rows = sorted(summary.results, key=lambda r: (_WORST_FIRST[r.status], r.source_path))
+    create_table_artifact(
+        [_row(result) for result in rows[:MAX_TABLE_ROWS]], key="batch-files", description=counts
+    )
+    create_markdown_artifact(summary_markdown(summary), key="batch-summary", description=counts)
+
+
+def describe_counts(summary: BatchSummary) -> str:
+    """Return the counts in words: ``12 files: 9 ok, 1 failed, 2 duplicates``."""
+    named = {
+        "ok": summary.ok,
+        "degraded": summary.degraded,
+        "skipped": summary.skipped,
+        "failed": summary.failed,
+        "duplicates": summary.duplicates,
+    }
+    parts = ", ".join(f"{count} {name}" for name, count in named.items() if count)
+    return f"{summary.planned} files: {parts or 'nothing to do'}"
+
+
+def summary_markdown(summary: BatchSummary) -> str:
+    """Return the summary page; text from file names is inert in it."""
+    speed = "-" if summary.speed_x is None else f"{summary.speed_x:.0f} x real time"
+    lines = [
+        f"## {describe_counts(summary)}",
+        "",
+        f"- audio processed: {summary.audio_s / 3600:.2f} h in {summary.wall_s:.1f} s ({speed})",
+        f"- emergency events heard: {summary.events}",
+        f"- outputs: {_inert(summary.output_dir or 'none were asked for')}",
+        f"- task runs: {summary.shards} shards + plan + summary",
+    ]
+    if summary.dry_run:
+        lines.append("- **dry run**: nothing was written")
+    if summary.failures:
+        lines += ["", "### Failed", "", "| file | code | what happened |", "|---|---|---|"]
+        lines += [
+            f"| {_inert(r.source_path)} | {r.error_code or ''} | {_inert(r.error_message or '')} |"
+            for r in summary.failures[:MAX_TABLE_ROWS]
+        ]
+    return "\n".join(lines)
+
+
+def _row(result: RecordingResult) -> dict[str, Any]:
+    def figure(value: float | None, digits: int = 1) -> float | None:
+        return None if value is None else round(value, digits)
+
+    return {
+        "file": Path(result.source_path).name.encode(errors="replace").decode(),
+        "status": result.status.value,
+        "audio s": figure(result.duration_s),
+        "before dBFS": figure(result.input_rms_dbfs),
+        "after dBFS": figure(result.output_rms_dbfs),
+        "cancellation dB": figure(result.cancellation_db),
+        "speed x": figure(result.speed_x, 0),
+        "emergency events": result.emergency_events,
+        "protected s": figure(result.protected_s),
+        "note": result.error_code or result.reason or ", ".join(result.warnings),
+    }
+
+
+def _inert(text: str) -> str:
+    """Return ``text`` without the signs that Markdown or HTML would act on."""
+    plain = text.encode(errors="replace").decode().replace("\n", " ").replace("\r", " ")
+    for sign, entity in (
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ("|", "&#124;"),
+        ("`", "&#96;"),
+    ):
+        plain = plain.replace(sign, entity)
+    return plain

@@ -1,0 +1,385 @@
+"""The main job as Prefect flows: one recording, or thousands.
+
+``batch_process_files`` reads: plan the recordings -> process each -> record the sessions ->
+publish the result. Prefect sees shards of 10 to 30 s of work, not files: a task run costs about as
+much as a short recording. Shards run on threads that hand the work to the same worker processes as
+``anc batch``, so a worker needs no Prefect and Ctrl-C can end it at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, wait
+from prefect.runtime import flow_run
+from prefect.states import Completed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from anc_core.errors import AncError, TransientError
+from anc_core.jobs.batch import (
+    begin,
+    conclude,
+    reconcile,
+    results_of_lost_shard,
+    run_shard,
+    summarise,
+)
+from anc_core.jobs.plan import BatchRequest, plan_batch
+from anc_core.jobs.pool import WorkerPool, available_workers, workers_for
+from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
+from anc_core.jobs.run import run_recording
+from anc_core.jobs.shards import cut_shards
+from anc_core.records import Mode, Overwrite, SessionSummary, Status
+from anc_core.settings import Settings
+from anc_core.store import Database, batch_progress, open_database
+from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
+from flows.common import is_last_attempt, logged, logger, retry_options
+
+ModeName = Literal["auto", "suppress", "cancel"]
+OverwriteName = Literal["skip", "fail", "replace"]
+
+
+class BatchFailedError(AncError):
+    """More recordings failed than ``max_failures`` allows; ``summary`` tells which."""
+
+    def __init__(self, summary: BatchSummary, max_failures: int) -> None:
+        super().__init__(
+            f"{summary.failed} recordings failed, {max_failures} are allowed "
+            f"({describe_counts(summary)})"
+        )
+        self.summary = summary
+
+
+# --------------------------------------------------------------------------- one recording
+
+
+def _file_name() -> str:
+    return Path(str(flow_run.get_parameters().get("file_path", "?"))).name
+
+
+@flow(
+    name="process-audio-file",
+    flow_run_name=lambda: f"process {_file_name()}",
+    validate_parameters=True,
+)
+def process_audio_file(
+    file_path: Path,
+    session_id: str | None = None,
+    apply_anc: bool = True,
+    output_path: Path | None = None,
+    mode: ModeName = "auto",
+    preset: str = "default",
+    reference_path: Path | None = None,
+    chunk_size: int | None = None,
+    overwrite: OverwriteName = "skip",
+    device_id: str | None = None,
+    user_id: str | None = None,
+    site: str | None = None,
+) -> SessionSummary:
+    """Remove the noise from one recording, leave every emergency sound untouched, record a session.
+
+    Args:
+        file_path: The recording; never modified.
+        session_id: Name of the session (A-Z a-z 0-9 . _ -); generated if empty.
+        apply_anc: False analyses only: the output, if asked for, is the input bit for bit.
+        output_path: Where the result goes; empty measures without writing.
+        mode: auto cancels where a reference is given and suppresses otherwise.
+        preset: default, gentle, strong, call-centre, field or analyse-only.
+        reference_path: Recording of the noise alone, for mode cancel.
+        chunk_size: Samples a chunk, 0.5 s to 5 s and never longer than the recording.
+        overwrite: skip does nothing where the same was done before; replace does it again.
+        device_id: Recorder that it comes from.
+        user_id: Person it belongs to.
+        site: Place it was recorded at.
+
+    Returns
+    -------
+        The session's summary. Bad input is a summary with status failed and its error_code, and the
+        run ends as Completed with the name RecordingFailed; only what a retry did not cure raises.
+    """
+    settings = Settings.load()
+    job = RecordingJob(
+        source=file_path,
+        sink=output_path,
+        mode=Mode(mode),
+        preset=preset,
+        apply_anc=apply_anc,
+        reference=reference_path,
+        chunk_size=chunk_size,
+        overwrite=Overwrite(overwrite),
+        session_id=session_id,
+        device_id=device_id,
+        user_id=user_id,
+        site=site,
+    )
+    summary = process_recording_task.with_options(**retry_options(settings))(job)
+    logger().info("%s: %s %s", file_path.name, summary.status, summary.error_message or "")
+    if summary.status is Status.FAILED:
+        message = f"{summary.error_code}: {summary.error_message}"
+        return Completed(name="RecordingFailed", message=message, data=summary)  # type: ignore[return-value] - Prefect unpacks a state
+    return summary
+
+
+@task(name="process-recording", cache_policy=NO_CACHE, persist_result=False)
+@logged
+def process_recording_task(job: RecordingJob) -> SessionSummary:
+    """Process one recording and record its session; safe to repeat."""
+    settings = Settings.load()
+    database = open_database(settings.resolved_database_url)
+    try:
+        return run_recording(job, database=database, settings=settings)
+    finally:
+        database.dispose()
+
+
+# --------------------------------------------------------------------------- many recordings
+
+
+class _ShardRunner(ThreadPoolTaskRunner[Any]):
+    """A thread for every worker process; the number is read when the flow starts."""
+
+    def duplicate(self) -> _ShardRunner:
+        return _ShardRunner(max_workers=available_workers(Settings.load().workers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    """A batch at work in this process; tasks find it by its id, so no task carries it."""
+
+    plan: BatchPlan
+    shards: Sequence[tuple[RecordingJob, ...]]
+    pool: WorkerPool
+    database: Database
+    settings: Settings
+
+
+_RUNNING: dict[str, _Running] = {}
+
+
+def _batch_name() -> str:
+    parameters = flow_run.get_parameters()
+    paths = parameters.get("file_paths") or []
+    first = Path(str(paths[0])).name if paths else "nothing"
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"clean {first}{more} ({parameters.get('preset', 'default')})"
+
+
+@flow(
+    name="batch-process-files",
+    flow_run_name=_batch_name,
+    task_runner=_ShardRunner(),
+    validate_parameters=True,
+)
+def batch_process_files(
+    file_paths: list[str | Path],
+    apply_anc: bool = True,
+    output_dir: Path | None = None,
+    recursive: bool = True,
+    preset: str = "default",
+    max_failures: int | None = None,
+    dry_run: bool = False,
+    mode: ModeName = "auto",
+    overwrite: OverwriteName = "skip",
+    duplicates: Literal["link", "skip", "process"] = "link",
+    include: list[str] | None = None,
+    exclude: list[str] | None = None,
+    device_id: str | None = None,
+    user_id: str | None = None,
+    site: str | None = None,
+    batch_id: str | None = None,
+) -> BatchSummary:
+    """Remove the noise from many recordings; one bad file never stops the rest.
+
+    Args:
+        file_paths: Files, folders, glob patterns and manifests (.csv, .jsonl).
+        apply_anc: False analyses only.
+        output_dir: Where the tree of outputs goes; empty measures without writing.
+        recursive: Search the subfolders of folders.
+        preset: default, gentle, strong, call-centre, field or analyse-only.
+        max_failures: The run fails if more recordings fail; empty allows any number.
+        dry_run: Show the plan and write nothing.
+        mode: auto, suppress or cancel.
+        overwrite: skip leaves out what was done with the same parameters; replace does it again.
+        duplicates: link processes the same content once and gives every name its output.
+        include: Patterns of names to take from folders.
+        exclude: Patterns of names to leave out.
+        device_id: Recorder that they come from.
+        user_id: Person they belong to.
+        site: Place they were recorded at.
+        batch_id: Name of the batch; generated if empty.
+
+    Returns
+    -------
+        The counts, which always add up, and a line for every recording.
+
+    Raises
+    ------
+        BatchFailedError: If more than max_failures recordings failed; all others are done.
+    """
+    started = time.monotonic()
+    settings = Settings.load()
+    database = open_database(settings.resolved_database_url)
+    request = BatchRequest(
+        inputs=file_paths,
+        output_dir=output_dir,
+        apply_anc=apply_anc,
+        mode=mode,
+        preset=preset,
+        recursive=recursive,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        overwrite=overwrite,
+        duplicates=duplicates,
+        device_id=device_id,
+        user_id=user_id,
+        site=site,
+        batch_id=batch_id,
+    )
+    try:
+        plan = plan_recordings.with_options(**retry_options(settings))(request)
+        if dry_run:
+            summary = summarise(plan, (), dry_run=True)
+            publish_summary(summary)
+            return summary
+        results, shards = _process(plan, database, settings)
+        wall_s = time.monotonic() - started
+        summary = record_sessions.with_options(**retry_options(settings))(
+            plan, results, shards, wall_s
+        )
+    finally:
+        database.dispose()
+    return _verdict(summary, max_failures)
+
+
+@task(name="plan-recordings", cache_policy=NO_CACHE, persist_result=False)
+@logged
+def plan_recordings(request: BatchRequest) -> BatchPlan:
+    """Find the recordings, set apart what is done, the same or impossible; write nothing."""
+    settings = Settings.load()
+    database = open_database(settings.resolved_database_url)
+    try:
+        return plan_batch(request, database=database, settings=settings)
+    finally:
+        database.dispose()
+
+
+def _shard_name() -> str:
+    from prefect.runtime import task_run
+
+    parameters = task_run.get_parameters()
+    running = _RUNNING.get(parameters.get("batch_id", ""))
+    index = int(parameters.get("index", 0))
+    if running is None:
+        return f"shard {index + 1}"
+    shard = running.shards[index]
+    minutes = sum(job.duration_s or 0.0 for job in shard) / 60
+    return f"shard {index + 1} of {len(running.shards)}: {len(shard)} files, {minutes:.1f} min"
+
+
+@task(
+    name="process-shard",
+    task_run_name=_shard_name,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+@logged
+def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
+    """Process one shard in a worker process; a repetition does only what is missing."""
+    running = _RUNNING[batch_id]
+    shard, settings = running.shards[index], running.settings
+    final = is_last_attempt(settings.retries)
+    try:
+        results = running.pool.run(run_shard, shard, settings, final)
+    except TransientError as err:
+        if not final:
+            raise
+        results = results_of_lost_shard(shard, running.database, err)
+    _log_results(results, attempts=settings.retries + 1 if final else 1)
+    return results
+
+
+@task(name="record-sessions", cache_policy=NO_CACHE, persist_result=False)
+@logged
+def record_sessions(
+    plan: BatchPlan, results: list[RecordingResult], shards: int, wall_s: float
+) -> BatchSummary:
+    """Link the duplicates, count, close the batch and publish what became of it."""
+    settings = Settings.load()
+    database = open_database(settings.resolved_database_url)
+    try:
+        summary = conclude(plan, results, database=database, shards=shards, wall_s=wall_s)
+    finally:
+        database.dispose()
+    publish_summary(summary)
+    return summary
+
+
+def _process(
+    plan: BatchPlan, database: Database, settings: Settings
+) -> tuple[list[RecordingResult], int]:
+    """Run the shards and show their progress; return a line for every recording."""
+    begin(plan, database)
+    if not plan.jobs:
+        return [], 0
+    with _at_work(plan, database, settings) as running:
+        progress = ProgressArtifact(plan)
+        shard_task = process_shard.with_options(**retry_options(settings))
+        futures: list[PrefectFuture[tuple[RecordingResult, ...]]] = [
+            shard_task.submit(plan.batch_id, index) for index in range(len(running.shards))
+        ]
+        pending = set(futures)
+        while pending:
+            pending = set(wait(list(pending), timeout=UPDATE_EVERY_S).not_done)
+            with database.begin() as db:
+                done = batch_progress(db, plan.batch_id)
+            progress.update(done, final=not pending)
+        return [line for future in futures for line in future.result()], len(running.shards)
+
+
+@contextmanager
+def _at_work(plan: BatchPlan, database: Database, settings: Settings) -> Iterator[_Running]:
+    workers = workers_for(plan, settings)
+    shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
+    with WorkerPool(workers) as pool:
+        running = _Running(
+            plan=plan, shards=shards, pool=pool, database=database, settings=settings
+        )
+        _RUNNING[plan.batch_id] = running
+        try:
+            yield running
+        except BaseException:
+            # Ctrl-C or a crash: end the workers first, then free what they held.
+            pool.stop()
+            reconcile(database, batch_id=plan.batch_id)
+            raise
+        finally:
+            del _RUNNING[plan.batch_id]
+
+
+def _log_results(results: Sequence[RecordingResult], *, attempts: int) -> None:
+    log = logger()
+    for line in results:
+        if line.status is Status.FAILED:
+            log.error("%s: %s %s", line.source_path, line.error_code, line.error_message)
+        elif line.status is Status.DEGRADED:
+            log.warning("%s: degraded, %s", line.source_path, line.reason)
+        else:
+            log.debug("%s: %s", line.source_path, line.status)
+
+
+def _verdict(summary: BatchSummary, max_failures: int | None) -> BatchSummary:
+    if summary.failed == 0:
+        return summary
+    if max_failures is not None and summary.failed > max_failures:
+        raise BatchFailedError(summary, max_failures)
+    state: State[BatchSummary] = Completed(
+        name="CompletedWithErrors", message=describe_counts(summary), data=summary
+    )
+    return state  # type: ignore[return-value] - Prefect unpacks a state

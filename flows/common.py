@@ -1,0 +1,117 @@
+"""What all flows share: settings read once, logging around every task, what is worth a retry."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
+from prefect.runtime import task_run
+
+from anc_core.errors import TransientError
+from anc_core.settings import Settings
+from flows.prefect_defaults import apply_prefect_defaults
+
+apply_prefect_defaults()
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_BACKOFF_EXPONENT = 6
+"""Prefect lists the delays beforehand; a seventh retry waits as long as the sixth."""
+
+
+def retry_options(settings: Settings) -> dict[str, Any]:
+    """Return what ``task.with_options`` needs to retry transient errors, ever more patiently."""
+    delays = [
+        settings.retry_delay_s * 2**n for n in range(min(settings.retries, MAX_BACKOFF_EXPONENT))
+    ]
+    return {
+        "retries": settings.retries,
+        "retry_delay_seconds": delays,
+        "retry_jitter_factor": 0.5,
+        "retry_condition_fn": is_transient,
+    }
+
+
+def is_transient(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401 - Prefect's own
+    """Return whether the failure may pass: bad data fails once and is never tried again."""
+    try:
+        state.result()
+    except TransientError:
+        return True
+    except Exception:  # noqa: BLE001 - any other failure stays one
+        return False
+    return False
+
+
+def is_last_attempt(retries: int) -> bool:
+    """Return whether this run of the current task is its last; true outside of Prefect."""
+    count = task_run.get_run_count()
+    return count is None or count > retries
+
+
+def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
+    """Return the run's logger, whose lines show in the UI, or a plain one outside of a run."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("flows")
+
+
+def logged(function: Callable[P, R]) -> Callable[P, R]:
+    """Log start with arguments, duration, and success or failure of a task.
+
+    After the last retry a failure is CRITICAL, with type, message, trace and retry count. Lines
+    are JSON when ``ANC_LOG_JSON`` is set.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        settings, log = Settings.load(), logger()
+        facts = {k: _short(v) for k, v in signature.bind(*args, **kwargs).arguments.items()}
+        facts["attempt"] = task_run.get_run_count() or 1
+        name = function.__name__
+        log.info(_line(settings, f"{name} started", facts))
+        start = time.monotonic()
+        try:
+            result = function(*args, **kwargs)
+        except Exception as err:
+            facts |= {
+                "duration_s": round(time.monotonic() - start, 3),
+                "error": type(err).__name__,
+                "message": str(err),
+                "retries": facts["attempt"] - 1,
+            }
+            over = not isinstance(err, TransientError) or is_last_attempt(settings.retries)
+            level = logging.CRITICAL if over else logging.WARNING
+            log.log(level, _line(settings, f"{name} failed", facts), exc_info=over)
+            raise
+        facts["duration_s"] = round(time.monotonic() - start, 3)
+        log.info(_line(settings, f"{name} finished", facts))
+        return result
+
+    return wrapper
+
+
+def _line(settings: Settings, event: str, facts: dict[str, Any]) -> str:
+    if settings.log_json:
+        return json.dumps({"event": event, **facts}, ensure_ascii=True)
+    # A percent sign or a control character in a file name must stay text in the log.
+    words = " ".join(f"{name}={value!r}" for name, value in facts.items())
+    return f"{event} {words}"
+
+
+def _short(value: object) -> object:
+    """Return ``value`` as a log line shows it: plain, and never longer than a line."""
+    if isinstance(value, int | float | None | bool):
+        return value
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

