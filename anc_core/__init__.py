@@ -1,1 +1,40 @@
-"""ANC."""
+"""The pure core: noise out, alarms untouched, everything measured; it knows nothing of Prefect.
+
+>>> import numpy as np
+>>> from anc_core import suppress
+>>> suppress(np.zeros(16_000, np.float32), 16_000).shape
+(16000,)
+
+Names are loaded on first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anc_core.api import cancel, suppress
+    from anc_core.emergency import detect
+    from anc_core.pipeline import process_recording
+    from anc_core.settings import Settings
+    from anc_core.version import __version__
+
+_HOME_OF = {
+    "Settings": "settings",
+    "__version__": "version",
+    "cancel": "api",
+    "detect": "emergency",
+    "process_recording": "pipeline",
+    "suppress": "api",
+}
+
+__all__ = ["Settings", "__version__", "cancel", "detect", "process_recording", "suppress"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name asked for
+    """Import the module that defines ``name``."""
+    if name not in _HOME_OF:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -56,8 +56,10 @@ def jit(signature: str) -> Callable[[Kernel], Kernel]:
         except RuntimeError as error:
             if "no locator available" not in str(error):
                 raise
-        numba.config.CACHE_DIR = private_cache_folder()
-        return compiled(cache=bool(numba.config.CACHE_DIR))  # type: ignore[no-any-return]
+        folder = private_cache_folder()
+        # What NUMBA_CACHE_DIR would set; numba reads it whenever it looks for a place.
+        numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]
+        return compiled(cache=bool(folder))  # type: ignore[no-any-return]
 
     return decorate
 

@@ -1,1 +1,1 @@
-"""jobs."""
+"""Jobs on recordings: find, plan, share out, claim, process, record. Used by flows and commands."""

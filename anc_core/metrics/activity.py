@@ -68,7 +68,8 @@ _HANN_SPREAD = 1.944
 """Variance of a sum of Hann-windowed bins over that of independent ones (neighbours correlate)."""
 
 _BATCH_FRAMES = 500
-_TINY = 1e-30
+_BAND_FLOOR = 1e-11
+"""-110 dBFS, added to every band: what lies below 16-bit dither is no activity."""
 
 
 class FrameClass(IntEnum):
@@ -135,7 +136,7 @@ class ActivityDetector:
         audible : ndarray of bool, shape (num_frames,)
             False for digital silence and for frames that the recording's end cuts short.
         """
-        self._powers = np.concatenate([self._powers, spectra @ self._weights])
+        self._powers = np.concatenate([self._powers, spectra @ self._weights + _BAND_FLOOR])
         self._audible = np.concatenate([self._audible, audible])
         while len(self._powers) - self._num_before >= _BATCH_FRAMES + _CONTEXT:
             yield self._decide(_BATCH_FRAMES)
@@ -184,7 +185,9 @@ class ActivityDetector:
         noisy = audible & (score < _SURELY_NOISE) & np.isfinite(floor).all(axis=1)
         count = _count_around(noisy[:, np.newaxis], _NOISE_HALF, _NOISE_HALF)
         return np.where(
-            count >= _MIN_NOISE_FRAMES, _mean_around(powers, noisy, _NOISE_HALF), floor
+            count >= _MIN_NOISE_FRAMES,
+            np.maximum(_mean_around(powers, noisy, _NOISE_HALF), _BAND_FLOOR),
+            floor,
         )
 
 
@@ -212,7 +215,7 @@ def _minimum_bias(bins_per_band: Array) -> Array:
 
 def _likelihood_ratio(powers: Array, noise: Array) -> Array:
     """Return the mean log likelihood ratio of activity; 0 where the noise is not known."""
-    snr = np.clip(powers / np.maximum(noise, _TINY), 1.0, _SNR_CAP)
+    snr = np.clip(powers / noise, 1.0, _SNR_CAP)
     return np.asarray((snr - 1.0 - np.log(snr)).mean(axis=1))
 
 

@@ -1,1 +1,51 @@
-"""Stages of the stream; each keeps the laws of ``processors.base``."""
+"""Stages of the stream; each keeps the laws of ``processors.base``.
+
+Imported on first use: the engines load compiled kernels, which ``anc --help`` should not pay for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anc_core.processors.aligned import aligned
+    from anc_core.processors.base import Processor
+    from anc_core.processors.cancel import CancelResult, ReferenceCanceller
+    from anc_core.processors.chain import Chain
+    from anc_core.processors.protect import EmergencyGuard, FixedIntervals
+    from anc_core.processors.suppress import Suppressor
+
+__all__ = [
+    "CancelResult",
+    "Chain",
+    "EmergencyGuard",
+    "FixedIntervals",
+    "Processor",
+    "ReferenceCanceller",
+    "Suppressor",
+    "aligned",
+]
+
+_MODULES = {
+    "CancelResult": "cancel",
+    "Chain": "chain",
+    "EmergencyGuard": "protect",
+    "FixedIntervals": "protect",
+    "Processor": "base",
+    "ReferenceCanceller": "cancel",
+    "Suppressor": "suppress",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "aligned":
+        # Its module has its name: importing it binds the module here, so the function goes last.
+        from anc_core.processors.aligned import aligned
+
+        globals()["aligned"] = aligned
+        return aligned
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

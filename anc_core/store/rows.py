@@ -49,7 +49,9 @@ def session_values(summary: SessionSummary) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(summary, name) for name in _PLAIN_FIELDS}
     values |= {"status": summary.status.value, "mode": summary.mode.value}
     values["error_code"] = None if summary.error_code is None else summary.error_code.value
-    values |= summary.model_dump(mode="json", include=_JSON_FIELDS)
+    values |= summary.model_dump(mode="json", include=_JSON_FIELDS - {"parameters"})
+    # Not dumped: pydantic would make NaN null without a word; the column refuses it.
+    values["parameters"] = summary.parameters
     return values | {name: getattr(summary.metrics, name) for name in METRIC_COLUMNS}
 
 
@@ -111,13 +113,8 @@ def load_events(db: Session, session_id: str) -> tuple[Event, ...]:
 def _insert(db: Session, table: type[_Child], session_id: str, records: Sequence[Record]) -> None:
     if not records:
         return
-    names = tuple(type(records[0]).model_fields)
     rows = [
-        {
-            "session_id": session_id,
-            "position": position,
-            **{name: getattr(record, name) for name in names},
-        }
+        {"session_id": session_id, "position": position} | vars(record)
         for position, record in enumerate(records)
     ]
     # The table, not the class: one executemany, without the ORM's bookkeeping for each row.

@@ -31,7 +31,6 @@ _PAGE = 500
 
 # The claim knew these; a summary that does not repeat them must not erase them.
 _KEPT = (
-    "fingerprint",
     "source_digest",
     "source_bytes",
     "batch_id",
@@ -80,6 +79,7 @@ def finish(
         msg = f"session {summary.session_id}: a session cannot finish as 'running'"
         raise InputError(msg)
     values = session_values(summary)
+    del values["fingerprint"]  # the identity is the claim's
     for name in _KEPT:
         if values[name] is None:
             del values[name]

@@ -33,7 +33,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             # Outside pytest's own folder: the server may run as another user, who must get in.
             folder = Path(f"/tmp/anc-pg-{secrets.token_hex(4)}")
             server = pgserver.get_server(folder, cleanup_mode="delete")
-        except Exception as err:
+        except Exception as err:  # noqa: BLE001 - root, containers, missing libraries: any
             pytest.skip(f"PostgreSQL cannot be started here: {err}")
     yield server.get_uri()
     server.cleanup()

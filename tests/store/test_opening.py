@@ -182,11 +182,10 @@ def test_processes_that_create_one_database_at_once_all_succeed(database_url):
 def test_a_locked_database_is_transient(sqlite_url, open_store, monkeypatch):
     monkeypatch.setattr("anc_core.store.engine.BUSY_TIMEOUT_S", 0.05)
     one, two = open_store(sqlite_url), open_store(sqlite_url)
-    statement = text("DELETE FROM batches")
     with one.begin() as held:
-        held.execute(statement)
+        held.execute(text("SELECT 1"))  # a transaction begins with its first statement
         with pytest.raises(StoreBusyError, match="locked"), two.begin() as refused:
-            refused.execute(statement)
+            refused.execute(text("SELECT 1"))
 
 
 def test_readers_do_not_hold_up_a_writer_nor_the_other_way_round(database_url, open_store):
@@ -204,12 +203,13 @@ def test_a_reading_transaction_cannot_write(database):
 
 
 def test_an_error_rolls_back(database):
-    def stop() -> None:
-        raise KeyError("stop")
+    def insert_and_stop() -> None:
+        with database.begin() as db:
+            db.execute(text("INSERT INTO alembic_version VALUES ('x')"))
+            raise KeyError
 
-    with pytest.raises(KeyError), database.begin() as db:
-        db.execute(text("INSERT INTO alembic_version VALUES ('x')"))
-        stop()
+    with pytest.raises(KeyError):
+        insert_and_stop()
     with database.read() as db:
         assert db.execute(text("SELECT count(*) FROM alembic_version")).scalar() == 1
 

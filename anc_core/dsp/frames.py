@@ -1,0 +1,101 @@
+"""Short-time Fourier analysis and synthesis with half-overlapping frames."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+_SMALL_PRIMES = (2, 3, 5)
+
+
+def fast_frame_length(duration_s: float, sample_rate: int) -> int:
+    """Return the shortest even frame of at least ``duration_s`` whose FFT is fast.
+
+    Parameters
+    ----------
+    duration_s : float
+        Seconds, > 0.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    int
+        Samples, 4 or more; no prime factor above 5.
+
+    Examples
+    --------
+    >>> fast_frame_length(0.032, 16_000), fast_frame_length(0.032, 44_100)
+    (512, 1440)
+    """
+    # The product of two rounded numbers may lie just above the whole number that is meant.
+    length = max(4, math.ceil(duration_s * sample_rate - 1e-6))
+    length += length % 2
+    while not _has_small_primes_only(length):
+        length += 2
+    return length
+
+
+def _has_small_primes_only(number: int) -> bool:
+    for prime in _SMALL_PRIMES:
+        while number % prime == 0:
+            number //= prime
+    return number == 1
+
+
+def sqrt_hann(frame_length: int) -> FloatArray:
+    """Return the square root of the periodic Hann window, float32, shape (frame_length,).
+
+    Used before and after the gain: sin² + cos² = 1 makes half-overlapping frames add up to the
+    signal exactly.
+    """
+    return np.sin(np.pi * np.arange(frame_length) / frame_length).astype(np.float32)
+
+
+def analyse(samples: FloatArray, window: FloatArray) -> NDArray[np.complex64]:
+    """Return the spectra of all whole frames in ``samples``.
+
+    Parameters
+    ----------
+    samples : float32, shape (num_samples,)
+        ``(num_frames + 1) * hop_length`` samples or a few more, hop_length = half a frame.
+    window : float32, shape (frame_length,)
+
+    Returns
+    -------
+    complex64, shape (num_frames, frame_length // 2 + 1), C-contiguous
+    """
+    hop_length = len(window) // 2
+    frames = sliding_window_view(samples, len(window))[::hop_length] * window
+    return np.fft.rfft(frames, axis=-1).astype(np.complex64, copy=False)
+
+
+def synthesise(
+    spectra: NDArray[np.complex64], window: FloatArray, tail: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the samples that ``spectra`` complete, and what they leave for the next frames.
+
+    Parameters
+    ----------
+    spectra : complex64, shape (num_frames, num_bins)
+    window : float32, shape (frame_length,)
+    tail : float32, shape (hop_length,)
+        Windowed second half of the frame before the first one here.
+
+    Returns
+    -------
+    samples : float32, shape (num_frames * hop_length,)
+    tail : float32, shape (hop_length,)
+    """
+    hop_length = len(window) // 2
+    frames = np.fft.irfft(spectra, len(window), axis=-1).astype(np.float32, copy=False)
+    frames *= window
+    samples = frames[:, :hop_length].copy()
+    samples[0] += tail
+    samples[1:] += frames[:-1, hop_length:]
+    return samples.reshape(-1), frames[-1, hop_length:].copy()

@@ -1,0 +1,29 @@
+"""Every test has its own home: none reads or writes what belongs to the person who runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_PREDECESSOR = ("AUDIO_SAMPLE_RATE", "AUDIO_CHUNK_SIZE", "ML_MODEL_PATH", "ML_SCALER_PATH")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name in _PREDECESSOR or (name.startswith("ANC_") and not name.startswith("ANC_TEST_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ANC_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def realdata() -> Path:
+    """Return the folder of real recordings, or skip."""
+    folder = Path(
+        os.environ.get("ANC_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
+    ).resolve()
+    if not (folder / "manifest.csv").is_file():
+        pytest.skip(f"no recordings at {folder}; set ANC_TEST_DATA to their folder")
+    return folder
