@@ -7,11 +7,14 @@ no record ever carries NaN or an infinity.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticSerializationError
 
 from anc_core.errors import ErrorCode, WarningCode
 
@@ -33,6 +36,28 @@ class Record(BaseModel):
         if name not in type(self).model_fields:
             raise KeyError(name)
         return getattr(self, name)
+
+    def to_json(self, *, indent: int | None = None, exclude: AbstractSet[str] | None = None) -> str:
+        r"""Return the record as JSON; undecodable bytes of file names become ``\udcNN``.
+
+        Those stand in a name as lone surrogates, which UTF-8 cannot hold and pydantic refuses.
+        """
+        fields = set(exclude or ())
+        try:
+            return self.model_dump_json(indent=indent, exclude=fields)
+        except PydanticSerializationError:
+            return json.dumps(self.model_dump(mode="json", exclude=fields), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the record that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it is no JSON or no such record.
+        """
+        return cls.model_validate(json.loads(text))
 
 
 class Status(StrEnum):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from anc_core.errors import SettingsError
@@ -34,34 +35,35 @@ class Settings(BaseSettings):
         extra="ignore",  # .env may hold other programs' names; our own are checked in load()
         frozen=True,
         populate_by_name=True,
+        env_ignore_empty=True,  # ANC_HOME= in a container's file means: not set
         use_attribute_docstrings=True,
     )
 
     home: Path = Field(default_factory=lambda: Path.home() / ".anc")
     """Folder of the default database and of everything else this installation keeps."""
-    database_url: str | None = None
+    database_url: str | None = Field(default=None, repr=False)  # it may hold a password
     """SQLAlchemy URL; by default the SQLite file ``anc.db`` in ``home``."""
     sample_rate: int = Field(
         default=16_000,
         ge=1_000,
         le=768_000,
-        validation_alias=AliasChoices("ANC_SAMPLE_RATE", "AUDIO_SAMPLE_RATE", "sample_rate"),
+        validation_alias=AliasChoices("ANC_SAMPLE_RATE", "AUDIO_SAMPLE_RATE"),
     )
     """Analysis rate; processing and output keep the recording's own."""
     chunk_size: int = Field(
         default=16_000,
         ge=1,
-        validation_alias=AliasChoices("ANC_CHUNK_SIZE", "AUDIO_CHUNK_SIZE", "chunk_size"),
+        validation_alias=AliasChoices("ANC_CHUNK_SIZE", "AUDIO_CHUNK_SIZE"),
     )
     """Samples a chunk at ``sample_rate``; scaled with the recording's rate."""
     ml_model_path: Path | None = Field(
         default=None,
-        validation_alias=AliasChoices("ANC_ML_MODEL_PATH", "ML_MODEL_PATH", "ml_model_path"),
+        validation_alias=AliasChoices("ANC_ML_MODEL_PATH", "ML_MODEL_PATH"),
     )
     """Classifier to load instead of the bundled one."""
     ml_scaler_path: Path | None = Field(
         default=None,
-        validation_alias=AliasChoices("ANC_ML_SCALER_PATH", "ML_SCALER_PATH", "ml_scaler_path"),
+        validation_alias=AliasChoices("ANC_ML_SCALER_PATH", "ML_SCALER_PATH"),
     )
     """Feature scaler that belongs to ``ml_model_path``."""
     workers: int = Field(default=0, ge=0, le=1_024)
@@ -93,6 +95,15 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
+    @field_validator("stale_after_s")
+    @classmethod
+    def _outlasts_heartbeat(cls, value: float, info: ValidationInfo) -> float:
+        heartbeat_s = info.data.get("heartbeat_s", 0.0)
+        if value <= heartbeat_s:
+            msg = f"must be longer than heartbeat_s ({heartbeat_s:g} s), or live sessions look dead"
+            raise ValueError(msg)
+        return value
+
     @classmethod
     def load(cls, **overrides: Any) -> Settings:  # noqa: ANN401 - as above
         """Read the environment once.
@@ -105,10 +116,13 @@ class Settings(BaseSettings):
         Raises
         ------
         SettingsError
-            If an ``ANC_*`` name is unknown (the message suggests the nearest) or a value is out of
-            range.
+            If an ``ANC_*`` name or an override is unknown (the message suggests the nearest) or a
+            value is out of range.
         """
-        _refuse_unknown_names()
+        present = (*os.environ, *dotenv_values(_DOTENV))
+        ours = {name.upper() for name in present if name.upper().startswith(ENV_PREFIX)}
+        _refuse_unknown(ours, known_names())
+        _refuse_unknown(overrides, cls.model_fields)
         try:
             return cls(**{name: value for name, value in overrides.items() if value is not None})
         except ValidationError as err:
@@ -130,17 +144,14 @@ def known_names() -> frozenset[str]:
     return _RESERVED | {ENV_PREFIX + name.upper() for name in Settings.model_fields}
 
 
-def _refuse_unknown_names() -> None:
+def _refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
     """pydantic-settings ignores misspelt variables: a typing error must not pass in silence."""
-    present = {name.upper() for name in (*os.environ, *dotenv_values(_DOTENV))}
-    unknown = sorted(n for n in present if n.startswith(ENV_PREFIX) and n not in known_names())
-    if not unknown:
-        return
     hints = []
-    for name in unknown:
-        near = difflib.get_close_matches(name, sorted(known_names()), n=1, cutoff=0.6)
+    for name in sorted(set(given) - set(known)):
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
         hints.append(f"{name} is unknown" + (f"; did you mean {near[0]}?" if near else ""))
-    raise SettingsError(". ".join(hints) + f". Known: {', '.join(sorted(known_names()))}")
+    if hints:
+        raise SettingsError(". ".join(hints) + f". Known: {', '.join(sorted(known))}")
 
 
 def _describe(err: ValidationError) -> str:

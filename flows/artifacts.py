@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -31,8 +31,10 @@ class ProgressArtifact:
     def __init__(self, plan: BatchPlan) -> None:
         self._plan = plan
         self._total_s = sum(job.duration_s or 0.0 for job in plan.jobs)
-        self._id: UUID = create_progress_artifact(  # type: ignore[assignment] - sync in a sync flow
-            0.0, key="batch-progress", description=self._describe(0, 0.0)
+        # Awaitable only where an event loop runs; our flows are plain functions.
+        self._id = cast(
+            "UUID",
+            create_progress_artifact(0.0, key="batch-progress", description=self._describe(0, 0.0)),
         )
         self._updated = time.monotonic()
 

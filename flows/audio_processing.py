@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
-from prefect.states import Completed, State
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from anc_core.errors import AncError, TransientError
@@ -41,6 +41,8 @@ from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database
 from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
 from flows.common import is_last_attempt, logged, logger, retry_options
+
+R = TypeVar("R")
 
 ModeName = Literal["auto", "suppress", "cancel"]
 OverwriteName = Literal["skip", "fail", "replace"]
@@ -123,7 +125,7 @@ def process_audio_file(
     logger().info("%s: %s %s", file_path.name, summary.status, summary.error_message or "")
     if summary.status is Status.FAILED:
         message = f"{summary.error_code}: {summary.error_message}"
-        return Completed(name="RecordingFailed", message=message, data=summary)  # type: ignore[return-value] - Prefect unpacks a state
+        return _ended_as("RecordingFailed", message, summary)
     return summary
 
 
@@ -174,7 +176,7 @@ def _batch_name() -> str:
 @flow(
     name="batch-process-files",
     flow_run_name=_batch_name,
-    task_runner=_ShardRunner(),
+    task_runner=cast("Any", _ShardRunner()),
     validate_parameters=True,
 )
 def batch_process_files(
@@ -337,7 +339,7 @@ def _process(
         pending = set(futures)
         while pending:
             pending = set(wait(list(pending), timeout=UPDATE_EVERY_S).not_done)
-            with database.begin() as db:
+            with database.read() as db:
                 done = batch_progress(db, plan.batch_id)
             progress.update(done, final=not pending)
         return [line for future in futures for line in future.result()], len(running.shards)
@@ -379,7 +381,9 @@ def _verdict(summary: BatchSummary, max_failures: int | None) -> BatchSummary:
         return summary
     if max_failures is not None and summary.failed > max_failures:
         raise BatchFailedError(summary, max_failures)
-    state: State[BatchSummary] = Completed(
-        name="CompletedWithErrors", message=describe_counts(summary), data=summary
-    )
-    return state  # type: ignore[return-value] - Prefect unpacks a state
+    return _ended_as("CompletedWithErrors", describe_counts(summary), summary)
+
+
+def _ended_as(name: str, message: str, data: R) -> R:
+    """Return a state that tells more than "Completed"; Prefect hands ``data`` to the caller."""
+    return cast("R", Completed(name=name, message=message, data=data))

@@ -266,26 +266,28 @@ def _batch_as_flow(
     from flows.audio_processing import BatchFailedError, batch_process_files
 
     _use_database(settings)
+    parameters: dict[str, Any] = {
+        "file_paths": list(request.inputs),
+        "apply_anc": request.apply_anc,
+        "output_dir": request.output_dir,
+        "recursive": request.recursive,
+        "preset": request.preset,
+        "max_failures": max_failures,
+        "dry_run": dry_run,
+        "mode": request.mode,
+        "overwrite": request.overwrite,
+        "duplicates": request.duplicates,
+        "include": list(request.include),
+        "exclude": list(request.exclude),
+        "device_id": request.device_id,
+        "user_id": request.user_id,
+        "site": request.site,
+    }
     try:
-        return batch_process_files(
-            file_paths=list(request.inputs),
-            apply_anc=request.apply_anc,
-            output_dir=request.output_dir,
-            recursive=request.recursive,
-            preset=request.preset,
-            max_failures=max_failures,
-            dry_run=dry_run,
-            mode=request.mode,  # type: ignore[arg-type] - click checked the choice
-            overwrite=request.overwrite,  # type: ignore[arg-type]
-            duplicates=request.duplicates,  # type: ignore[arg-type]
-            include=list(request.include),
-            exclude=list(request.exclude),
-            device_id=request.device_id,
-            user_id=request.user_id,
-            site=request.site,
-        )
+        summary: BatchSummary = batch_process_files(**parameters)
     except BatchFailedError as err:
         return err.summary
+    return summary
 
 
 @cli.command()
@@ -340,7 +342,7 @@ def db() -> None:
 def db_upgrade(database_url: str | None) -> None:
     """Create the database, or bring it to the schema of this version."""
     _, database = _open(database_url)
-    click.echo(f"{database.url} is at the schema of this version")
+    click.echo(f"{database.display_url} is at the schema of this version")
 
 
 @db.command("check")
@@ -356,7 +358,7 @@ def db_check(database_url: str | None) -> None:
         click.echo(problem)
     if problems:
         sys.exit(EXIT_FAILED)
-    click.echo(f"{database.url}: ok")
+    click.echo(f"{database.display_url}: ok")
 
 
 def _open(database_url: str | None, **overrides: Any) -> tuple[Settings, Database]:  # noqa: ANN401

@@ -16,9 +16,11 @@ from prefect.runtime import task_run
 
 from anc_core.errors import TransientError
 from anc_core.settings import Settings
+from flows import embedded_server
 from flows.prefect_defaults import apply_prefect_defaults
 
 apply_prefect_defaults()
+embedded_server.install()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,8 +55,8 @@ def is_transient(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401 - Pre
 
 def is_last_attempt(retries: int) -> bool:
     """Return whether this run of the current task is its last; true outside of Prefect."""
-    count = task_run.get_run_count()
-    return count is None or count > retries
+    count = task_run.get_run_count()  # 0 outside of a run
+    return count == 0 or count > retries
 
 
 def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
@@ -76,8 +78,10 @@ def logged(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         settings, log = Settings.load(), logger()
-        facts = {k: _short(v) for k, v in signature.bind(*args, **kwargs).arguments.items()}
-        facts["attempt"] = task_run.get_run_count() or 1
+        bound = signature.bind(*args, **kwargs).arguments
+        facts = {name: _short(value) for name, value in bound.items()}
+        attempt = max(task_run.get_run_count(), 1)
+        facts["attempt"] = attempt
         name = function.__name__
         log.info(_line(settings, f"{name} started", facts))
         start = time.monotonic()
@@ -88,7 +92,7 @@ def logged(function: Callable[P, R]) -> Callable[P, R]:
                 "duration_s": round(time.monotonic() - start, 3),
                 "error": type(err).__name__,
                 "message": str(err),
-                "retries": facts["attempt"] - 1,
+                "retries": attempt - 1,
             }
             over = not isinstance(err, TransientError) or is_last_attempt(settings.retries)
             level = logging.CRITICAL if over else logging.WARNING

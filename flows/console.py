@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.control import strip_control_codes
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,6 +25,9 @@ from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingResult
 from anc_core.records import Record, SessionSummary, Status
 from anc_core.store import BatchProgress
 
+# Embeddings, overrides and isolates: "\u202egnp.exe" reads "exe.png" (Unicode TR 36, 3.2).
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
 _STYLE = {
     Status.OK: "green",
     Status.DEGRADED: "yellow",
@@ -34,7 +38,12 @@ _STYLE = {
 
 def print_json(record: Record) -> None:
     """Print ``record`` and nothing else on standard output."""
-    sys.stdout.write(record.model_dump_json(indent=2) + "\n")
+    text = record.to_json(indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:  # a console of another code page: escaped, it is still JSON
+        text = json.dumps(json.loads(text), indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def print_session(summary: SessionSummary) -> None:
@@ -155,8 +164,21 @@ def _bar(console: Console, *, disable: bool) -> Progress:
 
 
 def safe(text: str) -> Text:
-    """Return ``text`` so that names from outside cannot act on the terminal."""
-    return Text(strip_control_codes(text.encode(errors="replace").decode()).replace("\x1b", "?"))
+    """Return ``text`` so that names from outside cannot act on the terminal.
+
+    Control characters (C0 and C1), marks that turn the direction of writing, line separators and
+    undecodable bytes are shown as escapes.
+    """
+    return Text("".join(_escaped(char) if _acts(char) else char for char in text))
+
+
+def _acts(char: str) -> bool:
+    turns = unicodedata.bidirectional(char) in _TURNING
+    return turns or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def _cells(line: RecordingResult, root: Path) -> list[Text]:

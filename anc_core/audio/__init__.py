@@ -1,1 +1,59 @@
-"""audio."""
+"""The file edge: recordings in, recordings out, always as float32 chunks.
+
+Reading, :func:`open_reader`; writing, :func:`open_writer`, complete or not at all; which format an
+output gets, :func:`output_format`; chunk sizes, :func:`chunk_size_for`; other sample rates,
+:class:`StreamResampler`. The synthesiser of test signals is :mod:`anc_core.audio.synth`.
+
+Names are loaded on first use (PEP 562): importing this package imports no libsndfile.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anc_core.audio.chunks import chunk_size_for, rechunk
+    from anc_core.audio.formats import (
+        AudioFormat,
+        length_tolerance,
+        output_format,
+        output_suffix,
+    )
+    from anc_core.audio.reader import AudioReader, open_reader
+    from anc_core.audio.resample import StreamResampler
+    from anc_core.audio.tags import Tags
+    from anc_core.audio.writer import AudioWriter, open_writer
+
+_HOMES = {
+    "chunks": ("chunk_size_for", "rechunk"),
+    "formats": ("AudioFormat", "length_tolerance", "output_format", "output_suffix"),
+    "reader": ("AudioReader", "open_reader"),
+    "resample": ("StreamResampler",),
+    "tags": ("Tags",),
+    "writer": ("AudioWriter", "open_writer"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AudioFormat",
+    "AudioReader",
+    "AudioWriter",
+    "StreamResampler",
+    "Tags",
+    "chunk_size_for",
+    "length_tolerance",
+    "open_reader",
+    "open_writer",
+    "output_format",
+    "output_suffix",
+    "rechunk",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name asked for
+    """Load the module that ``name`` lives in (PEP 562)."""
+    if name not in _HOME_OF:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -7,9 +7,12 @@ sox). Decibels are only ever made from powers that were averaged first, never av
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 POWER_FLOOR = 1e-20
 """-200 dBFS, below the last step of 32-bit integers (-192.7 dBFS): not a level but nothing."""
@@ -72,7 +75,7 @@ def level_db(power: float) -> float | None:
 
 
 def ratio_db(numerator: float, denominator: float) -> float | None:
-    """Return the ratio of two powers in dB, or ``None`` if either is nothing (see :func:`level_db`).
+    """Return the ratio of two powers in dB, or ``None`` if either is nothing.
 
     Examples
     --------

@@ -4,15 +4,22 @@ Each time-frequency cell goes through, in this order (the plain formulas, one ar
 line, are in ``tests/oracles/suppression.py``):
 
 1. speech presence probability and noise PSD (Gerkmann & Hendriks 2012, Eqs. 18 and 21 to 23);
-2. a-priori SNR, decision-directed (Ephraim & Malah 1984, Eq. 51), with the Wiener gain;
+2. a-priori SNR, decision-directed (Ephraim & Malah 1984, Eq. 51), with the Wiener gain; the term
+   of the present frame is a mean over three bins, as lone peaks are what musical noise is made of;
 3. a-priori SNR once more from that gain, without the frame of delay that the decision-directed
    estimate has (two-step noise reduction, Plapous, Marro & Scalart 2006, Eqs. 16 to 18);
 4. gain of the log-spectral amplitude estimator (Ephraim & Malah 1985, Eq. 20);
 5. floor, strength, multiplication.
 
-Measured on 48 mixtures of speech and real noise (``/bench/suppression``), SI-SDR improvement in dB:
-steps 1, 2, 4 and 5 alone 3.5, with step 3 3.9; 75 % overlap of the frames adds 0.06 at twice the
-cost.
+Measured on 48 mixtures of speech and real noise at 0 to 15 dB, SI-SDR improvement in dB, and on
+white noise, share of the cells of the output that stand 12 dB above their mean:
+
+======================================  =====  =======
+log-spectral amplitude alone             3.45  2.9e-4
+with step 3                              3.87  6.8e-4
+with step 3 and the mean of step 2       3.83  1.3e-4
+75 % overlap instead, twice the work     3.86  4.4e-4
+======================================  =====  =======
 
 References
 ----------
@@ -50,6 +57,8 @@ _MAX_PRESENCE = np.float32(0.99)
 # float32 on purpose: a Python float would make numba compute in float64, at half the speed.
 _0 = np.float32(0.0)
 _1 = np.float32(1.0)
+_HALF = np.float32(0.5)
+_QUARTER = np.float32(0.25)
 _MAX_SNR = np.float32(1e9)
 _MIN_V = np.float32(1e-9)
 
@@ -74,7 +83,7 @@ class SuppressionState:
 
 @jit("float32(float32)")
 def exp_negative(x: np.float32) -> np.float32:
-    """Return exp(x) for ``x`` <= 0, relative error below 1e-6 at -10 and 1e-5 at the end, -87.
+    """Return exp(x) for ``x`` <= 0; relative error below 4e-6 down to -10, 1e-5 down to -87.
 
     2**n is built from its bits, 2**r (|r| <= 1/2) is a polynomial: unlike a call to the C library
     this runs in SIMD lanes, which makes the whole kernel ten times as fast.
@@ -145,6 +154,8 @@ def suppress_block(
     """
     num_bins = spectra.shape[1]
     psd = np.empty(num_bins, np.float32)
+    # The two cells beyond the ends stay 0: they make the mean over three bins free of branches.
+    excess = np.zeros(num_bins + 2, np.float32)
     gain = np.empty(num_bins, np.float32)
     exponent_scale = _SNR_WHEN_PRESENT / (_1 + _SNR_WHEN_PRESENT)
     # One loop over the bins for each stage, free of branches: LLVM turns each into SIMD code.
@@ -166,12 +177,14 @@ def suppress_block(
             presence[k] = smoothed
             p = min(p, _MAX_PRESENCE) if smoothed > _MAX_PRESENCE else p
             # MMSE estimate of the noise in this frame: p·before + (1-p)·psd
-            noise_psd[k] = before + (_1 - noise_smoothing) * (_1 - p) * (psd[k] - before)
+            noise = max(before + (_1 - noise_smoothing) * (_1 - p) * (psd[k] - before), MIN_PSD)
+            noise_psd[k] = noise
+            excess[k + 1] = min(psd[k] / noise, _MAX_SNR) - _1
         for k in range(num_bins):
-            noise = max(noise_psd[k], MIN_PSD)
-            a_posteriori = min(psd[k] / noise, _MAX_SNR)
-            a_priori = snr_smoothing * min(clean_psd[k] / noise, _MAX_SNR)
-            a_priori += (_1 - snr_smoothing) * max(a_posteriori - _1, _0)
+            a_posteriori = excess[k + 1] + _1
+            around = _HALF * excess[k + 1] + _QUARTER * (excess[k] + excess[k + 2])
+            a_priori = snr_smoothing * min(clean_psd[k] / noise_psd[k], _MAX_SNR)
+            a_priori += (_1 - snr_smoothing) * max(around, _0)
             a_priori = max(a_priori, min_a_priori_snr)
             wiener = a_priori / (_1 + a_priori)
             clean_psd[k] = wiener * wiener * psd[k]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 _NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 """Nominal mid-band frequencies of one decade, IEC 61260-1:2014, Annex E (Renard series R10)."""
@@ -99,29 +102,48 @@ def power_spectrum_scale(window: NDArray[np.floating], n_fft: int) -> NDArray[np
     return sides / (n_fft * np.sum(np.asarray(window, dtype=np.float64) ** 2))
 
 
-def band_matrix(edges_hz: ArrayLike, *, sample_rate: int, n_fft: int) -> NDArray[np.float64]:
-    """Return the matrix that sums the bins of one-sided power spectra into adjacent bands.
+class BandSums:
+    """Sum the bins of one-sided power spectra into adjacent bands.
 
     Parameters
     ----------
     edges_hz : array_like, shape (num_bands + 1,)
-        Ascending band edges in Hz.
+        Ascending band edges in Hz, within 0 and the Nyquist frequency.
     sample_rate : int
         Hz.
     n_fft : int
         FFT length of the spectra.
 
-    Returns
-    -------
-    ndarray, shape (n_fft // 2 + 1, num_bands)
-        float64. A bin stands for the frequencies nearer to it than to its neighbours; it is shared
-        among bands in proportion, so bands that cover 0 Hz to Nyquist keep the whole power.
+    Notes
+    -----
+    A bin stands for the frequencies nearer to it than to its neighbours; it is shared among bands
+    in proportion, so bands that cover 0 Hz to Nyquist keep the whole power. Running sums instead
+    of a matrix product: as fast, and no BLAS threads that spin on other people's cores.
     """
-    edges = np.asarray(edges_hz, dtype=np.float64)
-    width = sample_rate / n_fft
-    nyquist = sample_rate / 2.0
-    centre = np.arange(n_fft // 2 + 1) * width
-    low = np.maximum(centre - width / 2.0, 0.0)[:, np.newaxis]
-    high = np.minimum(centre + width / 2.0, nyquist)[:, np.newaxis]
-    overlap = np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1])
-    return np.asarray(np.maximum(overlap, 0.0) / (high - low))
+
+    def __init__(self, edges_hz: ArrayLike, *, sample_rate: int, n_fft: int) -> None:
+        borders = (np.arange(n_fft // 2 + 2) - 0.5) * (sample_rate / n_fft)
+        borders[0], borders[-1] = 0.0, sample_rate / 2.0
+        position = np.interp(
+            np.asarray(edges_hz, dtype=np.float64), borders, np.arange(len(borders))
+        )
+        # An edge at Nyquist takes the whole of the last bin rather than none of one beyond.
+        self._bin = np.minimum(np.floor(position).astype(np.intp), n_fft // 2)
+        self._share = position - self._bin
+
+    def __call__(self, powers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the band powers.
+
+        Parameters
+        ----------
+        powers : ndarray, shape (num_spectra, n_fft // 2 + 1)
+
+        Returns
+        -------
+        ndarray, shape (num_spectra, num_bands)
+            float64, >= 0; exact to about 1e-15 of the spectrum's whole power.
+        """
+        below = np.zeros((len(powers), powers.shape[1] + 1))
+        np.cumsum(powers, axis=1, out=below[:, 1:])
+        at_edge = below[:, self._bin] + self._share * powers[:, self._bin]
+        return np.asarray(np.maximum(at_edge[:, 1:] - at_edge[:, :-1], 0.0))

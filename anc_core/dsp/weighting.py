@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 # Pole frequencies in Hz, IEC 61672-1:2013, 5.5.6 (f_1 to f_4, exact values of Annex E).
 _F1_HZ = 20.598_997

@@ -2,33 +2,34 @@
 
 Alarms are narrow-band and loud against what surrounds them in frequency, whatever the level of the
 recording. A peak is therefore a local maximum that stands :data:`MIN_PROMINENCE_DB` over the 40 %
-quantile of the bins within about +-350 Hz; broadband noise and the dense harmonics of a low voice
-raise that quantile and hide themselves.
+quantile of the 23 bins around it; broadband noise and the dense harmonics of a low voice raise that
+quantile and hide themselves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 ANALYSIS_RATE_HZ = 16_000
 FRAME_LENGTH = 512
-"""32 ms: short enough for a yelp (8 oct/s), long enough to part a tone from noise."""
+"""32 ms: parts a tone or a slow sweep from noise."""
+FAST_FRAME_LENGTH = 256
+"""16 ms: a yelp moves 8 octaves a second and would smear over many bins of a longer frame."""
 HOP_LENGTH = 250
 """64 frames a second, so that half a second is a whole number of frames."""
-FRAMES_PER_S = ANALYSIS_RATE_HZ / HOP_LENGTH
+FRAMES_PER_S = ANALYSIS_RATE_HZ // HOP_LENGTH
 NUM_PEAKS = 6
 """Most prominent peaks kept of a frame."""
-
 MIN_PROMINENCE_DB = 9.0
+"""White noise alone makes 1.8 such peaks a frame; they form no lasting tracks."""
+
 _LOW_HZ, _HIGH_HZ = 340.0, 4_500.0
-_BIN_HZ = ANALYSIS_RATE_HZ / FRAME_LENGTH
-_FIRST_BIN = int(_LOW_HZ / _BIN_HZ)
-_NUM_BINS = int(_HIGH_HZ / _BIN_HZ) - _FIRST_BIN + 1
 _REACH = 11
-"""Bins on either side that make the neighbourhood: +-344 Hz."""
+"""Bins on either side that make the neighbourhood: +-344 Hz in the long frame."""
 _STRIDE = 4
 """The neighbourhood changes slowly: every fourth bin is computed, the rest interpolated."""
 _QUANTILE_RANK = 9
@@ -37,10 +38,7 @@ _SILENCE_DB = -95.0
 """A peak below this level (dBFS) is the noise of the arithmetic or of an empty band."""
 _RANGE_DB = 45.0
 """A peak further below the loudest bin of its frame is a side lobe or an artefact."""
-
-_WINDOW = np.hanning(FRAME_LENGTH + 1)[:-1].astype(np.float32)
-_POWER_SCALE = np.float32(2.0 / float(np.sum(_WINDOW)) ** 2)
-"""A sine of amplitude 1 gives a peak of -3.01 dBFS (full-scale square = 0)."""
+_TINY_POWER = np.float32(1e-16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,40 +60,71 @@ class Ridges:
     prominence_db: NDArray[np.float32]
 
 
-def find_ridges(samples: NDArray[np.float32]) -> Ridges:
+@dataclass(frozen=True, slots=True)
+class _Analysis:
+    """What a frame length fixes."""
+
+    window: NDArray[np.float32]
+    power_scale: np.float32
+    """A sine of amplitude 1 gives a peak of -3.01 dBFS (full-scale square = 0)."""
+    bin_hz: float
+    first_bin: int
+    stop_bin: int
+
+
+@lru_cache(maxsize=2)
+def _analysis(frame_length: int) -> _Analysis:
+    window = np.hanning(frame_length + 1)[:-1].astype(np.float32)
+    bin_hz = ANALYSIS_RATE_HZ / frame_length
+    return _Analysis(
+        window=window,
+        power_scale=np.float32(2.0 / float(np.sum(window)) ** 2),
+        bin_hz=bin_hz,
+        first_bin=int(_LOW_HZ / bin_hz),
+        stop_bin=int(_HIGH_HZ / bin_hz) + 1,
+    )
+
+
+def find_ridges(samples: NDArray[np.float32], frame_length: int = FRAME_LENGTH) -> Ridges:
     """Return the peaks of all complete frames of ``samples``.
 
     Parameters
     ----------
     samples : ndarray of float32, shape (num_samples,)
-        Finite, at :data:`ANALYSIS_RATE_HZ`. Frame ``i`` begins at ``i * HOP_LENGTH``.
+        Finite, at :data:`ANALYSIS_RATE_HZ`, at least one frame. Frame ``i`` begins at
+        ``i * HOP_LENGTH``.
+    frame_length : int
+        :data:`FRAME_LENGTH` or :data:`FAST_FRAME_LENGTH`, samples.
 
     Returns
     -------
     Ridges
-        ``(num_samples - FRAME_LENGTH) // HOP_LENGTH + 1`` frames.
+        ``(num_samples - frame_length) // HOP_LENGTH + 1`` frames.
     """
-    level = _levels(samples)
-    prominence = level - _background(level)
+    analysis = _analysis(frame_length)
+    level = _levels(samples, analysis)
+    prominence = (level - _background(level))[:, 1:-1]
     centre = level[:, 1:-1]
     is_peak = (centre > level[:, :-2]) & (centre >= level[:, 2:])
     floor = np.maximum(centre.max(axis=1, keepdims=True) - _RANGE_DB, _SILENCE_DB)
-    is_peak &= (prominence[:, 1:-1] >= MIN_PROMINENCE_DB) & (centre > floor)
-    score = np.where(is_peak, prominence[:, 1:-1], np.float32(0))
+    is_peak &= (prominence >= MIN_PROMINENCE_DB) & (centre > floor)
+    score = np.where(is_peak, prominence, np.float32(0))
     best = np.argpartition(score, -NUM_PEAKS, axis=1)[:, -NUM_PEAKS:]
     chosen = np.take_along_axis(score, best, axis=1)
     order = np.argsort(-chosen, axis=1, kind="stable")
     best = np.take_along_axis(best, order, axis=1)
     chosen = np.take_along_axis(chosen, order, axis=1)
-    return _refine(level, best + 1, np.where(chosen > 0, chosen, np.float32(np.nan)))
+    return _refine(level, best + 1, np.where(chosen > 0, chosen, np.float32(np.nan)), analysis)
 
 
-def _levels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _levels(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.float32]:
     """Return the power in dBFS per frame and bin of the analysed band."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_LENGTH)[::HOP_LENGTH]
-    spectrum = np.fft.rfft(frames * _WINDOW, axis=1)[:, _FIRST_BIN : _FIRST_BIN + _NUM_BINS]
+    length = len(analysis.window)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::HOP_LENGTH]
+    spectrum = np.fft.rfft(frames * analysis.window, axis=1)
+    spectrum = spectrum[:, analysis.first_bin : analysis.stop_bin]
     power = spectrum.real**2 + spectrum.imag**2
-    level: NDArray[np.float32] = 10.0 * np.log10(_POWER_SCALE * power + np.float32(1e-16))
+    level: NDArray[np.float32] = 10.0 * np.log10(analysis.power_scale * power + _TINY_POWER)
     return level
 
 
@@ -111,7 +140,10 @@ def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _refine(
-    level: NDArray[np.float32], index: NDArray[np.intp], prominence: NDArray[np.float32]
+    level: NDArray[np.float32],
+    index: NDArray[np.intp],
+    prominence: NDArray[np.float32],
+    analysis: _Analysis,
 ) -> Ridges:
     """Interpolate each peak with a parabola through its three bins (Smith & Serra 1987)."""
     left = np.take_along_axis(level, index - 1, axis=1)
@@ -119,8 +151,8 @@ def _refine(
     right = np.take_along_axis(level, index + 1, axis=1)
     curvature = np.minimum(left - 2.0 * top + right, np.float32(-1e-3))
     offset = np.clip(0.5 * (left - right) / curvature, -0.5, 0.5)
+    hertz = (index + offset + analysis.first_bin) * analysis.bin_hz
     valid = ~np.isnan(prominence)
-    hertz = (index + offset + _FIRST_BIN) * _BIN_HZ
     nan = np.float32(np.nan)
     return Ridges(
         pitch=np.where(valid, np.log2(hertz), nan).astype(np.float32),

@@ -3,14 +3,24 @@
 A peak continues the track whose straight-line prediction it meets (a sweep in progress) or whose
 last pitch it meets (a sweep that turns round). Older tracks choose first; a track that finds
 nothing for :data:`MAX_GAP` frames has ended. Plain recursion over frames with a fixed number of
-slots: constant memory, and the same labels however the stream was split.
+slots: constant memory, and the same answer however the stream was split.
+
+What parts a siren from a voice is not the pitch but how *smoothly* it moves: a generator or a
+rotor draws a clean line for seconds, while formants, babble and noise peaks jitter. Roughness is
+the distance of a track from its own moving average over 9 frames (a straight sweep has none); a
+*smooth run* lasts as long as its running mean stays below :data:`MAX_ROUGHNESS`. On half of the
+development recordings runs of over 0.8 s that cover 0.2 octaves took 0 % of the speech and about
+90 % of the siren time.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from anc_core.dsp.jit import jit
 
 MAX_GAP = 3
 """Frames (47 ms) that a track may miss."""
@@ -19,17 +29,58 @@ PREDICTED_REACH = 0.06
 """Octaves between a peak and the prediction of its track."""
 HELD_REACH = 0.05
 """Octaves a frame between a peak and the last pitch of its track."""
+MAX_ROUGHNESS = 0.016
+"""Octaves; a voice has 0.01 to 0.05, a siren 0.001 to 0.008, in noise or echo up to 0.016."""
+SETTLING = 9
+"""Frames before roughness means anything: the length of the moving average."""
 _SLOPE_SMOOTHING = 0.5
+_ROUGHNESS_SMOOTHING = 1.0 / 20.0
+_STEADY_REACH = 0.006
+"""Octaves that a steady tone may be off its start, plus ..."""
+_STEADY_REACH_HZ = 4.0
+"""... this: an eighth of a bin, about the accuracy of a peak 12 dB over the noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """What is known of the track of every peak at the moment of that peak.
+
+    All arrays have the shape (num_frames, num_peaks); 0 where there is no peak.
+
+    Attributes
+    ----------
+    number : ndarray of int64
+        Number of the track, from 1.
+    smooth_frames, steady_frames : ndarray of int64
+        Frames since the track has been smooth, and at one pitch.
+    low, high : ndarray of float64
+        log2 Hz; reach of the smooth run.
+    rise : ndarray of float64
+        Octaves; upward less downward motion in the smooth run.
+    roughness : ndarray of float64
+        Octaves; mean of the smooth run.
+    prominence_db : ndarray of float64
+        dB; mean of the smooth run.
+    """
+
+    number: NDArray[np.int64]
+    smooth_frames: NDArray[np.int64]
+    steady_frames: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    rise: NDArray[np.float64]
+    roughness: NDArray[np.float64]
+    prominence_db: NDArray[np.float64]
 
 
 class TrackLabeller:
-    """Gives every peak the number of its track; the state between blocks of frames.
+    """Follows the peaks of one channel; holds the state between blocks of frames.
 
     Examples
     --------
     >>> labeller = TrackLabeller()
     >>> pitch = np.full((4, 1), 11.6, np.float32)
-    >>> labeller.label(pitch).ravel().tolist()
+    >>> labeller.label(pitch, np.full_like(pitch, 20.0)).number.ravel().tolist()
     [1, 1, 1, 1]
     """
 
@@ -38,81 +89,143 @@ class TrackLabeller:
 
     def reset(self) -> None:
         """Forget all tracks and number from 1 again."""
-        self._pitch = np.zeros(NUM_SLOTS)
-        self._slope = np.zeros(NUM_SLOTS)
-        self._gap = np.zeros(NUM_SLOTS, np.int64)
-        self._number = np.zeros(NUM_SLOTS, np.int64)
+        self._counts = np.zeros((NUM_SLOTS, 6), np.int64)
+        self._values = np.zeros((NUM_SLOTS, 10), np.float64)
+        self._recent = np.zeros((NUM_SLOTS, SETTLING), np.float64)
         self._last_number = np.zeros(1, np.int64)
 
-    def label(self, pitch: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the track number (>= 1) of every peak, 0 where there is none.
+    def label(self, pitch: NDArray[np.float32], prominence_db: NDArray[np.float32]) -> Tracks:
+        """Return the tracks of the peaks of the next frames.
 
         Parameters
         ----------
         pitch : ndarray of float32, shape (num_frames, num_peaks)
             log2 Hz, NaN where there is no peak.
-
-        Returns
-        -------
-        ndarray of int64, shape (num_frames, num_peaks)
+        prominence_db : ndarray of float32, shape (num_frames, num_peaks)
         """
-        return _link(
-            pitch, self._pitch, self._slope, self._gap, self._number, self._last_number
+        counts = np.zeros((3, *pitch.shape), np.int64)
+        values = np.zeros((5, *pitch.shape), np.float64)
+        _follow(
+            np.ascontiguousarray(pitch),
+            np.ascontiguousarray(prominence_db),
+            self._counts,
+            self._values,
+            self._recent,
+            self._last_number,
+            counts,
+            values,
         )
+        return Tracks(*counts, *values)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _link(
+# Columns of the state of a slot.
+_NUMBER, _MISSED, _AGE, _SMOOTH, _STEADY, _HEAD = range(6)
+_LAST, _SLOPE, _ROUGH, _LOW, _HIGH, _RISE, _ANCHOR, _TOTAL, _SUM_ROUGH, _SUM_PROMINENCE = range(10)
+
+
+@jit(
+    "void(float32[:, ::1], float32[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1],"
+    " int64[:, :, ::1], float64[:, :, ::1])"
+)
+def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order of the docstring
     pitch: NDArray[np.float32],
-    last: NDArray[np.float64],
-    slope: NDArray[np.float64],
-    gap: NDArray[np.int64],
-    number: NDArray[np.int64],
+    prominence: NDArray[np.float32],
+    counts: NDArray[np.int64],
+    values: NDArray[np.float64],
+    recent: NDArray[np.float64],
     last_number: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Link the peaks of consecutive frames; the slots are kept in order of age and updated."""
+    out_counts: NDArray[np.int64],
+    out_values: NDArray[np.float64],
+) -> None:
+    """Link the peaks frame by frame; the slots stay in order of age. **Changes the state.**"""
     num_frames, num_peaks = pitch.shape
-    num_slots = len(last)
-    labels = np.zeros((num_frames, num_peaks), np.int64)
     for i in range(num_frames):
-        for s in range(num_slots):
-            if number[s] == 0:
-                continue
-            steps = gap[s] + 1
-            predicted = last[s] + slope[s] * steps
+        for s in range(NUM_SLOTS):
+            if counts[s, _NUMBER] == 0:
+                break
+            steps = counts[s, _MISSED] + 1
+            last = values[s, _LAST]
+            predicted = last + values[s, _SLOPE] * steps
             best, best_distance = -1, 1.0
             for k in range(num_peaks):
-                if labels[i, k] != 0 or np.isnan(pitch[i, k]):
+                if out_counts[0, i, k] != 0 or not pitch[i, k] > 0.0:
                     continue
                 ahead = abs(pitch[i, k] - predicted) / PREDICTED_REACH
-                held = abs(pitch[i, k] - last[s]) / (HELD_REACH * steps)
+                held = abs(pitch[i, k] - last) / (HELD_REACH * steps)
                 distance = min(ahead, held)
                 if distance < best_distance:
                     best, best_distance = k, distance
             if best < 0:
-                gap[s] += 1
-                if gap[s] > MAX_GAP:
-                    number[s] = 0
+                counts[s, _MISSED] = steps
                 continue
-            moved = (pitch[i, best] - last[s]) / steps
-            slope[s] += _SLOPE_SMOOTHING * (moved - slope[s])
-            last[s] = pitch[i, best]
-            gap[s] = 0
-            labels[i, best] = number[s]
-        # Close the ranks, so that the order of slots stays the order of age.
+            now = float(pitch[i, best])
+            moved = (now - last) / steps
+            values[s, _SLOPE] += _SLOPE_SMOOTHING * (moved - values[s, _SLOPE])
+            values[s, _LAST] = now
+            counts[s, _MISSED] = 0
+            # Missed frames are bridged by a straight line, so that averages keep their length.
+            for step in range(1, steps + 1):
+                head = counts[s, _HEAD]
+                values[s, _TOTAL] += last + moved * step - recent[s, head]
+                recent[s, head] = last + moved * step
+                counts[s, _HEAD] = (head + 1) % SETTLING
+                counts[s, _AGE] += 1
+            if counts[s, _AGE] >= SETTLING:
+                middle = recent[s, (counts[s, _HEAD] + SETTLING // 2) % SETTLING]
+                off = abs(middle - values[s, _TOTAL] / SETTLING)
+                values[s, _ROUGH] += _ROUGHNESS_SMOOTHING * (off - values[s, _ROUGH])
+                counts[s, _SMOOTH] += steps
+                if values[s, _ROUGH] > MAX_ROUGHNESS:
+                    counts[s, _SMOOTH] = 0
+                    values[s, _RISE] = values[s, _SUM_ROUGH] = values[s, _SUM_PROMINENCE] = 0.0
+                    values[s, _LOW] = values[s, _HIGH] = middle
+                values[s, _LOW] = min(values[s, _LOW], middle)
+                values[s, _HIGH] = max(values[s, _HIGH], middle)
+                if counts[s, _SMOOTH] > 0:
+                    values[s, _RISE] += moved * steps
+                    values[s, _SUM_ROUGH] += off * steps
+                    values[s, _SUM_PROMINENCE] += prominence[i, best] * steps
+            reach = _STEADY_REACH + _STEADY_REACH_HZ * 1.4427 * 2.0 ** (-now)
+            if abs(now - values[s, _ANCHOR]) < reach:
+                counts[s, _STEADY] += steps
+                values[s, _ANCHOR] += 0.1 * (now - values[s, _ANCHOR])
+            else:
+                counts[s, _STEADY] = 1
+                values[s, _ANCHOR] = now
+            out_counts[0, i, best] = counts[s, _NUMBER]
+            out_counts[1, i, best] = counts[s, _SMOOTH]
+            out_counts[2, i, best] = counts[s, _STEADY]
+            out_values[0, i, best] = values[s, _LOW]
+            out_values[1, i, best] = values[s, _HIGH]
+            out_values[2, i, best] = values[s, _RISE]
+            length = max(1, counts[s, _SMOOTH])
+            out_values[3, i, best] = values[s, _SUM_ROUGH] / length
+            out_values[4, i, best] = values[s, _SUM_PROMINENCE] / length
         kept = 0
-        for s in range(num_slots):
-            if number[s] != 0:
-                last[kept], slope[kept] = last[s], slope[s]
-                gap[kept], number[kept] = gap[s], number[s]
+        for s in range(NUM_SLOTS):
+            if counts[s, _NUMBER] != 0 and counts[s, _MISSED] <= MAX_GAP:
+                if kept != s:
+                    counts[kept] = counts[s]
+                    values[kept] = values[s]
+                    recent[kept] = recent[s]
                 kept += 1
         for k in range(num_peaks):
-            if labels[i, k] == 0 and not np.isnan(pitch[i, k]) and kept < num_slots:
+            if kept == NUM_SLOTS:
+                break
+            if out_counts[0, i, k] == 0 and pitch[i, k] > 0.0:
+                now = float(pitch[i, k])
                 last_number[0] += 1
-                last[kept], slope[kept], gap[kept] = pitch[i, k], 0.0, 0
-                number[kept] = last_number[0]
-                labels[i, k] = last_number[0]
+                counts[kept] = 0
+                counts[kept, _NUMBER] = last_number[0]
+                counts[kept, _AGE] = counts[kept, _STEADY] = 1
+                values[kept] = 0.0
+                values[kept, _LAST] = values[kept, _ANCHOR] = now
+                values[kept, _LOW] = values[kept, _HIGH] = now
+                recent[kept] = now
+                values[kept, _TOTAL] = now * SETTLING
+                out_counts[0, i, k] = last_number[0]
+                out_counts[2, i, k] = 1
+                out_values[0, i, k] = out_values[1, i, k] = now
                 kept += 1
-        for s in range(kept, num_slots):
-            number[s] = 0
-    return labels
+        for s in range(kept, NUM_SLOTS):
+            counts[s, _NUMBER] = 0

@@ -10,7 +10,7 @@ from anc_core.store import Database, list_sessions
 
 def missing_outputs(database: Database) -> list[str]:
     """Return a line for every finished session whose output is not on the disk."""
-    with database.begin() as db:
+    with database.read() as db:
         return [
             f"session {summary.session_id}: output {summary.output_path} is missing"
             for summary in list_sessions(db, statuses=(Status.OK, Status.DEGRADED))

@@ -28,6 +28,7 @@ from anc_core.settings import Settings
 from anc_core.store import (
     Database,
     close_batch,
+    finished_sources,
     list_sessions,
     open_batch,
     open_database,
@@ -107,13 +108,13 @@ def results_of_lost_shard(
     jobs: Sequence[RecordingJob], database: Database, err: TransientError
 ) -> tuple[RecordingResult, ...]:
     """Return what the store knows of a shard that gave no answer; the rest failed with ``err``."""
-    batch_ids = {job.batch_id for job in jobs if job.batch_id is not None}
-    known: dict[str, RecordingResult] = {}
-    with database.begin() as db:
-        for batch_id in batch_ids:
-            for summary in list_sessions(db, batch_id=batch_id):
-                if summary.status is not Status.RUNNING:
-                    known[summary.source_path] = RecordingResult.of(summary)
+    paths = [str(job.source.absolute()) for job in jobs]
+    with database.read() as db:
+        sources = finished_sources(db, paths)
+        ids = [entry.session_id for entries in sources.values() for entry in entries]
+        summaries = list(list_sessions(db, session_ids=ids))
+    batch_ids = {job.batch_id for job in jobs}
+    known = {s.source_path: RecordingResult.of(s) for s in summaries if s.batch_id in batch_ids}
     return tuple(
         known.get(str(job.source.absolute())) or _failure(job, err.code, str(err)) for job in jobs
     )

@@ -112,6 +112,6 @@ def _run_shard_on(
 def _report(plan: BatchPlan, database: Database, on_progress: OnBatchProgress | None) -> None:
     if on_progress is None:
         return
-    with database.begin() as db:
+    with database.read() as db:
         progress = batch_progress(db, plan.batch_id)
     on_progress(plan, progress)

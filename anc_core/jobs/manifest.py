@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,14 @@ class ManifestRow(Record):
     site: str | None = None
     recorded_at: datetime | None = None
     """A time without zone is taken as UTC."""
+
+    @field_validator("path", "reference_path")
+    @classmethod
+    def _possible(cls, path: Path | None) -> Path | None:
+        if path is not None and b"\0" in os.fsencode(path):  # UnicodeEncodeError is a ValueError
+            msg = "a NUL can be in no file's name"
+            raise ValueError(msg)
+        return path
 
     @field_validator("preset")
     @classmethod
@@ -77,10 +86,13 @@ def read_manifest(path: Path) -> tuple[list[ManifestRow], list[RowError]]:
     Raises
     ------
     InputError
-        If it is no text, or has no ``path`` column.
+        If it cannot be read, is no text, has no ``path`` column or one of an unknown name.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except OSError as err:
+        msg = f"{path}: the manifest cannot be read ({err.strerror}); check its permissions"
+        raise InputError(msg) from err
     except UnicodeDecodeError as err:
         msg = f"{path}: a manifest must be UTF-8 text ({err.reason} at byte {err.start})"
         raise InputError(msg) from err
@@ -104,28 +116,43 @@ def read_manifest(path: Path) -> tuple[list[ManifestRow], list[RowError]]:
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
     header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [name.strip().lower() for name in reader.fieldnames or ()]
+    # The tab first: a table of one column has no separator, and its paths may hold commas.
+    delimiter = max("\t,;", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        names = _column_names(path, next(reader, []))
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue  # spreadsheets end their tables with rows of nothing
+            if any(cell.strip() for cell in cells[len(names) :]):
+                yield reader.line_num, f"more cells than the {len(names)} columns"
+            else:
+                yield reader.line_num, dict(zip(names, cells, strict=False))
+    except csv.Error as err:
+        yield reader.line_num, f"{err}; is a quotation mark left open?"
+
+
+def _column_names(path: Path, cells: Sequence[str]) -> list[str]:
+    names, known = [cell.strip().lower() for cell in cells], ManifestRow.model_fields
     if "path" not in names:
         msg = f"{path}: the first row must name the columns, among them 'path'; found {names}"
         raise InputError(msg)
-    reader.fieldnames = names
-    for values in reader:
-        if None in values:
-            yield reader.line_num, f"more cells than the {len(names)} columns"
-        else:
-            yield reader.line_num, dict(values)
+    wrong = sorted({n for n in names if n and (n not in known or names.count(n) > 1)})
+    if wrong:
+        msg = f"{path}: columns {wrong} are unknown or named twice; choose from {', '.join(known)}"
+        raise InputError(msg)
+    return names
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines(): JSON strings may hold U+2028, which is a line's end to Python only.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
-        except json.JSONDecodeError as err:
-            yield number, f"no JSON: {err.msg}"
+        except (ValueError, RecursionError) as err:
+            yield number, f"no JSON: {err}"
             continue
         yield number, values if isinstance(values, dict) else "no JSON object"
 

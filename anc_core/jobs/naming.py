@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 
 from anc_core.errors import ErrorCode, InputError, SinkError
+
+_MAX_NAME_BYTES = 255  # of one path component on every common file system
+_MAX_ENTRIES_TRIED = 100  # of a folder, to learn whether its file system is blind to case
 
 
 def mirrored(source: Path, root: Path, output_dir: Path, suffix: str | None = None) -> Path:
@@ -22,13 +29,24 @@ def mirrored(source: Path, root: Path, output_dir: Path, suffix: str | None = No
     output_dir : path
         Where outputs go.
     suffix : str, optional
-        Replaces the source's where the output's format has another.
+        Replaces the source's where the output's format has another. A name that would overflow
+        the file system's limit with it is shortened by a digest.
     """
     absolute = Path(os.path.abspath(source))  # noqa: PTH100 - links stay links
     base = Path(os.path.abspath(root))  # noqa: PTH100
     relative = absolute.relative_to(base) if absolute.is_relative_to(base) else Path(absolute.name)
     target = output_dir / relative
-    return target if suffix is None else target.with_suffix(suffix)
+    return target if suffix is None else target.with_name(_with_suffix(target, suffix))
+
+
+def _with_suffix(path: Path, suffix: str) -> str:
+    name = path.with_suffix(suffix).name
+    encoded, ending = os.fsencode(name), os.fsencode(suffix)
+    if len(encoded) <= _MAX_NAME_BYTES:
+        return name
+    digest = b"~" + hashlib.blake2b(encoded, digest_size=8).hexdigest().encode()
+    keep = encoded[: _MAX_NAME_BYTES - len(digest) - len(ending)].decode(errors="ignore")
+    return keep + os.fsdecode(digest + ending)
 
 
 def inside(output_dir: Path, name: str) -> Path:
@@ -37,10 +55,13 @@ def inside(output_dir: Path, name: str) -> Path:
     Raises
     ------
     InputError
-        If ``name`` is absolute or climbs out.
+        If ``name`` is absolute, climbs out (also through a link), or names the folder itself.
     """
+    if "\0" in name:
+        msg = f"output {name!r} holds a NUL; no file can have this name"
+        raise InputError(msg)
     target = output_dir / name
-    if Path(name).is_absolute() or not _resolved(target).is_relative_to(_resolved(output_dir)):
+    if Path(name).is_absolute() or _resolved(output_dir) not in _resolved(target).parents:
         msg = f"output {name!r} leaves the output folder {output_dir}; give a path below it"
         raise InputError(msg)
     return target
@@ -69,24 +90,30 @@ def check_collisions(pairs: Iterable[tuple[Path, Path]], *, case_blind: bool) ->
     pairs : iterable of (source, sink)
         The plan.
     case_blind : bool
-        The output's file system takes ``X.wav`` and ``x.wav`` for one file.
+        The output's file system takes ``X.wav`` and ``x.wav`` for one file. It is then taken to
+        be blind to Unicode composition as well (as APFS is); elsewhere the NFC and the NFD form
+        of a name are two files.
 
     Raises
     ------
     SinkError
         With code COLLISION; the message names both.
     """
+
+    def key(path: Path) -> str:
+        real = os.path.realpath(path)
+        return unicodedata.normalize("NFC", real).casefold() if case_blind else real
+
     pairs = list(pairs)
-    sources = {os.path.realpath(source): source for source, _ in pairs}
+    sources = {key(source) for source, _ in pairs}
     taken: dict[str, Path] = {}
     for source, sink in pairs:
-        key = unicodedata.normalize("NFC", os.path.realpath(sink))
-        key = key.casefold() if case_blind else key
-        if key in taken:
-            msg = f"{taken[key]} and {source} would both be written to {sink}; rename one of them"
+        place = key(sink)
+        if place in taken:
+            msg = f"{taken[place]} and {source} would both be written to {sink}; rename one of them"
             raise SinkError(ErrorCode.COLLISION, msg)
-        taken[key] = source
-        if os.path.realpath(sink) in sources:
+        taken[place] = source
+        if place in sources:
             msg = f"the output {sink} is itself an input; choose another output folder"
             raise SinkError(ErrorCode.COLLISION, msg)
 
@@ -94,20 +121,34 @@ def check_collisions(pairs: Iterable[tuple[Path, Path]], *, case_blind: bool) ->
 def is_case_blind(folder: Path) -> bool:
     """Return whether ``folder``'s file system takes ``X.wav`` and ``x.wav`` for one file.
 
-    Looks whether an existing parent answers to its own name in the other case; writes nothing.
+    Looks whether something that exists there answers to its own name in the other case; writes
+    nothing. Where nothing has a name with letters in it, the system's habit decides.
     """
-    existing = existing_parent(folder)
-    for candidate in (existing, *existing.parents):
+    for candidate in _on_file_system(existing_parent(folder)):
         other = candidate.with_name(candidate.name.swapcase())
-        if other.name != candidate.name:
+        if other.name != candidate.name and candidate.exists():
             return other.exists() and other.samefile(candidate)
-    return False
+    return sys.platform in {"darwin", "win32"}
+
+
+def _on_file_system(folder: Path) -> Iterator[Path]:
+    """Yield what lies on ``folder``'s file system: some entries, itself, its parents.
+
+    The name of a mount point belongs to the file system that it is mounted on, and is left out.
+    """
+    with os.scandir(folder) if folder.is_dir() else nullcontext(()) as entries:
+        for entry in islice(entries, _MAX_ENTRIES_TRIED):
+            yield Path(entry.path)
+    device = folder.stat().st_dev
+    while folder != folder.parent and folder.parent.stat().st_dev == device:
+        yield folder
+        folder = folder.parent
 
 
 def existing_parent(folder: Path) -> Path:
     """Return ``folder`` or the nearest of its parents that exists."""
     folder = Path(os.path.abspath(folder))  # noqa: PTH100
-    while not folder.exists():
+    while not os.path.exists(folder):  # noqa: PTH110 - answers for names that are too long, too
         folder = folder.parent
     return folder
 

@@ -173,7 +173,7 @@ def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
 
 
 def _known_sources(database: Database, found: Iterable[Found]) -> dict[str, list[FinishedSource]]:
-    with database.begin() as db:
+    with database.read() as db:
         return finished_sources(db, [_key(item.path) for item in found])
 
 
@@ -195,7 +195,7 @@ def _draft_item(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> 
 
 def _settle_the_finished(draft: _Draft, database: Database) -> None:
     ids = [done.session_id for _, done in draft.finished]
-    with database.begin() as db:
+    with database.read() as db:
         summaries = {s.session_id: s for s in list_sessions(db, session_ids=ids)} if ids else {}
     for job, done in draft.finished:
         line = RecordingResult.of(summaries[done.session_id])

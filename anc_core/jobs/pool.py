@@ -11,6 +11,7 @@ the parent ends the workers; scripts and notebooks need no guard.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import pickle
@@ -18,12 +19,14 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from anc_core.errors import AncError, ErrorCode, WorkerDiedError
+from anc_core.errors import AncError, ErrorCode, InputError, WorkerDiedError
 from anc_core.jobs.records import BatchPlan
+from anc_core.jobs.worker import receive, send
 from anc_core.settings import Settings
 
 T = TypeVar("T")
@@ -38,6 +41,12 @@ _ONE_THREAD = {
 }
 
 _WORTH_A_WORKER_S = 2.0  # a worker costs about 1 CPU second to start
+
+# A worker finds modules where its parent does, so that it can import what it is sent. With
+# ``-m`` it would look into the working directory first: a "wave.py" among recordings would end it.
+_START = "import sys; sys.path[:] = sys.argv[1:]; from anc_core.jobs.worker import main; main()"
+
+_EXIT_S = 1.0  # a worker that closed its pipe may take so long to end by itself
 
 
 class PoolStoppedError(AncError):
@@ -68,14 +77,21 @@ class WorkerPool:
     ----------
     workers : int
         Processes, at least 1.
+
+    Raises
+    ------
+    InputError
+        If there are to be fewer.
     """
 
     def __init__(self, workers: int) -> None:
+        if workers < 1:
+            msg = f"workers is {workers}; a pool needs at least 1"
+            raise InputError(msg)
         self._workers = [_Worker() for _ in range(workers)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
-        self._stopped = False
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -99,65 +115,109 @@ class WorkerPool:
             If the worker ended without an answer; a new one takes its place.
         PoolStoppedError
             If :meth:`stop` was called.
+        AnswerError
+            If what ``function`` returned or raised cannot be pickled.
         Exception
             Whatever ``function`` raised.
         """
         worker = self._idle.get()
         try:
-            self._check_running()
             answer: T = worker.run(function, arguments)
-        except WorkerDiedError:
-            self._check_running()  # stop() is what ended it
-            raise
-        else:
-            return answer
         finally:
             self._idle.put(worker)
-
-    def _check_running(self) -> None:
-        if self._stopped:
-            msg = "the worker pool was stopped"
-            raise PoolStoppedError(msg)
+        return answer
 
     def stop(self) -> None:
         """End all workers at once, whatever they do; their sessions are for others to release."""
-        self._stopped = True
         for worker in self._workers:
-            worker.kill()
+            worker.stop()
 
 
 class _Worker:
+    """At most one process; the lock lets :meth:`stop` meet a call that is about to start one."""
+
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._busy = False
+        self._stopped = False
 
     def run(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> Any:  # noqa: ANN401
-        process = self._process
-        if process is None or process.poll() is not None:
-            process = self._process = _start()
-        assert process.stdin is not None  # noqa: S101 - both are pipes
-        assert process.stdout is not None  # noqa: S101
+        request = pickle.dumps((function, arguments))
+        process = self._begin()
         try:
-            process.stdin.write(pickle.dumps((function, arguments)))
-            process.stdin.flush()
-            succeeded, answer = pickle.load(process.stdout)  # noqa: S301 - from our own child only
-        except (EOFError, OSError, pickle.UnpicklingError) as err:
-            self.kill()
-            raise _death(process) from err
+            payload = _exchange(process, request)
+        except (EOFError, OSError) as err:
+            raise self._death(process) from err
+        except BaseException:
+            # Ctrl-C in this thread: the answer to come would be taken for that of the next call.
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            self._end()
+        succeeded, answer = pickle.loads(payload)  # noqa: S301 - from our own child only
         if succeeded:
             return answer
         raise answer
 
-    def kill(self) -> None:
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            if self._process is None:
+                return
+            self._process.kill()
+            if not self._busy:  # else the call that runs finds its pipe closed and tidies up
+                self._bury()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise _stopped()
+            if self._process is not None and self._process.poll() is not None:
+                self._bury()  # it died between two calls
+            if self._process is None:
+                self._process = _start()
+            self._busy = True
+            return self._process
+
+    def _end(self) -> None:
+        with self._lock:
+            self._busy = False
+            if self._stopped or (self._process is not None and self._process.poll() is not None):
+                self._bury()
+
+    def _bury(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
         process.kill()
         process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # half a request may still wait to be flushed
+                    pipe.close()
+
+    def _death(self, process: subprocess.Popen[bytes]) -> AncError:
+        try:
+            code = process.wait(_EXIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # it closed its pipe and lives: of no use to anybody
+            process.wait()
+            code = 0
+        return _stopped() if self._stopped else _death(code)
+
+
+def _exchange(process: subprocess.Popen[bytes], request: bytes) -> bytes:
+    assert process.stdin is not None  # noqa: S101 - both are pipes
+    assert process.stdout is not None  # noqa: S101
+    send(process.stdin, request)
+    return receive(process.stdout)
 
 
 def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "anc_core.jobs.worker"],
+    return subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", _START, *sys.path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, **_ONE_THREAD},
@@ -166,9 +226,13 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _death(process: subprocess.Popen[bytes]) -> WorkerDiedError:
-    code = process.wait()
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+def _stopped() -> PoolStoppedError:
+    return PoolStoppedError("the worker pool was stopped")
+
+
+def _death(code: int) -> WorkerDiedError:
+    killed = f"was killed by signal {-code} ({signal.strsignal(-code)})" if code < 0 else None
+    how = killed or f"exited with {code}"
     err = WorkerDiedError(f"a worker process {how}; out of memory, or a crash on its recording")
     if code == -signal.SIGKILL:
         err.code = ErrorCode.OUT_OF_MEMORY

@@ -170,7 +170,7 @@ class _Session:
         """Return whether a shard that is tried again already did this recording."""
         if self.job.batch_id is None:
             return False
-        with self.database.begin() as db:
+        with self.database.read() as db:
             previous = find_by_fingerprint(db, self.content.fingerprint)
         return previous is not None and self._is_own(previous)
 
@@ -285,7 +285,7 @@ class _Session:
             raise SinkError(ErrorCode.COLLISION, msg)
         if sink.is_file() and sink.stat().st_size == 0:
             return  # a placeholder holds nothing that could be lost
-        with self.database.begin() as db:
+        with self.database.read() as db:
             ours = is_known_output(db, str(sink.absolute()))
         if not ours and not sidecar.sidecar_path(sink).exists():
             msg = f"{sink} exists and is not ours; move it, or use overwrite 'replace'"

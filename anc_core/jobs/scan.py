@@ -10,7 +10,7 @@ import fnmatch
 import glob
 import os
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,8 @@ RECORDING_SUFFIXES = frozenset(
 
 # Droppings of file systems and programs, and our own temporary files (spec row 26).
 _JUNK = ("._*", ".DS_Store", "Thumbs.db", "desktop.ini", "*.part", "*~", "~*", ".~lock*", ".anc-*")
+
+_ANY_DEPTH = "**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Scan:
     repeated: list[Path] = field(default_factory=list)
     """Paths that were reached again."""
     missing: list[str] = field(default_factory=list)
-    """Words that mean no file."""
+    """Words that mean no file, and folders that cannot be read."""
     row_errors: list[RowError] = field(default_factory=list)
     ignored: int = 0
 
@@ -65,13 +67,15 @@ def scan(
     Parameters
     ----------
     inputs : sequence of path or str
-        Files, folders, glob patterns (``**`` allowed) and manifests (``.csv``, ``.jsonl``).
+        Files, folders, glob patterns (``**`` = any depth) and manifests (``.csv``, ``.jsonl``). A
+        folder that a pattern matches is searched as if it were named.
     recursive : bool
         Search subfolders of folders.
     include, exclude : sequence of str
         Patterns of file names or of paths below a folder; apply to folders and globs.
     output_dir : path, optional
-        Never searched, so that a second run does not take the first one's outputs for inputs.
+        Not searched where it lies below an input, so that a second run does not take the first
+        one's outputs for inputs.
 
     Raises
     ------
@@ -87,6 +91,17 @@ def scan(
     return walker.finish()
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    path: Path
+    root: Path | None = None
+    row: ManifestRow | None = None
+
+    @property
+    def order(self) -> tuple[str, str]:
+        return sort_key(self.path)
+
+
 class _Walker:
     def __init__(
         self,
@@ -96,19 +111,16 @@ class _Walker:
         output_dir: Path | None,
     ) -> None:
         self.recursive, self.include, self.exclude = recursive, include, exclude
-        self.skip_dir = None if output_dir is None else os.path.realpath(output_dir)
+        self.output_dir = None if output_dir is None else os.path.realpath(output_dir)
         self.result = Scan()
-        self.candidates: list[tuple[Path, Path | None, ManifestRow | None]] = []
+        self.candidates: list[_Candidate] = []
 
     def expand(self, word: str | Path) -> None:
-        path = Path(word)
-        if path.is_dir():
-            self.candidates += [(p, path, None) for p in self._walk(path)]
-        elif os.path.lexists(path):
-            if is_manifest(path):
-                self._expand_manifest(path)
-            else:
-                self.candidates.append((path, None, None))
+        # os.path answers for impossible names (too long, a NUL, "") where Path raises or says ".".
+        if os.path.isdir(word):  # noqa: PTH112
+            self._expand_folder(Path(word), root=Path(word))
+        elif os.path.lexists(word):
+            self._expand_file(Path(word))
         elif glob.has_magic(str(word)):
             self._expand_glob(str(word))
         else:
@@ -116,49 +128,57 @@ class _Walker:
 
     def finish(self) -> Scan:
         """Drop repeated paths, order the rest, and give every one its root."""
-        candidates = sorted(self.candidates, key=lambda c: sort_key(c[0]))
-        roots = {root or path.parent for path, root, _ in candidates}
+        candidates = sorted(self.candidates, key=lambda c: c.order)
+        roots = {c.root or c.path.parent for c in candidates}
         shared = roots.pop() if len(roots) == 1 else _shared_root(roots)
-        seen: set[str] = set()
-        for path, _, row in candidates:
-            real = os.path.realpath(path)
-            if real in seen:
-                self.result.repeated.append(path)
-                continue
-            seen.add(real)
-            self.result.found.append(Found(path, shared, row))
+        chosen: dict[str, _Candidate] = {}
+        # Stable: what a manifest says of a recording is not lost where a folder holds it, too.
+        for candidate in sorted(candidates, key=lambda c: c.row is None):
+            real = os.path.realpath(candidate.path)
+            if chosen.setdefault(real, candidate) is not candidate:
+                self.result.repeated.append(candidate.path)
+        for candidate in sorted(chosen.values(), key=lambda c: c.order):
+            self.result.found.append(Found(candidate.path, shared, candidate.row))
         return self.result
 
-    def _expand_manifest(self, path: Path) -> None:
+    def _expand_file(self, path: Path, root: Path | None = None) -> None:
+        if not is_manifest(path):
+            self.candidates.append(_Candidate(path, root))
+            return
         rows, errors = read_manifest(path)
         self.result.row_errors += errors
-        self.candidates += [(row.path, path.parent, row) for row in rows]
+        self.candidates += [_Candidate(row.path, path.parent, row) for row in rows]
 
-    def _expand_glob(self, pattern: str) -> None:
-        matches = [Path(p) for p in glob.iglob(pattern, recursive=True)]  # noqa: PTH207 - any anchor
-        files = [p for p in matches if p.is_file()]
-        if not files:
-            self.result.missing.append(pattern)
-        root = Path(pattern[: _magic_start(pattern)]).parent if files else Path()
-        for path in files:
-            if self._is_wanted(path, path.name, any_suffix=True):
-                self.candidates.append((path, root, None))
-
-    def _walk(self, top: Path) -> Iterator[Path]:
-        visited: set[tuple[int, int]] = set()  # (device, inode): a loop of links ends
-        for folder, subfolders, names in os.walk(top, followlinks=True):
-            status = os.stat(folder)  # noqa: PTH116 - os.walk yields str
-            key = (status.st_dev, status.st_ino)
-            if key in visited or os.path.realpath(folder) == self.skip_dir:
-                subfolders.clear()
-                continue
-            visited.add(key)
-            if not self.recursive:
-                subfolders.clear()
+    def _expand_folder(self, top: Path, *, root: Path) -> None:
+        for folder, names in _walk(top, self._skipped_below(top), self._note_unreadable):
             for name in names:
                 path = Path(folder, name)
                 if self._is_wanted(path, str(path.relative_to(top)), any_suffix=False):
-                    yield path
+                    self.candidates.append(_Candidate(path, root))
+            if not self.recursive:
+                break
+
+    def _expand_glob(self, pattern: str) -> None:
+        root = Path(os.path.dirname(pattern[: _magic_start(pattern)]))  # noqa: PTH120 - "a/" is "a"
+        skipped = self._skipped_below(root)
+        matches = [Path(name) for name in dict.fromkeys(_matches(pattern, skipped))]
+        if not matches:
+            self.result.missing.append(pattern)
+        for path in matches:
+            if not path.is_dir():
+                if self._is_wanted(path, path.name, any_suffix=True):
+                    self._expand_file(path, root)
+            elif _ANY_DEPTH not in pattern and os.path.realpath(path) != skipped:
+                self._expand_folder(path, root=root)
+
+    def _skipped_below(self, top: Path) -> str | None:
+        """Return the output folder, unless the search begins in it: that is no mistake to hide."""
+        if self.output_dir is None or Path(os.path.realpath(top)).is_relative_to(self.output_dir):
+            return None
+        return self.output_dir
+
+    def _note_unreadable(self, err: OSError) -> None:
+        self.result.missing.append(str(err.filename))
 
     def _is_wanted(self, path: Path, relative: str, *, any_suffix: bool) -> bool:
         def matches(patterns: Sequence[str]) -> bool:
@@ -174,9 +194,64 @@ class _Walker:
         return True
 
 
-def sort_key(path: Path) -> str:
-    """Return the NFC form of ``path``: the order of a batch is the same on every machine."""
-    return unicodedata.normalize("NFC", str(path))
+def sort_key(path: Path) -> tuple[str, str]:
+    """Return the NFC form of ``path``: the order of a batch is the same on every machine.
+
+    The path itself decides between two names that differ in their composition only.
+    """
+    return unicodedata.normalize("NFC", str(path)), str(path)
+
+
+def _walk(
+    top: Path | str, skipped: str | None, on_error: Callable[[OSError], None]
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield (folder, its file names) of ``top`` and all below it, each folder once.
+
+    Links to folders are followed when everything else was seen, so that a folder is known by its
+    own name where it has one here; a loop of links ends where it began.
+    """
+    visited: set[tuple[int, int]] = set()  # (device, inode)
+    starts = [str(top)]
+    for start in starts:  # grows on the way
+        for folder, subfolders, names in os.walk(start, onerror=on_error):
+            status = os.stat(folder)  # noqa: PTH116 - os.walk yields str
+            key = (status.st_dev, status.st_ino)
+            if key in visited or os.path.realpath(folder) == skipped:
+                subfolders.clear()
+                continue
+            visited.add(key)
+            subfolders.sort()
+            below = [os.path.join(folder, name) for name in subfolders]  # noqa: PTH118
+            starts += filter(os.path.islink, below)
+            yield folder, names
+
+
+def _matches(pattern: str, skipped: str | None) -> Iterator[str]:
+    """Yield what ``pattern`` matches; unlike :mod:`glob`, ``**`` cannot be lost in a loop of links.
+
+    Two links to their own folder give :mod:`glob` 2^40 paths to look at.
+    """
+    head, any_depth, tail = _split_at_any_depth(pattern)
+    if not any_depth:
+        yield from sorted(glob.glob(pattern))  # noqa: PTH207 - any anchor
+        return
+    for top in sorted(glob.glob(head)):  # noqa: PTH207
+        for folder, _ in _walk(top, skipped, lambda _: None):
+            if not _is_hidden(os.path.relpath(folder, top)):
+                yield from _matches(os.path.join(glob.escape(folder), tail), skipped)  # noqa: PTH118
+
+
+def _split_at_any_depth(pattern: str) -> tuple[str, bool, str]:
+    parts = Path(pattern).parts
+    if _ANY_DEPTH not in parts:
+        return pattern, False, ""
+    cut = parts.index(_ANY_DEPTH)
+    below = parts[cut + 1 :] or ("*",)
+    return str(Path(*parts[:cut])), True, str(Path(*below))
+
+
+def _is_hidden(relative: str) -> bool:
+    return any(part.startswith(".") for part in Path(relative).parts)
 
 
 def _magic_start(pattern: str) -> int:

@@ -34,7 +34,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from anc_core.dsp.third_octave import band_matrix
+from anc_core.dsp.third_octave import BandSums
 from anc_core.metrics.frames import FRAME_S, SPEECH_BAND_HZ, FrameGrid
 
 Array = NDArray[np.float64]
@@ -117,7 +117,7 @@ class ActivityDetector:
     def __init__(self, grid: FrameGrid) -> None:
         edges = _band_edges(grid.sample_rate)
         transform = grid.frame_transform
-        self._weights = band_matrix(edges, sample_rate=grid.sample_rate, n_fft=transform.n_fft)
+        self._band_sums = BandSums(edges, sample_rate=grid.sample_rate, n_fft=transform.n_fft)
         self._bias = _minimum_bias(np.diff(edges) * FRAME_S)
         self._in_speech_band = (edges[:-1] >= SPEECH_BAND_HZ[0]) & (edges[:-1] < SPEECH_BAND_HZ[1])
         if not self._in_speech_band.any():
@@ -136,7 +136,7 @@ class ActivityDetector:
         audible : ndarray of bool, shape (num_frames,)
             False for digital silence and for frames that the recording's end cuts short.
         """
-        self._powers = np.concatenate([self._powers, spectra @ self._weights + _BAND_FLOOR])
+        self._powers = np.concatenate([self._powers, self._band_sums(spectra) + _BAND_FLOOR])
         self._audible = np.concatenate([self._audible, audible])
         while len(self._powers) - self._num_before >= _BATCH_FRAMES + _CONTEXT:
             yield self._decide(_BATCH_FRAMES)

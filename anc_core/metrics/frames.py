@@ -11,18 +11,21 @@ so sums are always formed in the same order and no split of the stream changes a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.arrays import check_num_channels, check_sample_rate
 from anc_core.dsp.third_octave import (
+    BandSums,
     ThirdOctaveBands,
-    band_matrix,
     power_spectrum_scale,
     third_octave_bands,
 )
 from anc_core.dsp.weighting import a_weighting_power
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FRAME_S = 0.025
 FRAMES_PER_SLOT = 5
@@ -139,18 +142,12 @@ class FrameGrid:
         self.third_octaves: ThirdOctaveBands = third_octave_bands(
             self.sample_rate, lowest_hz=LOWEST_THIRD_OCTAVE_HZ
         )
-        self._slot_weights = self._make_slot_weights()
-
-    def _make_slot_weights(self) -> NDArray[np.float64]:
-        """Columns: third-octave bands, the A-weighted sum, the sum over the speech band."""
-        transform, top = self._slot_transform, self.sample_rate / 2.0
-        low = min(SPEECH_BAND_HZ[0], top / 2.0)
-        bands = [
-            band_matrix(edges, sample_rate=self.sample_rate, n_fft=transform.n_fft)
-            for edges in (self.third_octaves.edges_hz, (low, min(SPEECH_BAND_HZ[1], top)))
+        speech_band = (SPEECH_BAND_HZ[0], min(SPEECH_BAND_HZ[1], sample_rate / 2.0))
+        self._band_sums = [
+            BandSums(edges, sample_rate=self.sample_rate, n_fft=self._slot_transform.n_fft)
+            for edges in (self.third_octaves.edges_hz, speech_band)
         ]
-        a_weights = a_weighting_power(transform.frequencies_hz)[:, np.newaxis]
-        return np.concatenate([bands[0], a_weights, bands[1]], axis=1)
+        self._a_weights = a_weighting_power(self._slot_transform.frequencies_hz)
 
     def moments(self, samples: NDArray[np.float32]) -> Moments:
         """Return the sums of ``samples``, shape (num_channels, num_frames * frame_length)."""
@@ -171,7 +168,10 @@ class FrameGrid:
         -------
         ndarray, shape (num_slots, num_bands + 2)
         """
-        return np.asarray(self._slot_transform.powers(_bounded(samples)) @ self._slot_weights)
+        spectra = self._slot_transform.powers(_bounded(samples))
+        third_octaves, speech_band = (sums(spectra) for sums in self._band_sums)
+        a_weighted = np.einsum("sb,b->s", spectra, self._a_weights)[:, np.newaxis]
+        return np.concatenate([third_octaves, a_weighted, speech_band], axis=1)
 
     def frame_powers(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the power spectrum of each frame, shape (num_frames, n_fft // 2 + 1)."""

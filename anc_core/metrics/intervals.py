@@ -1,12 +1,16 @@
-"""Levels over time in constant memory: rows of 1 s that double in length when they grow too many."""
+"""Levels over time in constant memory: rows of 1 s that double in length when too many."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.dsp.levels import level_db, ratio_db
 from anc_core.records import IntervalMetrics
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_INTERVALS = 600
 _COLUMNS = 6

@@ -1,9 +1,13 @@
-"""Residual lag: is the output still where the input was?"""
+"""Residual lag: by how much the output is not where the input was."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_LAG_S = 0.1
 _MAX_STRETCHES = 4
@@ -12,12 +16,14 @@ _MIN_HEIGHT = 0.05
 _MIN_DOMINANCE = 1.5
 """A lag other than 0 must stand this far above the correlation at 0: a false alarm costs a result,
 while a true shift leaves next to nothing at 0."""
+_MIN_SHIFTED_HEIGHT = 0.3
+"""... and be no echo: what an adaptive filter leaves of the noise is a faint, smeared copy."""
 _RELEVANT = 1e-7
 """Bins more than 70 dB below the strongest are rounding, whose phase means nothing."""
 
 
 class LagEstimator:
-    """Keep the few loudest stretches of a recording and correlate output with input.
+    """Keep the few loudest stretches of the output and correlate them with the input.
 
     Parameters
     ----------
@@ -39,7 +45,10 @@ class LagEstimator:
     def offer(
         self, power: float, samples_in: NDArray[np.float32], samples_out: NDArray[np.float32]
     ) -> None:
-        """Keep a copy of the stretch, both shape (num_samples,), if it is among the loudest."""
+        """Keep a copy of the stretch, both shape (num_samples,), if it is among the loudest.
+
+        ``power`` is that of the output: what stayed in is what can be placed.
+        """
         if power <= 0.0 or (len(self._kept) == _MAX_STRETCHES and power <= self._kept[-1][0]):
             return
         self._kept.append((power, samples_in.copy(), samples_out.copy()))
@@ -66,7 +75,8 @@ class LagEstimator:
         best = int(np.argmax(near))
         if near[best] < _MIN_HEIGHT:
             return None
-        return best - reach if near[best] > _MIN_DOMINANCE * near[reach] else 0
+        is_shifted = near[best] > max(_MIN_DOMINANCE * near[reach], _MIN_SHIFTED_HEIGHT)
+        return best - reach if is_shifted else 0
 
 
 def _phase_correlation(

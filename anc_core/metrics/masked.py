@@ -1,4 +1,4 @@
-"""Figures that compare output with input under the input's mask: cancellation, SNR, speech level."""
+"""Figures that compare output with input under the mask: cancellation, SNR, speech level."""
 
 from __future__ import annotations
 
@@ -162,7 +162,9 @@ class MaskedStatistics:
         return {
             "cancellation_a_weighted_db": a_weighted,
             "cancellation_third_octave_db": {
-                label: ratio for label, ratio in zip(labels, ratios, strict=False) if ratio is not None
+                label: ratio
+                for label, ratio in zip(labels, ratios, strict=False)
+                if ratio is not None
             },
         }
 
@@ -204,7 +206,7 @@ class MaskedStatistics:
 
 
 def slots_of(values: NDArray[Any], num_slots: int) -> NDArray[Any]:
-    """Return frames as rows of five, shape (num_slots, 5); the frames of a cut slot are left out."""
+    """Return frames as rows of five, (num_slots, 5); the frames of a cut slot are left out."""
     return values[: num_slots * FRAMES_PER_SLOT].reshape(num_slots, FRAMES_PER_SLOT)
 
 

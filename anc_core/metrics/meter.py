@@ -8,7 +8,7 @@ does not grow with the length of the recording.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from anc_core.metrics.intervals import IntervalTable
 from anc_core.metrics.lag import LagEstimator
 from anc_core.metrics.masked import MaskedStatistics, slots_of
 from anc_core.metrics.new_silence import NewSilenceDetector
+from anc_core.metrics.pending import MeasuredFrames, join
 from anc_core.metrics.result import GateFigures, MeterResult
 from anc_core.metrics.statistics import Histogram, LevelStatistics, SpectralStatistics
 from anc_core.metrics.stretches import Stretch, StretchQueue, StretchTable
@@ -33,45 +34,10 @@ _INTERVAL_S = 1.0
 _FRAMES_PER_STRETCH = round(1.0 / FRAME_S)  # the lag is looked for in stretches of a second
 _LEVEL_RANGE_DB = (-150.0, 60.0)
 _LEVEL_STEP_DB = 0.1
+_NO_RANK = "digital silence at this rank, or a recording shorter than 125 ms"
 
 Array = NDArray[np.float64]
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class _Frames:
-    """Frames that wait for their class; arrays (num_frames, num_channels), slots (num_slots, ...).
-
-    ``counts`` are the samples of each frame (only the last of a recording may be short),
-    ``protected`` how many of them are protected.
-    """
-
-    counts: NDArray[np.int64]
-    protected: NDArray[np.int64]
-    sums_in: Array
-    squares_in: Array
-    sums_out: Array
-    squares_out: Array
-    slots_in: Array
-    slots_out: Array
-
-    @classmethod
-    def join(cls, parts: Sequence[_Frames]) -> _Frames:
-        return cls(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in cls.__slots__
-            )
-        )
-
-    def split(self, num_frames: int) -> tuple[_Frames, _Frames]:
-        """Return the first ``num_frames`` (whole slots, or all there are) and the rest."""
-        num_slots = -(-num_frames // FRAMES_PER_SLOT)
-        at = {name: num_slots if name.startswith("slots") else num_frames for name in self.__slots__}
-        return (
-            _Frames(*(getattr(self, name)[:n] for name, n in at.items())),
-            _Frames(*(getattr(self, name)[n:] for name, n in at.items())),
-        )
 
 
 class SessionMeter:
@@ -107,7 +73,7 @@ class SessionMeter:
         self._num_samples = 0
         self._protected_samples = 0
         self._queue = StretchQueue()
-        self._pending: list[_Frames] = []
+        self._pending: list[MeasuredFrames] = []
         self._result: MeterResult | None = None
         self._all_finite = True
 
@@ -151,9 +117,7 @@ class SessionMeter:
             If the shapes differ, or after :meth:`compute`.
         """
         samples_in = check_chunk(input, self._grid.num_channels)
-        samples_out = (
-            samples_in if output is None else check_chunk(output, self._grid.num_channels)
-        )
+        samples_out = samples_in if output is None else check_chunk(output, self._grid.num_channels)
         if len(samples_in) != len(samples_out):
             msg = (
                 f"input has {len(samples_in)} samples and output {len(samples_out)}; "
@@ -205,21 +169,23 @@ class SessionMeter:
         self._levels_in.add(num_samples, moments_in.sums, moments_in.squares, moments_in.peak)
         self._levels_out.add(num_samples, moments_out.sums, moments_out.squares, moments_out.peak)
         self._clipping.update(samples_in[:, :num_samples])
-        self._add_slot_levels(moments_in.squares[: num_samples // grid.slot_length * FRAMES_PER_SLOT])
+        self._add_slot_levels(
+            moments_in.squares[: num_samples // grid.slot_length * FRAMES_PER_SLOT]
+        )
         protected = self._protect(
             (first, first + num_samples), samples_in, samples_out, moments_in, moments_out
         )
-        self._offer_to_lag(samples_in, samples_out, moments_in.squares, protected)
+        self._offer_to_lag(samples_in, samples_out, moments_out.squares, protected)
         self._pending.append(
-            _Frames(
-                counts,
-                protected,
-                moments_in.sums,
-                moments_in.squares,
-                moments_out.sums,
-                moments_out.squares,
-                slots_in,
-                slots_out,
+            MeasuredFrames(
+                counts=counts,
+                protected=protected,
+                sums_in=moments_in.sums,
+                squares_in=moments_in.squares,
+                sums_out=moments_out.sums,
+                squares_out=moments_out.squares,
+                slots_in=slots_in,
+                slots_out=slots_out,
             )
         )
         variance = _variances(moments_in.sums, moments_in.squares, grid.frame_length)
@@ -234,7 +200,7 @@ class SessionMeter:
         return self._levels_in.power.count
 
     def _finite_moments(self, samples: Samples) -> tuple[Samples, Moments, bool]:
-        """Return the samples with NaN and infinities as 0, their moments, and if all were finite."""
+        """Return the samples, repaired if need be, their moments, and if all were finite."""
         with np.errstate(invalid="ignore"):
             moments = self._grid.moments(samples)
         # A single NaN or infinity shows in the sum of squares; float32 cannot overflow float64.
@@ -256,7 +222,7 @@ class SessionMeter:
         moments_in: Moments,
         moments_out: Moments,
     ) -> NDArray[np.int64]:
-        """Measure the loss in the block's protected stretches; return protected samples per frame."""
+        """Measure the loss in protected stretches; return the protected samples per frame."""
         length = self._grid.frame_length
         protected = np.zeros(len(moments_in.squares), dtype=np.int64)
         for start, stop in self._queue.take(block[1]):
@@ -266,7 +232,8 @@ class SessionMeter:
             energy_in = moments_in.squares[frames].copy()
             energy_out = moments_out.squares[frames].copy()
             edges = np.arange(frames.start, frames.stop + 1) * length
-            inside = np.diff(np.clip(edges, low, high))
+            clipped = np.clip(edges, low, high)
+            inside = clipped[1:] - clipped[:-1]
             for frame in np.flatnonzero(inside < length):  # the first and the last at most
                 piece = slice(max(low, edges[frame]), min(high, edges[frame + 1]))
                 energy_in[frame] = _energy(samples_in[:, piece])
@@ -289,7 +256,9 @@ class SessionMeter:
                 continue  # passes untouched, so it would vouch for the rest
             energy = squares[frames].sum(axis=0)
             strongest = int(np.argmax(energy))
-            samples = slice(first * self._grid.frame_length, (first + step) * self._grid.frame_length)
+            samples = slice(
+                first * self._grid.frame_length, (first + step) * self._grid.frame_length
+            )
             self._lag.offer(
                 float(energy[strongest]),
                 samples_in[strongest, samples],
@@ -299,7 +268,7 @@ class SessionMeter:
     # ------------------------------------------------------------------ decided frames into sums
 
     def _add_decided(self, decision: Decision) -> None:
-        frames, rest = _Frames.join(self._pending).split(len(decision.classes))
+        frames, rest = join(self._pending).split(len(decision.classes))
         self._pending = [rest]
         free = frames.protected == 0
         self._masked.add_frames(
@@ -375,7 +344,7 @@ class SessionMeter:
             stretch_attenuation=self._stretches.compute(),
         )
 
-    def _level_figures(self) -> dict[str, object]:
+    def _level_figures(self) -> dict[str, Any]:
         before, after = self._levels_in.compute(), self._levels_out.compute()
         figures: dict[str, float | None] = {
             "input_rms_dbfs": before.rms_dbfs,
@@ -387,19 +356,17 @@ class SessionMeter:
             "input_l50_dbfs": self._slot_levels.quantile(0.5),
             "input_l90_dbfs": self._slot_levels.quantile(0.1),
         }
-        if self._num_samples == 0:
-            why = "no samples"
-        elif self._num_samples < grid_slot(self._grid):
-            why = "shorter than 125 ms, or digital silence"
-        else:
-            why = "digital silence"
-        reasons = {name: why for name, value in figures.items() if value is None}
+        reasons = {
+            name: _NO_RANK if "_l" in name else "digital silence"
+            for name, value in figures.items()
+            if value is None
+        }
         return {**figures, "dc_offset": before.dc_offset, "null_reasons": reasons}
 
     def _remarks(self, dc_in: Array) -> tuple[Remark, ...]:
         found = (
             findings.clipped_remark(self._clipping.counts, self._num_samples),
-            findings.dc_remark(dc_in),
+            findings.dc_remark(dc_in, self._num_samples / self._grid.sample_rate),
             findings.dead_channel_remark(self._levels_in.power.channel_power_about(dc_in)),
             findings.narrowband_remark(self._spectrum.compute(), self._grid.sample_rate),
         )

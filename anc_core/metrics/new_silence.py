@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.dsp.levels import SILENCE_POWER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ACTIVE_POWER = 1e-6
 """-60 dBFS: what is quieter than this is not missed."""

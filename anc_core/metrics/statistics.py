@@ -7,14 +7,16 @@ changes nothing. Memory does not grow with the length of the recording.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from anc_core.arrays import Chunk, check_chunk, check_num_channels
 from anc_core.dsp.levels import level_db
 from anc_core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 _CANCELLED = 1e-11
 """A variance this far below the mean square is what rounding leaves of a constant."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.dsp.levels import POWER_FLOOR, SILENCE_POWER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Stretch = tuple[int, int]
 """(start, stop) in samples from the beginning of the recording, half open."""

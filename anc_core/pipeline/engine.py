@@ -92,6 +92,7 @@ class WithReference:
         self._reference = iter(reference)
         self._num_reference_channels = num_reference_channels
         self._waiting = SampleFifo(num_reference_channels)
+        self._has_drawn = False
 
     @property
     def num_channels(self) -> int:
@@ -112,11 +113,14 @@ class WithReference:
         return self._canceller.flush()
 
     def reset(self) -> None:
-        """Refuse: a stream that was drawn cannot be drawn again."""
-        msg = "a canceller fed from a stream cannot start again; build a new one"
-        raise InputError(msg)
+        """Start again, unless the reference was drawn from: it cannot be drawn twice."""
+        if self._has_drawn:
+            msg = "a canceller fed from a stream cannot start again; build a new one"
+            raise InputError(msg)
+        self._canceller.reset()
 
     def _draw(self, num_samples: int) -> Chunk:
+        self._has_drawn = True
         while len(self._waiting) < num_samples:
             chunk = next(self._reference, None)
             if chunk is None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from anc_core.files import digest_file, write_text_atomic
 from anc_core.records import SessionSummary
 
@@ -33,7 +31,7 @@ def write(summary: SessionSummary, token: str) -> None:
     """Write ``summary`` to its ``sidecar_path``, atomically."""
     if summary.sidecar_path is None:
         return
-    text = summary.model_dump_json(indent=2, exclude={"batch_id"})
+    text = summary.to_json(indent=2, exclude={"batch_id"})
     write_text_atomic(Path(summary.sidecar_path), text + "\n", token=token)
 
 
@@ -45,9 +43,9 @@ def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:
     """
     path = sidecar_path(output)
     try:
-        summary = SessionSummary.model_validate_json(path.read_bytes())
+        summary = SessionSummary.from_json(path.read_bytes())
         if summary.fingerprint != fingerprint or summary.output_digest is None:
             return None
         return summary if digest_file(output) == summary.output_digest else None
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         return None

@@ -8,8 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+# At once, and cheap: it shares its name with its module, which would take its place later.
+from anc_core.processors.aligned import aligned
+
 if TYPE_CHECKING:
-    from anc_core.processors.aligned import aligned
     from anc_core.processors.base import Processor
     from anc_core.processors.cancel import CancelResult, ReferenceCanceller
     from anc_core.processors.chain import Chain
@@ -39,12 +41,6 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "aligned":
-        # Its module has its name: importing it binds the module here, so the function goes last.
-        from anc_core.processors.aligned import aligned
-
-        globals()["aligned"] = aligned
-        return aligned
     if name not in _MODULES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from anc_core.arrays import Chunk
-from anc_core.processors.base import Processor
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from anc_core.arrays import Chunk
+    from anc_core.processors.base import Processor
 
 
 def aligned(chunks: Iterable[Chunk], processor: Processor) -> Iterator[Chunk]:

@@ -115,6 +115,8 @@ class ReferenceCanceller:
         self._num_reference_channels = check_num_channels(num_reference_channels)
         self._num_taps = int(num_taps)
         self._numbers = (step_size, regularization, leakage, float(self._sample_rate))
+        self._history: NDArray[np.float32]
+        self._states: list[NlmsState]
         self.reset()
 
     @property
@@ -157,7 +159,7 @@ class ReferenceCanceller:
         if len(chunk) != len(reference):
             msg = f"{len(chunk)} samples came with {len(reference)} of the reference; give as many"
             raise InputError(msg)
-        heard = np.concatenate([self._history, reference.T], axis=1)
+        heard = np.ascontiguousarray(np.concatenate([self._history, reference.T], axis=1))
         error = np.empty_like(chunk)
         for index, state in enumerate(self._states):
             primary = np.ascontiguousarray(chunk[:, index])
@@ -174,9 +176,8 @@ class ReferenceCanceller:
 
     def reset(self) -> None:
         """Forget everything heard and learnt so far."""
-        shape = (self._num_reference_channels, self._num_taps)
-        self._history: NDArray[np.float32] = np.zeros(shape, np.float32)
-        self._states: list[NlmsState] = [
+        self._history = np.zeros((self._num_reference_channels, self._num_taps), np.float32)
+        self._states = [
             self._nlms.NlmsState.start(self._num_reference_channels, self._num_taps)
             for _ in range(self._num_channels)
         ]

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from anc_core.store.database import Database, open_database
     from anc_core.store.identifiers import new_session_id, validate_session_id
     from anc_core.store.integrity import check_integrity
-    from anc_core.store.ledger import FinishedSource, finished_by_fingerprint, finished_sources
+    from anc_core.store.ledger import (
+        FinishedSource,
+        finished_by_fingerprint,
+        finished_sources,
+        is_known_output,
+    )
     from anc_core.store.owner import Owner
     from anc_core.store.sessions import (
         find_by_fingerprint,
@@ -55,7 +60,12 @@ _HOMES = {
     "database": ("Database", "open_database"),
     "identifiers": ("new_session_id", "validate_session_id"),
     "integrity": ("check_integrity",),
-    "ledger": ("FinishedSource", "finished_by_fingerprint", "finished_sources"),
+    "ledger": (
+        "FinishedSource",
+        "finished_by_fingerprint",
+        "finished_sources",
+        "is_known_output",
+    ),
     "owner": ("Owner",),
     "sessions": (
         "find_by_fingerprint",
@@ -86,6 +96,7 @@ __all__ = [
     "finished_sources",
     "get_session",
     "heartbeat",
+    "is_known_output",
     "list_sessions",
     "new_session_id",
     "open_batch",

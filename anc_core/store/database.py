@@ -54,6 +54,11 @@ class Database:
         return self._engine.url.render_as_string(hide_password=False)
 
     @property
+    def display_url(self) -> str:
+        """URL without its password, for messages."""
+        return self._where
+
+    @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._engine.dialect.name

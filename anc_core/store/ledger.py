@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from anc_core.records import Status
+from anc_core.store.rows import pages
 from anc_core.store.tables import DONE, AudioSession
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute, Session
-
-_PARAMETERS_AT_ONCE = 500
-"""SQLite builds may be limited to 999 bound parameters a statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +65,21 @@ def finished_by_fingerprint(db: Session, fingerprints: Sequence[str]) -> dict[st
     }
 
 
+def is_known_output(db: Session, output_path: str) -> bool:
+    """Return whether a finished session delivered ``output_path``: then it may be replaced.
+
+    The session that is running at the moment does not count; the file is not its work yet.
+    """
+    return (
+        db.scalar(
+            select(AudioSession.id)
+            .where(AudioSession.output_path == output_path, AudioSession.status.in_(DONE))
+            .limit(1)
+        )
+        is not None
+    )
+
+
 def _finished(
     db: Session, column: InstrumentedAttribute[str], values: Sequence[str]
 ) -> Iterator[FinishedSource]:
@@ -82,9 +95,7 @@ def _finished(
         AudioSession.output_bytes,
         AudioSession.duration_s,
     )
-    unique = list(dict.fromkeys(values))
-    for start in range(0, len(unique), _PARAMETERS_AT_ONCE):
-        some = unique[start : start + _PARAMETERS_AT_ONCE]
+    for some in pages(values):
         rows = db.execute(
             select(*columns)
             .where(column.in_(some), AudioSession.status.in_(DONE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sqlalchemy import delete, insert, select
@@ -34,6 +34,9 @@ METRIC_COLUMNS = tuple(
     name for name in Metrics.model_fields if name in AudioSession.__table__.columns
 )
 """Figures that are columns of their own besides standing in ``metrics``."""
+
+_PARAMETERS_AT_ONCE = 500
+"""SQLite builds may be limited to 999 bound parameters a statement."""
 
 _CHILD_FIELDS = {"intervals", "windows", "events"}
 _JSON_FIELDS = {"parameters", "metrics", "protected", "warnings"}
@@ -76,6 +79,13 @@ def summary_of(
         events=tuple(events),
         **fields,
     )
+
+
+def pages(values: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the different ``values`` a few hundred at a time: so many a statement may bind."""
+    unique = list(dict.fromkeys(values))
+    for start in range(0, len(unique), _PARAMETERS_AT_ONCE):
+        yield unique[start : start + _PARAMETERS_AT_ONCE]
 
 
 def replace_children(db: Session, summary: SessionSummary) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement, and_, select, update
@@ -17,6 +18,7 @@ from anc_core.store.rows import (
     load_events,
     load_intervals,
     load_windows,
+    pages,
     replace_children,
     session_values,
     summary_of,
@@ -142,8 +144,8 @@ def list_sessions(
     """Yield the sessions that match every filter given, without their children, by finish time.
 
     Periods are half open, [from, before). Memory is constant; the transaction must stay open while
-    the iterator is in use (:meth:`Database.read` holds up nobody). At most a few hundred
-    ``session_ids`` at a time.
+    the iterator is in use: take :meth:`Database.read`, which holds up nobody. Any number of
+    ``session_ids`` may be asked for; they come by finish time within every few hundred.
     """
     equal: dict[str, Any] = {
         "batch_id": batch_id,
@@ -157,19 +159,17 @@ def list_sessions(
     conditions: list[ColumnElement[bool]] = [
         getattr(AudioSession, name) == value for name, value in equal.items() if value is not None
     ]
-    if session_ids is not None:
-        conditions.append(AudioSession.id.in_(session_ids))
     if statuses is not None:
         conditions.append(AudioSession.status.in_([str(status) for status in statuses]))
     conditions += _period(AudioSession.finished_at, finished_from, finished_before)
     conditions += _period(AudioSession.recorded_at, recorded_from, recorded_before)
-    rows = db.scalars(
-        select(AudioSession)
-        .where(AudioSession.status != DELETING, *conditions)
-        .order_by(AudioSession.finished_at, AudioSession.id)
-        .limit(limit),
-        execution_options={"yield_per": _PAGE, "populate_existing": True},
-    )
+    if session_ids is None:
+        rows = _rows(db, conditions, limit)
+    else:
+        some = (AudioSession.id.in_(page) for page in pages(session_ids))
+        rows = islice(
+            chain.from_iterable(_rows(db, [*conditions, among], limit) for among in some), limit
+        )
     return map(summary_of, rows)
 
 
@@ -197,6 +197,22 @@ def sessions_between(
     if by == "recorded":
         return list(list_sessions(db, recorded_from=start, recorded_before=end))
     return list(list_sessions(db, finished_from=start, finished_before=end))
+
+
+def _rows(
+    db: Session, conditions: list[ColumnElement[bool]], limit: int | None
+) -> Iterator[AudioSession]:
+    rows = db.scalars(
+        select(AudioSession)
+        .where(AudioSession.status != DELETING, *conditions)
+        .order_by(AudioSession.finished_at, AudioSession.id)
+        .limit(limit),
+        execution_options={"yield_per": _PAGE, "populate_existing": True},
+    )
+    try:
+        yield from rows
+    finally:  # PostgreSQL keeps a cursor open on the server for a reader that stopped half way
+        rows.close()
 
 
 def _period(

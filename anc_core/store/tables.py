@@ -157,6 +157,7 @@ class AudioSession(Base):
         Index(None, "status", "heartbeat_at"),
         # PostgreSQL limits a b-tree entry to 2.7 kB, a path may have 4 kB; a hash has no limit.
         Index(None, "source_path", postgresql_using="hash"),
+        Index(None, "output_path", postgresql_using="hash"),
     )
 
 

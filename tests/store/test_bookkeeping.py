@@ -21,6 +21,7 @@ from anc_core.store import (
     close_batch,
     finished_by_fingerprint,
     finished_sources,
+    is_known_output,
     open_batch,
     record_audit,
 )
@@ -82,6 +83,15 @@ def test_odd_file_names_are_found_again(database):
         process(database, f"f{i}", source_path=name)
     with database.read() as db:
         assert set(finished_sources(db, names)) == set(names)
+
+
+def test_an_output_is_known_once_its_session_is_finished(database):
+    process(database, "done")
+    process(database, "bad", status=Status.FAILED, error_code=ErrorCode.LAG)
+    take(database, "running")
+    with database.read() as db:
+        known = [is_known_output(db, f"/out/{n}.wav") for n in ("done", "bad", "running", "none")]
+    assert known == [True, False, False, False]
 
 
 def test_many_paths_are_asked_for_in_small_statements(database):

@@ -16,7 +16,7 @@ from store_workers import race_to_open
 
 from anc_core.errors import InputError, SchemaError, StoreBusyError, StoreError, TransientError
 from anc_core.store import Database, get_session, open_database
-from anc_core.store.engine import BUSY_TIMEOUT_S
+from anc_core.store.engine import BUSY_TIMEOUT_S, make_engine, parse_url
 from anc_core.store.schema import HEAD
 from anc_core.store.tables import Base
 
@@ -52,6 +52,9 @@ def test_url_and_dialect_are_told_and_the_password_is_not_printed(open_store, sq
     database = open_store(sqlite_url)
     assert (database.url, database.dialect) == (sqlite_url, "sqlite")
     assert sqlite_url in repr(database)
+    server = Database(make_engine(parse_url("postgresql://user:secret@host/name")))
+    assert "secret" in server.url
+    assert "secret" not in repr(server) + server.display_url
     assert Database.from_url(sqlite_url).dialect == "sqlite"
 
 

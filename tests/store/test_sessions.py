@@ -411,6 +411,25 @@ def test_sessions_can_be_listed_by_id(database):
     assert listed(database, session_ids=[ids[2], "unknown"]) == ["c"]
 
 
+def test_a_listing_may_be_left_half_way(database):
+    for name in "abc":
+        process(database, name)
+    with database.read() as db:
+        next(list_sessions(db))
+        assert len(list(list_sessions(db))) == 3
+
+
+def test_any_number_of_ids_may_be_asked_for(database):
+    ids = [
+        process(database, name, finished_at=NOW + timedelta(hours=hours))
+        for hours, name in enumerate("abc")
+    ]
+    many = [*ids, *(f"unknown-{i}" for i in range(70_000)), *ids]
+    assert listed(database, session_ids=many) == ["a", "b", "c"]
+    assert listed(database, session_ids=many, limit=2) == ["a", "b"]
+    assert listed(database, session_ids=[]) == []
+
+
 def test_a_period_holds_its_start_and_not_its_end(database):
     for hours in range(3):
         process(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.audio.synth.signals import from_db
 from anc_core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _FRAME_S = 0.01
 _HANGOVER_S = 0.2  # ITU-T P.56 (2011), clause 7.4.4: pauses up to 0.2 s belong to the speech

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anc_core.arrays import check_sample_rate
 from anc_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Samples: TypeAlias = NDArray[np.float64]
 """One channel while it is being computed: float64, shape (num_samples,)."""
@@ -20,6 +22,9 @@ Audio: TypeAlias = NDArray[np.float32]
 
 Seed: TypeAlias = int | np.random.Generator
 """A whole number >= 0, or a generator that is advanced."""
+
+Shape: TypeAlias = Callable[[Samples], Samples]
+"""Frequencies in Hz, shape (num_bins,) -> amplitudes of a spectrum, the same shape."""
 
 MAX_DURATION_S = 3_600.0
 
@@ -59,6 +64,11 @@ def rms(audio: NDArray[Any]) -> float:
     return math.sqrt(float(np.mean(np.square(audio, dtype=np.float64)))) if audio.size else 0.0
 
 
+def bins_hz(length: int, sample_rate: float) -> Samples:
+    """Return the frequencies in Hz of the bins of a real transform, shape (length // 2 + 1,)."""
+    return np.arange(length // 2 + 1) * (sample_rate / length)
+
+
 def from_db(level_db: float) -> float:
     """Return the amplitude ratio of ``level_db``."""
     return float(10.0 ** (level_db / 20.0))
@@ -86,24 +96,20 @@ def shaped_noise(
     num_samples: int,
     sample_rate: float,
     rng: np.random.Generator,
-    amplitude: Callable[[Samples], Samples],
+    amplitude: Shape,
 ) -> Samples:
     """Return Gaussian noise of unit RMS whose spectrum follows ``amplitude``.
 
-    Parameters
-    ----------
-    amplitude : callable
-        Frequencies in Hz, shape (num_bins,), the first one 0 -> amplitude of the spectrum.
     """
     length = fast_length(num_samples)
     spectrum = np.fft.rfft(rng.standard_normal(length))
-    spectrum *= amplitude(np.fft.rfftfreq(length, 1.0 / sample_rate))
+    spectrum *= amplitude(bins_hz(length, sample_rate))
     spectrum[0] = 0.0
     noise = np.fft.irfft(spectrum, length)[:num_samples]
     return noise / max(rms(noise), np.finfo(np.float64).tiny)
 
 
-def power_law(slope_db_per_octave: float, *, low_cut_hz: float) -> Callable[[Samples], Samples]:
+def power_law(slope_db_per_octave: float, *, low_cut_hz: float) -> Shape:
     """Return the amplitude f^(slope/6.02) above ``low_cut_hz``, falling to 0 below it."""
     exponent = slope_db_per_octave / (20.0 * math.log10(2.0))
 
@@ -114,9 +120,7 @@ def power_law(slope_db_per_octave: float, *, low_cut_hz: float) -> Callable[[Sam
     return amplitude
 
 
-def hump(
-    centre_hz: float, *, below_db: float, above_db: float
-) -> Callable[[Samples], Samples]:
+def hump(centre_hz: float, *, below_db: float, above_db: float) -> Shape:
     """Return an amplitude that peaks at ``centre_hz`` and falls by so many dB an octave.
 
     The two slopes meet in a rounded top, 3 dB below their crossing.
@@ -184,12 +188,12 @@ def convolve(samples: Samples, response: Samples) -> Samples:
 
 
 def filter_spectrum(
-    samples: Samples, sample_rate: float, amplitude: Callable[[Samples], Samples]
+    samples: Samples, sample_rate: float, amplitude: Shape
 ) -> Samples:
     """Return ``samples`` filtered without phase shift by ``amplitude`` (see shaped_noise)."""
     length = fast_length(len(samples) + round(0.1 * sample_rate))
     spectrum = np.fft.rfft(samples, length)
-    spectrum *= amplitude(np.fft.rfftfreq(length, 1.0 / sample_rate))
+    spectrum *= amplitude(bins_hz(length, sample_rate))
     return np.fft.irfft(spectrum, length)[: len(samples)]
 
 

@@ -138,6 +138,12 @@ def _create_audio_sessions() -> None:
     op.create_index(op.f("ix_audio_sessions_finished_at"), "audio_sessions", ["finished_at"])
     op.create_index(op.f("ix_audio_sessions_recorded_at"), "audio_sessions", ["recorded_at"])
     op.create_index(
+        op.f("ix_audio_sessions_output_path"),
+        "audio_sessions",
+        ["output_path"],
+        postgresql_using="hash",
+    )
+    op.create_index(
         op.f("ix_audio_sessions_source_path"),
         "audio_sessions",
         ["source_path"],

@@ -1,0 +1,76 @@
+"""What the headers of the rarer containers claim, to tell a recording that was cut off.
+
+libsndfile shortens a length to what the file holds and keeps no word of it. WAV has
+:mod:`anc_core.audio.riff`; FLAC and MP3 carry their claim through the decoder.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+
+_HEAD_BYTES = 1 << 12
+_TAIL_BYTES = 1 << 16
+_MAX_OGG_PAGE = 65_307  # RFC 3533, section 6
+_OGG_LAST_PAGE = 0x04
+_UNKNOWN = 0xFFFFFFFF
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+
+def declared_num_samples(file: io.FileIO, container: str, num_samples: int) -> int | None:
+    """Return the length that a header claims.
+
+    Parameters
+    ----------
+    file : io.FileIO
+        Its position is moved.
+    container : str
+        As libsndfile names it.
+    num_samples : int
+        What libsndfile found.
+
+    Returns
+    -------
+    int or None
+        Samples per channel; ``None`` where the header leaves it open; ``num_samples`` where the
+        container is not one of those that can be cut off unnoticed.
+    """
+    size = os.fstat(file.fileno()).st_size
+    head = _read_at(file, 0, _HEAD_BYTES)
+    if container == "AIFF":
+        at = head.find(b"COMM")
+        return _u32(head, at + 10) if 0 < at <= len(head) - 14 else num_samples
+    if container == "NIST":
+        claim = re.search(rb"sample_count -i (\d+)", head)
+        return int(claim[1]) if claim else num_samples
+    if container == "AU" and head[:4] == b".snd":
+        offset, declared = struct.unpack_from(">II", head, 4)
+        return None if declared == _UNKNOWN else _scaled(num_samples, declared, size - offset)
+    if container == "W64" and (at := head.find(_W64_DATA)) > 0:
+        declared = int(struct.unpack_from("<Q", head, at + 16)[0]) - 24
+        return _scaled(num_samples, declared, size - at - 24)
+    return num_samples
+
+
+def ogg_was_cut_off(file: io.FileIO) -> bool:
+    """Tell whether the last page of an Ogg file is not marked as the last of its stream."""
+    size = os.fstat(file.fileno()).st_size
+    tail = _read_at(file, max(size - _TAIL_BYTES - _MAX_OGG_PAGE, 0), _TAIL_BYTES + _MAX_OGG_PAGE)
+    page = tail.rfind(b"OggS")
+    return page >= 0 and len(tail) > page + 5 and not tail[page + 5] & _OGG_LAST_PAGE
+
+
+def _scaled(num_samples: int, declared: int, available: int) -> int:
+    """Return the samples of ``declared`` bytes where ``available`` bytes hold ``num_samples``."""
+    return num_samples * declared // available if declared > available > 0 else num_samples
+
+
+def _u32(data: bytes, at: int) -> int:
+    return int(struct.unpack_from(">I", data, at)[0])
+
+
+def _read_at(file: io.FileIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    return file.read(size) or b""

@@ -1,0 +1,151 @@
+"""Files as the decoders and encoders are shown them.
+
+A decoder gets a :class:`SourceView`: stretches of the file behind a header of our making, so that
+what a header claims never decides what is read. An encoder gets a :class:`SinkView`, which
+keeps the reason of a failed write (libsndfile keeps none) and can leave room inside its output.
+
+Both are called from C: an exception could not pass, so it waits in ``error``.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from bisect import bisect_right
+from collections.abc import Sequence
+
+
+class SourceView:
+    """A read-only file made of ``prefix`` and stretches of another file.
+
+    Parameters
+    ----------
+    file : io.FileIO
+        Unbuffered; its position is moved.
+    prefix : bytes
+        Comes first.
+    stretches : sequence of (offset, length), optional
+        Bytes of ``file`` that follow, in order; the whole file if not given.
+    """
+
+    def __init__(
+        self,
+        file: io.FileIO,
+        prefix: bytes = b"",
+        stretches: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        if stretches is None:
+            stretches = [(0, os.fstat(file.fileno()).st_size)]
+        self._file = file
+        self._prefix = prefix
+        self._offsets = [offset for offset, length in stretches if length]
+        # Where each stretch begins in the view; the last entry is the end.
+        self._starts = [len(prefix)]
+        for _, length in stretches:
+            if length:
+                self._starts.append(self._starts[-1] + length)
+        self._position = 0
+        self.error: OSError | None = None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to ``offset`` and return the position."""
+        base = (0, self._position, self._starts[-1])[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        """Fill ``buffer`` as far as the view goes; return the number of bytes."""
+        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        filled = 0
+        while filled < len(target):
+            count = self._read_some(target[filled:])
+            if not count:
+                break
+            filled += count
+            self._position += count
+        return filled
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes, all that is left by default."""
+        if size < 0:
+            size = max(self._starts[-1] - self._position, 0)
+        buffer = bytearray(size)
+        return bytes(buffer[: self.readinto(buffer)])
+
+    def _read_some(self, target: memoryview) -> int:
+        if self._position < len(self._prefix):
+            part = self._prefix[self._position : self._position + len(target)]
+            target[: len(part)] = part
+            return len(part)
+        index = bisect_right(self._starts, self._position) - 1
+        if index >= len(self._offsets):
+            return 0
+        within = self._position - self._starts[index]
+        left = self._starts[index + 1] - self._position
+        try:
+            self._file.seek(self._offsets[index] + within)
+            return self._file.readinto(target[:left]) or 0
+        except OSError as err:
+            self.error = err
+            return 0
+
+
+class SinkView:
+    """A write-only file that leaves a gap of ``gap_length`` bytes at ``gap_offset``.
+
+    The encoder does not notice: what it writes from ``gap_offset`` on lies behind the gap.
+    """
+
+    def __init__(self, file: io.FileIO, gap_offset: int = 0, gap_length: int = 0) -> None:
+        self._file = file
+        self._gap_offset = gap_offset
+        self._gap_length = gap_length
+        self._position = 0
+        self._size = 0
+        self.error: OSError | None = None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to ``offset`` and return the position."""
+        base = (0, self._position, self._size)[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return nothing: encoders write."""
+        del size
+        return b""
+
+    def write(self, data: bytes) -> int:
+        """Write all of ``data``, or nothing more once a write has failed."""
+        if self.error is not None:
+            return 0
+        before_gap = max(min(self._gap_offset - self._position, len(data)), 0)
+        try:
+            self._write_at(self._position, data[:before_gap])
+            self._write_at(self._position + before_gap + self._gap_length, data[before_gap:])
+        except OSError as err:
+            self.error = err
+            return 0
+        self._position += len(data)
+        self._size = max(self._size, self._position)
+        return len(data)
+
+    def _write_at(self, offset: int, data: bytes) -> None:
+        if not data:
+            return
+        self._file.seek(offset)
+        rest = memoryview(data)
+        while rest:
+            count = self._file.write(rest)
+            if not count:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rest = rest[count:]

@@ -1,0 +1,91 @@
+"""What a rule reports, and what each kind of alarm is called, merged and counted by.
+
+The table repeats specification 1, "Emergency event". ISO 8201 fixes the rhythm of an evacuation
+signal and leaves the pitch free: rhythm decides, the carrier is only reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a stretch was recognised; the order is that of :data:`KINDS`."""
+
+    TEMPORAL_THREE = "T3 rhythm"
+    TEMPORAL_FOUR = "T4 rhythm"
+    SWEEP = "sweep"
+    FAST_SWEEP = "fast sweep"
+    TWO_TONE = "two tones"
+    PULSES = "regular pulses"
+    STEADY = "steady tone"
+
+
+KINDS = tuple(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Kinds that make up one event when they follow each other (a siren wails, then yelps).
+
+    Attributes
+    ----------
+    noise_type : str
+        What the windows are called.
+    kinds : tuple of Kind
+    merge_gap_s : float
+        Stretches no further apart are one event.
+    min_event_s : float
+        Shorter ones are no event.
+    """
+
+    noise_type: str
+    kinds: tuple[Kind, ...]
+    merge_gap_s: float
+    min_event_s: float
+
+
+GROUPS = (
+    # "One cycle" of T3 is three pulses (2.5 s): the silence after them need not be on the tape.
+    Group("smoke_alarm", (Kind.TEMPORAL_THREE,), 5.0, 2.5),
+    Group("co_alarm", (Kind.TEMPORAL_FOUR,), 8.0, 0.5),
+    Group("siren", (Kind.SWEEP, Kind.FAST_SWEEP, Kind.TWO_TONE), 3.0, 1.5),
+    Group("alarm_tone", (Kind.PULSES, Kind.STEADY), 5.0, 3.0),
+)
+MAX_EVENT_S = 600.0
+"""A longer event is cut, so that a report can count and memory stays bounded."""
+GROUP_OF = {kind: group for group in GROUPS for kind in group.kinds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One recognised stretch of one channel.
+
+    Attributes
+    ----------
+    kind : Kind
+    start, stop : int
+        Frames from the start of the stream, half open.
+    score : float
+        0 to 1; 0.5 = as likely as not.
+    low_hz, high_hz : float
+        The carrier, or the reach of the sweep, or the two tones.
+    on_s, cycle_s : float
+        Length of a pulse or a note, and of a cycle; 0 where there is none.
+    onsets : tuple of int
+        Frames at which cycles begin.
+    upward : float
+        Share of the movement that goes up, 0 to 1; 0.5 where that means nothing.
+    """
+
+    kind: Kind
+    start: int
+    stop: int
+    score: float
+    low_hz: float
+    high_hz: float
+    on_s: float = 0.0
+    cycle_s: float = 0.0
+    onsets: tuple[int, ...] = ()
+    upward: float = 0.5

@@ -1,0 +1,309 @@
+"""T3, T4, other regular pulses and two-tone signals: rhythm first, carrier second (ISO 8201).
+
+Carriers are pitches at which steady peaks pile up. The envelope of a carrier is cut 8 dB below its
+own loud level, so that the tail of a room (12 dB within 0.1 s at a reverberation time of 0.5 s)
+does not fill the pauses; the pulses are then compared with the patterns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.emergency.findings import Finding, Kind
+from anc_core.emergency.ridges import FRAMES_PER_S
+
+CONTEXT_FRAMES = int(12.5 * FRAMES_PER_S)
+"""Three cycles of T3, two groups of T4."""
+STEADY_FRAMES = 5
+"""Frames after which a peak at one pitch counts towards a carrier."""
+_MIN_PEAKS = 8
+_NUM_CARRIERS = 5
+_BINS_PER_OCTAVE = 48
+_REACH = 0.03
+"""Octaves around a carrier that belong to it."""
+_DEPTH_DB = 8.0
+_ABSENT_DB = np.float32(-200.0)
+_MAX_HOLE = 2
+"""Frames that a pulse may miss."""
+_MIN_PULSE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The context that rhythm is judged in.
+
+    Attributes
+    ----------
+    pitch, level_db : ndarray of float32, shape (num_frames, num_peaks)
+        Peaks of the long frames.
+    fast_pitch, fast_level_db : ndarray of float32, shape (num_frames, num_peaks)
+        Peaks of the short frames: the pauses of T4 last 0.1 s.
+    steady_frames : ndarray of int64, shape (num_frames, num_peaks)
+    first_frame : int
+    is_complete : bool
+        Whether the recording ends with the context.
+    """
+
+    pitch: NDArray[np.float32]
+    level_db: NDArray[np.float32]
+    fast_pitch: NDArray[np.float32]
+    fast_level_db: NDArray[np.float32]
+    steady_frames: NDArray[np.int64]
+    first_frame: int
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Train:
+    """Pulses of one carrier, in frames of the context."""
+
+    hertz: float
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+    @property
+    def length_s(self) -> NDArray[np.float64]:
+        return (self.stop - self.start) / FRAMES_PER_S
+
+    @property
+    def period_s(self) -> NDArray[np.float64]:
+        return np.diff(self.start) / FRAMES_PER_S
+
+    @property
+    def pause_s(self) -> NDArray[np.float64]:
+        return (self.start[1:] - self.stop[:-1]) / FRAMES_PER_S
+
+
+def rhythm_findings(heard: Heard) -> list[Finding]:
+    """Return the rhythms in the context."""
+    carriers = _carriers(heard)
+    trains = [_train(heard.pitch, heard.level_db, carrier) for carrier in carriers]
+    num_frames = len(heard.pitch)
+    findings: list[Finding] = []
+    for carrier, train in zip(carriers, trains, strict=True):
+        quick = _train(heard.fast_pitch, heard.fast_level_db, carrier)
+        findings += _groups(quick, _FOUR, heard, num_frames)
+        findings += _groups(train, _THREE, heard, num_frames)
+        findings += _regular(train, heard)
+    findings += _two_tone(trains, heard)
+    return findings
+
+
+def _carriers(heard: Heard) -> list[float]:
+    """Return the pitches (log2 Hz) where steady peaks pile up, the busiest first."""
+    steady = heard.pitch[heard.steady_frames >= STEADY_FRAMES]
+    if len(steady) < _MIN_PEAKS:
+        return []
+    place = np.rint(steady * _BINS_PER_OCTAVE).astype(np.int64)
+    count = np.bincount(place, minlength=int(place.max()) + 3)
+    around = count.copy()
+    around[1:] += count[:-1]
+    around[:-1] += count[1:]
+    carriers: list[float] = []
+    for _ in range(_NUM_CARRIERS):
+        top = int(np.argmax(around))
+        if around[top] < _MIN_PEAKS:
+            break
+        near = steady[np.abs(place - top) <= 1]
+        carriers.append(float(np.median(near)))
+        around[max(0, top - 2) : top + 3] = 0
+    return carriers
+
+
+def _train(
+    pitch: NDArray[np.float32], level_db: NDArray[np.float32], carrier: float
+) -> _Train:
+    """Return the pulses of the carrier: its envelope, cut :data:`_DEPTH_DB` below loud."""
+    envelope = np.where(np.abs(pitch - carrier) < _REACH, level_db, _ABSENT_DB).max(axis=1)
+    sounding = envelope[envelope > _ABSENT_DB]
+    loud = np.percentile(sounding, 80) if len(sounding) else 0.0
+    edges = np.diff(np.concatenate([[0], envelope > loud - _DEPTH_DB, [0]]).astype(np.int8))
+    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    real = start[1:] - stop[:-1] > _MAX_HOLE
+    start, stop = start[np.append(True, real)[: len(start)]], stop[np.append(real, True)[-len(stop) :]]
+    lasting = stop - start >= _MIN_PULSE
+    return _Train(hertz=2.0**carrier, start=start[lasting], stop=stop[lasting])
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A group of equal pulses, silence around it, repeated."""
+
+    kind: Kind
+    num_pulses: int
+    length_s: tuple[float, float]
+    period_s: tuple[float, float]
+    max_spread_s: float
+    """Between the periods, and twice that between the lengths, of one group."""
+    pause_s: float
+    """Least silence before and after the group."""
+    cycle_s: tuple[float, float]
+
+
+# The standards allow +-10 %; rooms and noise move an edge by some frames more.
+_THREE = _Pattern(Kind.TEMPORAL_THREE, 3, (0.34, 0.74), (0.8, 1.25), 0.12, 0.9, (3.2, 4.8))
+_FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.045, 0.19), (0.13, 0.30), 0.05, 0.8, (4.5, 7.0))
+
+
+def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> list[Finding]:
+    """Return the stretch in which the pattern repeats, if it is there."""
+    onsets = [i for i in range(_count(train, pattern)) if _fits(train, i, pattern, heard, num_frames)]
+    if not onsets:
+        return []
+    n = pattern.num_pulses
+    begins = train.start[onsets]
+    spacing_s = np.diff(begins) / FRAMES_PER_S
+    repeats = spacing_s[(spacing_s >= pattern.cycle_s[0]) & (spacing_s <= pattern.cycle_s[1])]
+    # Once the pattern is known, every pulse of the carrier near a group belongs to the alarm: the
+    # first group of a recording is often cut, and noise hides single pulses.
+    reach = int(pattern.cycle_s[1] * FRAMES_PER_S)
+    first, last = int(begins[0]), int(train.stop[onsets[-1] + n - 1])
+    near = (train.stop > first - reach) & (train.start < last + reach)
+    start, stop = int(train.start[near][0]), int(train.stop[near][-1])
+    members = np.concatenate([np.arange(i, i + n) for i in onsets])
+    return [
+        Finding(
+            kind=pattern.kind,
+            start=heard.first_frame + start,
+            stop=heard.first_frame + stop,
+            score=0.95 if len(repeats) else 0.75,
+            low_hz=train.hertz,
+            high_hz=train.hertz,
+            on_s=float(np.median(train.length_s[members])),
+            cycle_s=float(np.median(repeats)) if len(repeats) else 0.0,
+            onsets=tuple(int(heard.first_frame + onset) for onset in begins),
+        )
+    ]
+
+
+def _count(train: _Train, pattern: _Pattern) -> int:
+    return max(0, len(train.start) - pattern.num_pulses + 1)
+
+
+def _fits(train: _Train, i: int, pattern: _Pattern, heard: Heard, num_frames: int) -> bool:
+    """Return whether pulses ``i`` ... are one group of the pattern."""
+    n = pattern.num_pulses
+    length = train.length_s[i : i + n]
+    period = train.period_s[i : i + n - 1]
+    before = train.pause_s[i - 1] if i else np.inf
+    if i + n < len(train.start):
+        after = train.pause_s[i + n - 1]
+    elif heard.is_complete:
+        after = np.inf
+    else:
+        after = (num_frames - train.stop[i + n - 1]) / FRAMES_PER_S
+    return bool(
+        np.all((length >= pattern.length_s[0]) & (length <= pattern.length_s[1]))
+        and np.all((period >= pattern.period_s[0]) & (period <= pattern.period_s[1]))
+        and np.ptp(period) <= pattern.max_spread_s
+        and np.ptp(length) <= 2.0 * pattern.max_spread_s
+        and min(before, after) >= pattern.pause_s
+    )
+
+
+_REGULAR_PULSES = 5
+_REGULAR_PERIOD_S = (0.12, 2.5)
+_REGULAR_HZ = 700.0
+_REGULAR_SPREAD = 0.1
+
+
+def _regular(train: _Train, heard: Heard) -> list[Finding]:
+    """Return a train of at least five equal pulses at equal distances."""
+    num = len(train.start)
+    if num < _REGULAR_PULSES or train.hertz < _REGULAR_HZ:
+        return []
+    period, length = train.period_s, train.length_s
+    typical = float(np.median(period))
+    if not _REGULAR_PERIOD_S[0] <= typical <= _REGULAR_PERIOD_S[1]:
+        return []
+    even = np.abs(period - typical) <= max(_REGULAR_SPREAD * typical, 1.5 / FRAMES_PER_S)
+    usual = float(np.median(length))
+    alike = np.abs(length - usual) <= max(0.2 * usual, 1.5 / FRAMES_PER_S)
+    fits = even & alike[1:] & alike[:-1]
+    begin, stop = _longest(fits)
+    if stop - begin < _REGULAR_PULSES - 1 or usual > 0.9 * typical:
+        return []
+    return [
+        Finding(
+            kind=Kind.PULSES,
+            start=heard.first_frame + int(train.start[begin]),
+            stop=heard.first_frame + int(train.stop[stop]),
+            score=min(0.9, 0.5 + 0.05 * (stop - begin - _REGULAR_PULSES + 2)),
+            low_hz=train.hertz,
+            high_hz=train.hertz,
+            on_s=usual,
+            cycle_s=typical,
+            onsets=tuple(int(heard.first_frame + s) for s in train.start[begin : stop + 1]),
+        )
+    ]
+
+
+def _longest(fits: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the longest stretch of True as (start, stop)."""
+    edges = np.diff(np.concatenate([[0], fits, [0]]).astype(np.int8))
+    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    if not len(start):
+        return 0, 0
+    best = int(np.argmax(stop - start))
+    return int(start[best]), int(stop[best])
+
+
+_NOTE_S = (0.09, 3.2)
+_RATIO = (1.06, 2.1)
+_MAX_JOIN_S = 0.14
+_MIN_NOTES = 4
+
+
+def _two_tone(trains: list[_Train], heard: Heard) -> list[Finding]:
+    """Return two carriers that take turns without a pause (hi-lo, NF S 32-001)."""
+    findings = []
+    for i, one in enumerate(trains):
+        for other in trains[i + 1 :]:
+            low, high = sorted([one, other], key=lambda train: train.hertz)
+            if _RATIO[0] <= high.hertz / low.hertz <= _RATIO[1]:
+                findings += _alternation(low, high, heard)
+    return findings
+
+
+def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
+    start = np.concatenate([low.start, high.start])
+    stop = np.concatenate([low.stop, high.stop])
+    is_high = np.repeat([False, True], [len(low.start), len(high.start)])
+    order = np.argsort(start, kind="stable")
+    start, stop, is_high = start[order], stop[order], is_high[order]
+    if len(start) < _MIN_NOTES:
+        return []
+    length = (stop - start) / FRAMES_PER_S
+    join = (start[1:] - stop[:-1]) / FRAMES_PER_S
+    usual = np.where(is_high, _median(length[is_high]), _median(length[~is_high]))
+    alike = np.abs(length - usual) <= np.maximum(0.2 * usual, 0.05)
+    # The first and the last note of a context are cut.
+    alike[[0, -1]] |= length[[0, -1]] <= usual[[0, -1]]
+    alike &= (usual >= _NOTE_S[0]) & (usual <= _NOTE_S[1])
+    fits = (np.abs(join) <= _MAX_JOIN_S) & (is_high[1:] != is_high[:-1]) & alike[1:] & alike[:-1]
+    begin, end = _longest(fits)
+    num_notes = end - begin + 1
+    if num_notes < _MIN_NOTES:
+        return []
+    members = slice(begin, end + 1)
+    onsets = start[members][is_high[members]]
+    return [
+        Finding(
+            kind=Kind.TWO_TONE,
+            start=heard.first_frame + int(start[begin]),
+            stop=heard.first_frame + int(stop[end]),
+            score=min(0.95, 0.6 + 0.1 * (num_notes - _MIN_NOTES)),
+            low_hz=low.hertz,
+            high_hz=high.hertz,
+            on_s=float(np.median(length[members])),
+            cycle_s=float(np.median(length[is_high]) + np.median(length[~is_high])),
+            onsets=tuple(int(heard.first_frame + onset) for onset in onsets),
+        )
+    ]
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    return float(np.median(values)) if len(values) else 0.0

@@ -1,0 +1,239 @@
+"""Wail, yelp, whoop: tones whose pitch moves cleanly; and tones that hold for seconds.
+
+Two views of the same sound. *Runs* are smooth tracks (:mod:`anc_core.emergency.tracks`): exact, and
+lost where echoes or noise break the track. The *contour* is the most prominent pitch of every
+short frame, broken or not. It is compared with itself, delayed: in a siren it nearly agrees with
+itself an eighth of a second ago (it moves, but slowly) and again after one yelp, and disagrees
+elsewhere. A voice agrees nowhere, a held note everywhere: the *difference* of the agreements tells.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.emergency.findings import Finding, Kind
+from anc_core.emergency.ridges import FRAMES_PER_S
+from anc_core.emergency.tracks import SETTLING, Tracks
+
+# --- runs
+_MIN_RUN = 48
+"""Frames (0.75 s) from which a smooth run says something."""
+_MIN_RANGE = 0.1
+"""Octaves below which a run is a held tone, not a sweep."""
+_STEADY_RANGE = 0.03
+_STEADY_RUN = 3 * FRAMES_PER_S
+_STEADY_HZ = (900.0, 3500.0)
+_STEADY_PROMINENCE_DB = 20.0
+_STEADY_BELOW_TOP_DB = 6.0
+"""A held tone counts only if it is about the strongest of its frames: chords are music."""
+
+# --- contour
+CONTOUR_FRAMES = 3 * FRAMES_PER_S
+"""Frames compared at a time."""
+_LONGEST_LAG = 72
+"""1.1 s: DIN sweeps repeat every second."""
+_SHORT_LAG = 8
+"""125 ms."""
+_SEARCHED_HZ = (390.0, 3100.0)
+_SAME = 0.1
+"""Octaves within which two pitches agree."""
+_NONE = np.float32(-99.0)
+
+
+def run_findings(
+    tracks: Tracks, level_db: NDArray[np.float32], first_frame: int
+) -> list[Finding]:
+    """Return the smooth runs seen in a block of frames, as far as they have come.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        Of the block, shape (num_frames, num_peaks).
+    level_db : ndarray of float32, shape (num_frames, num_peaks)
+    first_frame : int
+        Number of the first frame of the block.
+    """
+    frame, peak = np.nonzero(tracks.smooth_frames >= _MIN_RUN)
+    if not len(frame):
+        return []
+    begin = frame - tracks.smooth_frames[frame, peak]
+    # The last peak of every run knows all of it.
+    keys = np.stack([tracks.number[frame, peak], begin])
+    _, last = np.unique(keys[:, ::-1], axis=1, return_index=True)
+    top = np.nanmax(np.where(np.isnan(level_db), -np.inf, level_db), axis=1)
+    findings = []
+    for index in np.sort(len(frame) - 1 - last):
+        i, k = int(frame[index]), int(peak[index])
+        below_top_db = float(top[i] - level_db[i, k])
+        finding = _judge_run(tracks, i, k, first_frame, below_top_db)
+        if finding is not None:
+            findings.append(finding)
+    return findings
+
+
+def _judge_run(
+    tracks: Tracks, i: int, k: int, first_frame: int, below_top_db: float
+) -> Finding | None:
+    num_frames = int(tracks.smooth_frames[i, k]) + SETTLING - 1
+    low, high = float(tracks.low[i, k]), float(tracks.high[i, k])
+    prominence = float(tracks.prominence_db[i, k])
+    start, stop = first_frame + i + 1 - num_frames, first_frame + i + 1
+    span = high - low
+    if span >= _MIN_RANGE:
+        score = _sweep_score(num_frames, span, float(tracks.roughness[i, k]), prominence)
+        rise = float(tracks.rise[i, k])
+        upward = 0.5 + 0.5 * float(np.clip(rise / span, -1.0, 1.0))
+        return Finding(
+            kind=Kind.SWEEP,
+            start=start,
+            stop=stop,
+            score=score,
+            low_hz=2.0**low,
+            high_hz=2.0**high,
+            upward=upward,
+        )
+    hertz = 2.0 ** ((low + high) / 2)
+    if (
+        span < _STEADY_RANGE
+        and num_frames >= _STEADY_RUN
+        and _STEADY_HZ[0] <= hertz <= _STEADY_HZ[1]
+        and prominence >= _STEADY_PROMINENCE_DB
+        and below_top_db <= _STEADY_BELOW_TOP_DB
+    ):
+        score = min(0.9, 0.5 + 0.02 * (prominence - _STEADY_PROMINENCE_DB))
+        return Finding(
+            kind=Kind.STEADY, start=start, stop=stop, score=score, low_hz=hertz, high_hz=hertz
+        )
+    return None
+
+
+def _sweep_score(num_frames: int, span: float, roughness: float, prominence_db: float) -> float:
+    """Return how much a run is like a siren, 0 to 1.
+
+    The middle of every term lies between the medians of siren runs (1.3 s, 0.4 octaves, 0.008
+    octaves rough, 22 dB) and of the runs that voices and machines leave (0.9 s, 0.25, 0.017, 12).
+    """
+    seconds = num_frames / FRAMES_PER_S
+    evidence = (
+        2.0 * np.log(seconds / 1.2)
+        + 0.6 * np.log(span / 0.25)
+        + np.clip((0.011 - roughness) / 0.0035, -2.5, 1.5)
+        + np.clip((prominence_db - 14.0) / 4.0, -1.5, 1.5)
+    )
+    return float(1.0 / (1.0 + np.exp(-evidence)))
+
+
+def contour_of(pitch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the pitch of the most prominent peak within 390-3100 Hz, -99 where there is none.
+
+    Parameters
+    ----------
+    pitch : ndarray of float32, shape (num_frames, num_peaks)
+        log2 Hz, most prominent first, NaN where there is none.
+
+    Returns
+    -------
+    ndarray of float32, shape (num_frames,)
+    """
+    low, high = np.log2(_SEARCHED_HZ)
+    inside = (pitch > low) & (pitch < high)
+    first = np.argmax(inside, axis=1)
+    rows = np.arange(len(pitch))
+    return np.where(inside[rows, first], pitch[rows, first], _NONE).astype(np.float32)
+
+
+def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Finding]:
+    """Return what the contour's agreement with itself tells of one stretch.
+
+    Parameters
+    ----------
+    contour : ndarray of float32, shape (CONTOUR_FRAMES,)
+        From :func:`contour_of`.
+    first_frame : int
+        Number of its first frame.
+
+    Notes
+    -----
+    A(lag) is the share of frames whose pitch is within 0.1 octaves of the pitch ``lag`` frames
+    earlier; missing pitches disagree. Slow sweep: A(8) less the mean of A(24..72). Fast sweep: the
+    best A(lag) after a lag at which A was below 1/4, less the mean of all.
+    """
+    is_there = contour > 0
+    if np.count_nonzero(is_there) < 0.5 * len(contour):
+        return []
+    agreement = _agreement(contour)
+    low, high = np.percentile(contour[is_there], [8, 92])
+    slow = float(agreement[_SHORT_LAG] - np.mean(agreement[3 * _SHORT_LAG :]))
+    fast, lag = _repetition(agreement)
+    step = np.diff(contour)
+    step = step[(np.abs(step) < 0.25) & is_there[1:] & is_there[:-1]]
+    continuity = len(step) / (len(contour) - 1)
+    if high - low < _MIN_RANGE or continuity < _MIN_CONTINUITY:
+        return []
+    motion = float(np.sum(np.abs(step))) + 1e-9
+    upward = float(np.sum(step[step > 0])) / motion
+    start, stop = first_frame, first_frame + len(contour)
+    low_hz, high_hz = 2.0 ** float(low), 2.0 ** float(high)
+    findings = []
+    if slow > _SLOW_RANGE[0]:
+        findings.append(
+            Finding(
+                kind=Kind.SWEEP,
+                start=start,
+                stop=stop,
+                score=_graded(slow, _SLOW_RANGE),
+                low_hz=low_hz,
+                high_hz=high_hz,
+                upward=upward,
+            )
+        )
+    if fast > _FAST_RANGE[0] and np.median(np.abs(step)) > _MIN_FAST_STEP:
+        cycle = lag / FRAMES_PER_S
+        findings.append(
+            Finding(
+                kind=Kind.FAST_SWEEP,
+                start=start,
+                stop=stop,
+                score=_graded(fast, _FAST_RANGE),
+                low_hz=low_hz,
+                high_hz=high_hz,
+                cycle_s=cycle,
+                upward=upward,
+            )
+        )
+    return findings
+
+
+_MIN_CONTINUITY = 0.5
+"""Share of steps between frames that are below a quarter of an octave."""
+_SLOW_RANGE = (0.2, 0.44)
+"""Agreement that scores 0 and 1; voices stay below 0.2 (98 %), noises below 0.25."""
+_FAST_RANGE = (0.25, 0.55)
+_MIN_FAST_STEP = 0.012
+"""Octaves a frame: a yelp of 0.6 octaves within 0.8 s moves 0.02; held notes do not move."""
+
+
+def _agreement(contour: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return A(lag) for lag 0 to :data:`_LONGEST_LAG`."""
+    later = contour[_LONGEST_LAG:]
+    # Row j of the reversed windows begins _LONGEST_LAG - j frames into the contour.
+    earlier = np.lib.stride_tricks.sliding_window_view(contour, len(later))[::-1]
+    same = (np.abs(earlier - later) < _SAME) & (later > 0)
+    share: NDArray[np.float64] = np.mean(same, axis=1)
+    return share
+
+
+def _repetition(agreement: NDArray[np.float64]) -> tuple[float, int]:
+    """Return by how much the best repetition stands out, and its lag in frames."""
+    has_left = np.minimum.accumulate(agreement) < 0.25
+    candidates = np.where(has_left, agreement, 0.0)
+    candidates[:_SHORT_LAG] = 0.0
+    lag = int(np.argmax(candidates))
+    return float(candidates[lag] - np.mean(agreement[_SHORT_LAG:])), lag
+
+
+def _graded(value: float, limits: tuple[float, float]) -> float:
+    """Return ``value`` as a score: 0 and 1 at the limits, straight in between."""
+    low, high = limits
+    return min(1.0, (value - low) / (high - low))

@@ -1,0 +1,72 @@
+"""The Prefect server that is started for one call, made to survive Ctrl-C and not its parent.
+
+Context: where no API URL is set Prefect starts a server as a child process. Ctrl-C in a terminal
+reaches the whole process group: the server goes first, the run cannot report its end, hangs for
+minutes in retries and stays ``Running`` for ever. After ``kill -9`` of the parent the server stays
+behind.
+Decision: the child is started in a session of its own, and watches a pipe that its parent holds.
+Consequence: one method of Prefect's is replaced (a test watches that it exists); all else,
+ports, waiting, stopping, is Prefect's own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+
+def install() -> None:
+    """Make Prefect start its embedded server through this module, if it is going to start one."""
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url is not None:
+        return  # a server stands; importing the server's code would cost 1.5 CPU seconds
+    from prefect.server.api.server import SubprocessASGIServer
+
+    SubprocessASGIServer._run_uvicorn_command = _start  # type: ignore[method-assign, assignment]  # noqa: SLF001
+
+
+def _start(server: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - SubprocessASGIServer
+    from prefect.settings import get_current_settings
+
+    configured = get_current_settings().to_environment_variables(exclude_unset=True)
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "flows.embedded_server", str(server.port)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        env={
+            **os.environ,
+            "PREFECT_UI_ENABLED": "0",
+            "PREFECT__SERVER_EPHEMERAL": "1",
+            "PREFECT__SERVER_FINAL": "1",
+            **configured,
+        },
+    )
+
+
+def main() -> None:
+    """Serve on loopback until the parent closes the pipe."""
+    import uvicorn
+
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    uvicorn.run(
+        "prefect.server.api.server:create_app",
+        factory=True,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="error",
+        lifespan="on",
+    )
+
+
+def _leave_with_parent() -> None:
+    sys.stdin.buffer.read()  # returns when the last holder of the other end is gone
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
