@@ -20,6 +20,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from anc_core.errors import SettingsError
 
 ENV_PREFIX = "ANC_"
+CHUNK_LIMITS_S = (0.5, 5.0)
+"""Shortest and longest chunk; the same as of every request (``anc_core.audio.chunks``)."""
+
 _DOTENV = ".env"
 
 # Read outside this class: by the tests and by the packaging, never by the algorithms.
@@ -94,6 +97,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split_paths(cls, value: object) -> object:
         return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+
+    @field_validator("chunk_size")
+    @classmethod
+    def _within_limits(cls, value: int, info: ValidationInfo) -> int:
+        rate = info.data.get("sample_rate", 0)
+        low, high = (round(seconds * rate) for seconds in CHUNK_LIMITS_S)
+        if rate and not low <= value <= high:
+            msg = f"must be 0.5 s to 5 s, {low} to {high} samples at sample_rate {rate} Hz"
+            raise ValueError(msg)
+        return value
 
     @field_validator("stale_after_s")
     @classmethod

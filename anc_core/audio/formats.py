@@ -33,7 +33,8 @@ WRITABLE: dict[str, tuple[str, ...]] = {
     "WAVEX": _WAVE,
     "RF64": _WAVE,
     "W64": _WAVE,
-    "AIFF": (*_SIGNED, "PCM_U8"),
+    # 8-bit mono of odd length: libsndfile counts the pad byte as a sample, so 16 bits and more.
+    "AIFF": ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"),
     "AU": _SIGNED,
     "CAF": (*_SIGNED, "ALAC_16"),
     "FLAC": ("PCM_S8", "PCM_16", "PCM_24"),

@@ -27,7 +27,7 @@ from anc_core.records import Remark
 
 # Encoder settings of the lossy formats: transparent rather than small, since the result is to be
 # judged by ear. libsndfile counts from 0 (largest) to 1; measured bit rates in test_writer.py.
-_COMPRESSION_LEVELS = {"VORBIS": 0.2, "OPUS": 0.2, "MPEG_LAYER_III": 0.2}
+_COMPRESSION_LEVELS = {"VORBIS": 0.2, "MPEG_LAYER_III": 0.2}
 
 
 class AudioWriter:

@@ -15,6 +15,7 @@ from anc_core.metrics.statistics import PowerStatistics, SpectralStatistics
 MIN_SECONDS = 0.5
 """With less than half a second of such frames a figure would be chance."""
 
+_SILENT_NOISE = "output is digital silence in the noise-only frames"
 _MIN_SLOTS = 2
 _MIN_ACTIVE_PER_SLOT = 3
 _LEAST_SNR = 1e-3
@@ -140,7 +141,7 @@ class MaskedStatistics:
         figures["floor_limited"] = noise_out < SILENCE_POWER
         figures["cancellation_db"] = ratio_db(noise_in, noise_out)
         if figures["cancellation_db"] is None:
-            reasons["cancellation_db"] = "output is digital silence in the noise-only frames"
+            reasons["cancellation_db"] = _SILENT_NOISE
         return figures | self._spectral_cancellation(reasons)
 
     def _spectral_cancellation(self, reasons: dict[str, str]) -> dict[str, Any]:
@@ -152,21 +153,18 @@ class MaskedStatistics:
             return {}
         powers_in = self._noise_slots_in.compute().tolist()
         powers_out = self._noise_slots_out.compute().tolist()
-        a_weighted = ratio_db(powers_in[_A_WEIGHTED], powers_out[_A_WEIGHTED])
-        if a_weighted is None:
-            reasons["cancellation_a_weighted_db"] = (
-                "output is digital silence in the noise-only frames"
-            )
         labels = self._grid.third_octaves.labels
-        ratios = map(ratio_db, powers_in, powers_out)
-        return {
-            "cancellation_a_weighted_db": a_weighted,
+        ratios = zip(labels, map(ratio_db, powers_in, powers_out), strict=False)
+        figures = {
+            "cancellation_a_weighted_db": ratio_db(
+                powers_in[_A_WEIGHTED], powers_out[_A_WEIGHTED]
+            ),
             "cancellation_third_octave_db": {
-                label: ratio
-                for label, ratio in zip(labels, ratios, strict=False)
-                if ratio is not None
+                label: ratio for label, ratio in ratios if ratio is not None
             },
         }
+        reasons |= {name: _SILENT_NOISE for name, value in figures.items() if value in (None, {})}
+        return figures
 
     def _snr(
         self,
@@ -185,8 +183,7 @@ class MaskedStatistics:
         snr_in, snr_out = _snr_db(*before), _snr_db(*after)
         figures |= {"snr_in_db": snr_in, "snr_out_db": snr_out}
         if snr_in is None or snr_out is None:
-            silent = "output is digital silence in the noise-only frames"
-            reasons |= {"snr_out_db": silent, "snr_improvement_db": silent}
+            reasons |= {"snr_out_db": _SILENT_NOISE, "snr_improvement_db": _SILENT_NOISE}
         else:
             figures["snr_improvement_db"] = snr_out - snr_in
         return figures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,8 +65,8 @@ class StretchTable:
         audible = power_in > SILENCE_POWER
         if audible.any():
             # An output of nothing is a loss of up to 200 dB: large, and still a number.
-            losses = 10.0 * np.log10(power_in / np.maximum(power_out, POWER_FLOOR))
-            worst = float(losses[audible].max())
+            ratios = power_in[audible] / np.maximum(power_out[audible], POWER_FLOOR)
+            worst = 10.0 * math.log10(float(ratios.max()))
             self._loss = worst if self._loss is None else max(self._loss, worst)
 
     def close(self) -> None:

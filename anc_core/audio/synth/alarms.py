@@ -66,7 +66,8 @@ def _sweep(low_hz: float, high_hz: float, cycles_per_min: Interval, rise: float)
         part = np.where(place < rise, place / rise, (place - rise) / (1.0 - rise))
         curve = -np.expm1(-bend * part) / -np.expm1(-bend)
         height = np.where(place < rise, curve, 1.0 - curve)
-        return low * (high / low) ** height
+        frequency_hz: Samples = low * (high / low) ** height
+        return frequency_hz
 
     return pitch
 

@@ -93,7 +93,8 @@ def _engine_orders(rng: np.random.Generator) -> NDArray[np.complex128]:
     body = 1.0 + np.exp(-(((orders - 12.0) / 5.0) ** 2)) + np.exp(-(((orders - 36.0) / 10.0) ** 2))
     amplitudes = firing * body * (4.0 / np.maximum(orders, 4)) ** (7.0 / 6.0)
     phases = np.pi * _GOLDEN * orders**2
-    return amplitudes * np.exp(1j * phases)
+    weights: NDArray[np.complex128] = amplitudes * np.exp(1j * phases)
+    return weights
 
 
 def _below_nyquist(

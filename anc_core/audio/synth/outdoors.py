@@ -67,7 +67,8 @@ def _drops(count: int, sample_rate: int, rng: np.random.Generator) -> Samples:
     knock_s = rng.uniform(2e-4, 8e-4, (count, 1))
     knock = rng.standard_normal((count, len(time_s))) * np.exp(-time_s / knock_s)
     pitch_hz = np.minimum(1_000.0 * np.exp2(rng.uniform(0.0, 3.0, (count, 1))), 0.42 * sample_rate)
-    ring_s = 6.0 / pitch_hz
+    ring_s = 2.5 / pitch_hz
     bubble = np.sin(2.0 * np.pi * pitch_hz * time_s) * np.exp(-time_s / ring_s)
     rings = rng.random((count, 1)) < 0.35
-    return size * (knock + from_db(2.0) * rings * bubble)
+    drops: Samples = size * (knock + from_db(2.0) * rings * bubble)
+    return drops

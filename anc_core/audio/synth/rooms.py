@@ -78,7 +78,8 @@ def _image_density(time_s: Samples, distance_m: float, rng: np.random.Generator)
     expected = arrivals_hz * sample_s
     present = (rng.random(len(time_s)) < expected) & (time_s > 1e-3)
     strength = np.sqrt(1.0 / np.minimum(expected, 1.0))
-    return present * strength * rng.standard_normal(len(time_s))
+    reflections: Samples = present * strength * rng.standard_normal(len(time_s))
+    return reflections
 
 
 def room(

