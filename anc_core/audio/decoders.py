@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from anc_core.arrays import Chunk
-from anc_core.audio import headers
 from anc_core.audio.formats import AudioFormat
 from anc_core.audio.tags import Tags, flac_tags, id3_tags
 from anc_core.audio.views import SourceView
@@ -31,6 +30,8 @@ class Decoder(Protocol):
     """On the file as a whole; complete after the last block."""
     ended_early: str | None
     """Why the samples end before the recording did, where that is known."""
+    length_slack: int
+    """Samples by which even a whole recording may miss what the headers claim."""
 
     def read(self) -> Chunk:
         """Return the next samples (n, num_channels), n >= 0; n = 0 is the end for good."""
@@ -80,11 +81,10 @@ class SndfileDecoder:
         )
         self.tags = _tags(file, sound_file.copy_metadata(), sound_file.format, id3, start)
         frames: int = sound_file.frames
-        self.declared_num_samples = self._declared(file, frames)
+        self.declared_num_samples = None if frames >= sndfile.UNKNOWN_FRAMES else frames
         self.remarks: tuple[Remark, ...] = ()
         self.ended_early: str | None = None
-        if self.format.container == "OGG" and headers.ogg_was_cut_off(file):
-            self.ended_early = "the mark at the end of an Ogg stream is missing"
+        self.length_slack = 0
 
     def read(self) -> Chunk:
         """Return the next samples (n, num_channels), n >= 0; n = 0 is the end for good."""
@@ -98,11 +98,6 @@ class SndfileDecoder:
     def close(self) -> None:
         """Close libsndfile's handle."""
         self._sound_file.close()
-
-    def _declared(self, file: io.FileIO, frames: int) -> int | None:
-        if frames >= self._sndfile.UNKNOWN_FRAMES:
-            return None
-        return headers.declared_num_samples(file, self.format.container, frames)
 
 
 def _tags(

@@ -15,7 +15,11 @@ _HEAD_BYTES = 1 << 12
 _TAIL_BYTES = 1 << 16
 _MAX_OGG_PAGE = 65_307  # RFC 3533, section 6
 _OGG_LAST_PAGE = 0x04
+_OGG_HEADER_BYTES = 27
 _UNKNOWN = 0xFFFFFFFF
+_CAF_HEADER_BYTES = 8
+_CAF_EDIT_COUNT_BYTES = 4
+_MAX_CAF_CHUNKS = 1000
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -48,6 +52,8 @@ def declared_num_samples(file: io.FileIO, container: str, num_samples: int) -> i
     if container == "AU" and head[:4] == b".snd":
         offset, declared = struct.unpack_from(">II", head, 4)
         return None if declared == _UNKNOWN else _scaled(num_samples, declared, size - offset)
+    if container == "CAF":
+        return _caf(file, size, num_samples)
     if container == "W64" and (at := head.find(_W64_DATA)) > 0:
         declared = int(struct.unpack_from("<Q", head, at + 16)[0]) - 24
         return _scaled(num_samples, declared, size - at - 24)
@@ -55,16 +61,41 @@ def declared_num_samples(file: io.FileIO, container: str, num_samples: int) -> i
 
 
 def ogg_was_cut_off(file: io.FileIO) -> bool:
-    """Tell whether the last page of an Ogg file is not marked as the last of its stream."""
+    """Tell whether the last page of an Ogg file is cut or not marked as the last (RFC 3533, 6)."""
     size = os.fstat(file.fileno()).st_size
     tail = _read_at(file, max(size - _TAIL_BYTES - _MAX_OGG_PAGE, 0), _TAIL_BYTES + _MAX_OGG_PAGE)
     page = tail.rfind(b"OggS")
-    return page >= 0 and len(tail) > page + 5 and not tail[page + 5] & _OGG_LAST_PAGE
+    if page < 0 or len(tail) < page + _OGG_HEADER_BYTES:
+        return page >= 0
+    segments = tail[page + _OGG_HEADER_BYTES :][: tail[page + 26]]
+    end = page + _OGG_HEADER_BYTES + tail[page + 26] + sum(segments)
+    is_whole = len(segments) == tail[page + 26] and end <= len(tail)
+    return not (is_whole and tail[page + 5] & _OGG_LAST_PAGE)
+
+
+def _caf(file: io.FileIO, size: int, num_samples: int) -> int | None:
+    """Return the claim of a CAF's ``data`` chunk (Apple, Core Audio Format Specification 1.0)."""
+    position = _CAF_HEADER_BYTES
+    for _ in range(_MAX_CAF_CHUNKS):
+        head = _read_at(file, position, 12)
+        if len(head) < 12:
+            break
+        name, declared = struct.unpack(">4sq", head)
+        if name == b"data":
+            start = position + 12 + _CAF_EDIT_COUNT_BYTES
+            declared -= _CAF_EDIT_COUNT_BYTES
+            return None if declared < 0 else _scaled(num_samples, declared, size - start)
+        position += 12 + max(declared, 0)
+    return num_samples
 
 
 def _scaled(num_samples: int, declared: int, available: int) -> int:
     """Return the samples of ``declared`` bytes where ``available`` bytes hold ``num_samples``."""
-    return num_samples * declared // available if declared > available > 0 else num_samples
+    if not declared > available > 0 or not num_samples:
+        return num_samples
+    # The last sample may be cut too: whole bytes a sample are found by rounding down.
+    width = available // num_samples
+    return declared // width if width else num_samples * declared // available
 
 
 def _u32(data: bytes, at: int) -> int:

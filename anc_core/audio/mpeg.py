@@ -29,6 +29,9 @@ _BIT_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _SAMPLE_RATES = (44_100, 48_000, 32_000)
 
 _XING_FRAMES, _XING_BYTES, _XING_TOC, _XING_QUALITY = 1, 2, 4, 8
+DECODER_DELAY = 529
+"""Samples that every MP3 decoder is late and libmpg123 removes where LAME's delay is unknown."""
+
 # Version, layer, sample rate: what cannot change within a stream. Bit rate and padding can.
 _STREAM_MASK = 0xFFFE0C00
 
@@ -252,7 +255,7 @@ class _OwnHeader:
             return None
         total = self.num_frames * self.frame.num_samples
         if self._lame_at is None:
-            return total
+            return max(total - DECODER_DELAY, 0)
         trims = int.from_bytes(self.body[self._lame_at + 21 : self._lame_at + 24])
         return max(total - (trims >> 12) - (trims & 0xFFF), 0)
 

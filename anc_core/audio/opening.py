@@ -7,6 +7,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from anc_core.audio import headers
 from anc_core.audio.decoders import Decoder, SndfileDecoder
 from anc_core.audio.formats import AudioFormat
 from anc_core.audio.mpeg import MpegLayout, parse_frame, parse_mpeg, skip_id3
@@ -36,6 +37,16 @@ def open_decoder(file: io.FileIO, path: Path) -> Decoder:
     SourceError
         As :func:`anc_core.audio.open_reader`.
     """
+    decoder = _by_content(file, path)
+    container, found = decoder.format.container, decoder.declared_num_samples
+    if found is not None:
+        decoder.declared_num_samples = headers.declared_num_samples(file, container, found)
+    if container == "OGG" and headers.ogg_was_cut_off(file):
+        decoder.ended_early = "the mark at the end of an Ogg stream is missing"
+    return decoder
+
+
+def _by_content(file: io.FileIO, path: Path) -> Decoder:
     size = os.fstat(file.fileno()).st_size
     start = skip_id3(file, 0, size)
     view = SourceView(file, b"", [(start, size - start)])

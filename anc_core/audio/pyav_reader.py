@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from anc_core.errors import ErrorCode, SourceError, WarningCode
 from anc_core.files import printable
 from anc_core.records import Remark
 
-_CONTAINERS = {"MOV": "MP4", "W64": "W64", "MP3": "MP3", "3GP": "MP4"}
+_CONTAINERS = {"MOV": "MP4"}
+# Containers whose length is exact to a frame; others state milliseconds or a guess from bit rates.
+_EXACT_LENGTH = {"MP4", "CAF", "WV", "TTA", "APE", "FLAC", "OGG", "WAV", "AIFF", "W64"}
+_LENGTH_SLACK = 2048
 _SUBTYPES = {
     "mp3": "MPEG_LAYER_III",
     "mp2": "MPEG_LAYER_II",
@@ -92,12 +96,25 @@ class PyavDecoder:
         self.num_channels: int = codec.channels
         self.format = _format(self._container, codec)
         self.tags = _tags(self._container.metadata, stream.metadata)
-        self.declared_num_samples = _declared(stream, codec)
+        self.declared_num_samples = (
+            _declared(stream, codec) if self.format.container in _EXACT_LENGTH else None
+        )
+        self.length_slack = _LENGTH_SLACK
         self.remarks = _remarks(len(audio))
         self.ended_early: str | None = None
         self._blocks = self._decoded()
 
     def _decoded(self) -> Iterator[Chunk]:
+        last: Any = None
+        for frame in self._frames():
+            self._check_constant(frame)
+            if last is not None and last.samples:
+                yield _samples(last)
+            last = frame
+        if last is not None and last.samples:
+            yield _samples(last)[: self._true_length(last)]
+
+    def _frames(self) -> Iterator[Any]:
         frames = self._container.decode(self._stream)
         while True:
             try:
@@ -109,11 +126,21 @@ class PyavDecoder:
                 self.ended_early = f"the disk could not be read ({self._view.error.strerror})"
             if frame is None:
                 return
-            self._check_constant(frame)
-            if frame.samples:
-                yield _samples(frame)
+            yield frame
 
-    def _check_constant(self, frame: Any) -> None:  # noqa: ANN401 - PyAV's types are optional
+    def _true_length(self, last: Any) -> int:  # noqa: ANN401 - PyAV's types are optional
+        """Return how much of the last frame was recorded; the rest is the encoder's padding.
+
+        FFmpeg trims what edit lists and CodecDelay state, but not what MP4 states by giving the
+        last packet a shorter duration.
+        """
+        num_samples: int = last.samples
+        counts_samples = last.time_base == Fraction(1, self.sample_rate)
+        if self.format.container == "MP4" and counts_samples and last.duration:
+            return min(num_samples, int(last.duration))
+        return num_samples
+
+    def _check_constant(self, frame: Any) -> None:  # noqa: ANN401
         found = (frame.sample_rate, frame.layout.nb_channels)
         if found != (self.sample_rate, self.num_channels):
             raise self._unsupported(
@@ -146,7 +173,7 @@ def _format(container: Any, codec: Any) -> AudioFormat:  # noqa: ANN401
 
 
 def _subtype(codec: Any) -> str:  # noqa: ANN401
-    name = codec.name.lower()
+    name = codec.codec.canonical_name
     if name in _SUBTYPES:
         return _SUBTYPES[name]
     if pcm := re.fullmatch(r"pcm_([sf])(\d+)(?:le|be)(?:_planar)?", name):
@@ -155,7 +182,7 @@ def _subtype(codec: Any) -> str:  # noqa: ANN401
         return f"PCM_{pcm[2]}"
     if name in _LOSSLESS:
         return f"{name.upper()}_{'16' if codec.format.name.startswith(('s16', 'u8')) else '24'}"
-    return str(codec.name).upper()
+    return str(name).upper()
 
 
 def _tags(*metadata: dict[str, str]) -> Tags:

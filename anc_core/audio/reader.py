@@ -19,7 +19,7 @@ import numpy as np
 from anc_core.arrays import Chunk, check_num_channels, check_sample_rate
 from anc_core.audio.chunks import chunk_size_for, rechunk
 from anc_core.audio.decoders import Decoder
-from anc_core.audio.formats import AudioFormat, length_tolerance, suffix_mismatch
+from anc_core.audio.formats import AudioFormat, suffix_mismatch
 from anc_core.audio.opening import open_decoder
 from anc_core.audio.tags import Tags
 from anc_core.errors import ErrorCode, InputError, SourceError, WarningCode
@@ -156,7 +156,7 @@ class AudioReader:
         declared, rate = self.declared_num_samples, self.sample_rate
         reason = self._decoder.ended_early
         decoded = f"{self.num_samples} samples ({self.num_samples / rate:.3f} s) could be decoded"
-        if declared is not None and declared - self.num_samples > length_tolerance(self.format):
+        if declared is not None and declared - self.num_samples > self._decoder.length_slack:
             because = f"; {reason}" if reason else ""
             claim = f"the header says {declared} samples ({declared / rate:.3f} s)"
             return f"{claim}, {decoded}{because}"

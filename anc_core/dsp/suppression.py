@@ -83,7 +83,7 @@ class SuppressionState:
 
 @jit("float32(float32)")
 def exp_negative(x: np.float32) -> np.float32:
-    """Return exp(x) for ``x`` <= 0; relative error below 4e-6 down to -10, 1e-5 down to -87.
+    """Return exp(x) for ``x`` <= 0; relative error below 5e-6 down to -10, 1e-5 down to -87.
 
     2**n is built from its bits, 2**r (|r| <= 1/2) is a polynomial: unlike a call to the C library
     this runs in SIMD lanes, which makes the whole kernel ten times as fast.

@@ -123,7 +123,8 @@ def _train(
     edges = np.diff(np.concatenate([[0], envelope > loud - _DEPTH_DB, [0]]).astype(np.int8))
     start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     real = start[1:] - stop[:-1] > _MAX_HOLE
-    start, stop = start[np.append(True, real)[: len(start)]], stop[np.append(real, True)[-len(stop) :]]
+    start = np.concatenate([start[:1], start[1:][real]])
+    stop = np.concatenate([stop[:-1][real], stop[-1:]])
     lasting = stop - start >= _MIN_PULSE
     return _Train(hertz=2.0**carrier, start=start[lasting], stop=stop[lasting])
 

@@ -28,6 +28,10 @@ _STEADY_PROMINENCE_DB = 20.0
 _STEADY_BELOW_TOP_DB = 6.0
 """A held tone counts only if it is about the strongest of its frames: chords are music."""
 
+_BIAS = -1.2
+_HIGHEST_HZ = 2_000.0
+"""Above this a sweep is more often a bird, a saw or an overtone than a siren."""
+
 # --- contour
 CONTOUR_FRAMES = 3 * FRAMES_PER_S
 """Frames compared at a time."""
@@ -81,7 +85,9 @@ def _judge_run(
     start, stop = first_frame + i + 1 - num_frames, first_frame + i + 1
     span = high - low
     if span >= _MIN_RANGE:
-        score = _sweep_score(num_frames, span, float(tracks.roughness[i, k]), prominence)
+        score = _sweep_score(
+            num_frames, span, 2.0 ** ((low + high) / 2), float(tracks.roughness[i, k]), prominence
+        )
         rise = float(tracks.rise[i, k])
         upward = 0.5 + 0.5 * float(np.clip(rise / span, -1.0, 1.0))
         return Finding(
@@ -108,7 +114,9 @@ def _judge_run(
     return None
 
 
-def _sweep_score(num_frames: int, span: float, roughness: float, prominence_db: float) -> float:
+def _sweep_score(
+    num_frames: int, span: float, mean_hz: float, roughness: float, prominence_db: float
+) -> float:
     """Return how much a run is like a siren, 0 to 1.
 
     The middle of every term lies between the medians of siren runs (1.3 s, 0.4 octaves, 0.008
@@ -116,8 +124,10 @@ def _sweep_score(num_frames: int, span: float, roughness: float, prominence_db: 
     """
     seconds = num_frames / FRAMES_PER_S
     evidence = (
-        2.0 * np.log(seconds / 1.2)
-        + 0.6 * np.log(span / 0.25)
+        _BIAS
+        + 2.0 * np.log(seconds / 1.2)
+        + 1.0 * np.log(span / 0.25)
+        - 2.0 * max(0.0, np.log2(mean_hz / _HIGHEST_HZ))
         + np.clip((0.011 - roughness) / 0.0035, -2.5, 1.5)
         + np.clip((prominence_db - 14.0) / 4.0, -1.5, 1.5)
     )
@@ -162,17 +172,21 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
     is_there = contour > 0
     if np.count_nonzero(is_there) < 0.5 * len(contour):
         return []
+    step = np.diff(contour)[is_there[1:] & is_there[:-1]]
+    if np.count_nonzero(np.abs(step) < 0.25) < _MIN_CONTINUITY * len(contour):
+        return []
+    now, before = contour[_SHORT_LAG:], contour[:-_SHORT_LAG]
+    follows = (np.abs(now - before) < 2 * _SAME) & (now > 0)
+    if np.count_nonzero(follows) < 2 * _SHORT_LAG:
+        return []
+    low, high = np.percentile(now[follows], [10, 90])
+    motion = (now - before)[follows]
+    if high - low < _MIN_RANGE or np.median(np.abs(motion)) < _MIN_MOTION:
+        return []
     agreement = _agreement(contour)
-    low, high = np.percentile(contour[is_there], [8, 92])
     slow = float(agreement[_SHORT_LAG] - np.mean(agreement[3 * _SHORT_LAG :]))
     fast, lag = _repetition(agreement)
-    step = np.diff(contour)
-    step = step[(np.abs(step) < 0.25) & is_there[1:] & is_there[:-1]]
-    continuity = len(step) / (len(contour) - 1)
-    if high - low < _MIN_RANGE or continuity < _MIN_CONTINUITY:
-        return []
-    motion = float(np.sum(np.abs(step))) + 1e-9
-    upward = float(np.sum(step[step > 0])) / motion
+    upward = float(np.sum(motion[motion > 0]) / np.sum(np.abs(motion)))
     start, stop = first_frame, first_frame + len(contour)
     low_hz, high_hz = 2.0 ** float(low), 2.0 ** float(high)
     findings = []
@@ -188,7 +202,7 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
                 upward=upward,
             )
         )
-    if fast > _FAST_RANGE[0] and np.median(np.abs(step)) > _MIN_FAST_STEP:
+    if fast > _FAST_RANGE[0]:
         cycle = lag / FRAMES_PER_S
         findings.append(
             Finding(
@@ -205,13 +219,13 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
     return findings
 
 
-_MIN_CONTINUITY = 0.5
+_MIN_CONTINUITY = 0.4
 """Share of steps between frames that are below a quarter of an octave."""
-_SLOW_RANGE = (0.2, 0.44)
+_SLOW_RANGE = (0.1, 0.34)
 """Agreement that scores 0 and 1; voices stay below 0.2 (98 %), noises below 0.25."""
 _FAST_RANGE = (0.25, 0.55)
-_MIN_FAST_STEP = 0.012
-"""Octaves a frame: a yelp of 0.6 octaves within 0.8 s moves 0.02; held notes do not move."""
+_MIN_MOTION = 0.006
+"""Octaves in 125 ms, as a median: a held note moves less, a slow wail three times as much."""
 
 
 def _agreement(contour: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -165,10 +165,12 @@ class _Walker:
         if not matches:
             self.result.missing.append(pattern)
         for path in matches:
+            if skipped is not None and Path(os.path.realpath(path)).is_relative_to(skipped):
+                continue
             if not path.is_dir():
                 if self._is_wanted(path, path.name, any_suffix=True):
                     self._expand_file(path, root)
-            elif _ANY_DEPTH not in pattern and os.path.realpath(path) != skipped:
+            elif _ANY_DEPTH not in pattern:
                 self._expand_folder(path, root=root)
 
     def _skipped_below(self, top: Path) -> str | None:

@@ -20,6 +20,9 @@ _MIN_SHIFTED_HEIGHT = 0.3
 """... and be no echo: what an adaptive filter leaves of the noise is a faint, smeared copy."""
 _RELEVANT = 1e-7
 """Bins more than 70 dB below the strongest are rounding, whose phase means nothing."""
+_KEPT = 0.1
+"""Bins that lost 10 dB more than what makes up the output hold remains, whose phase says nothing
+of where the output is: a filter's error, not a delay."""
 
 
 class LagEstimator:
@@ -79,6 +82,18 @@ class LagEstimator:
         return best - reach if is_shifted else 0
 
 
+def _typical_gain(power_in: NDArray[np.float64], cross_power: NDArray[np.float64]) -> float:
+    """Return the power gain at which half of the output's energy went through."""
+    present = power_in > 0.0
+    if not present.any():
+        return 0.0
+    power_out = cross_power[present] / power_in[present]
+    gains = power_out / power_in[present]
+    order = np.argsort(gains)
+    energy = np.cumsum(power_out[order])
+    return float(gains[order[np.searchsorted(energy, energy[-1] / 2.0)]])
+
+
 def _phase_correlation(
     before: NDArray[np.float32], after: NDArray[np.float32]
 ) -> NDArray[np.float64]:
@@ -89,6 +104,7 @@ def _phase_correlation(
     cross = np.conj(spectrum_in) * np.fft.rfft(after - after.mean(dtype=np.float64), n_fft)
     magnitude, power_in = np.abs(cross), np.abs(spectrum_in) ** 2
     relevant = (power_in > _RELEVANT * power_in.max()) & (magnitude > 0.0)
+    relevant &= magnitude**2 > _KEPT * _typical_gain(power_in, magnitude**2) * power_in**2
     if not relevant.any():
         return np.zeros(n_fft)
     white = np.where(relevant, cross / np.where(relevant, magnitude, 1.0), 0.0)

@@ -156,9 +156,7 @@ class MaskedStatistics:
         labels = self._grid.third_octaves.labels
         ratios = zip(labels, map(ratio_db, powers_in, powers_out), strict=False)
         figures = {
-            "cancellation_a_weighted_db": ratio_db(
-                powers_in[_A_WEIGHTED], powers_out[_A_WEIGHTED]
-            ),
+            "cancellation_a_weighted_db": ratio_db(powers_in[_A_WEIGHTED], powers_out[_A_WEIGHTED]),
             "cancellation_third_octave_db": {
                 label: ratio for label, ratio in ratios if ratio is not None
             },

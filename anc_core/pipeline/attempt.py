@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from anc_core.audio import (
     output_format,
 )
 from anc_core.emergency import AlarmDetector
-from anc_core.errors import ErrorCode, SourceError
+from anc_core.errors import ErrorCode, SourceChangedError, SourceError
 from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_file
 from anc_core.metrics import SessionMeter
 from anc_core.pipeline import gate
@@ -36,7 +36,7 @@ _MAX_NON_FINITE_SHARE = 0.001  # spec row 10: above this the recording is damage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A result that passed the gate and, if asked for, lies under its name."""
+    """A result that passed the gate and is ready to be delivered."""
 
     reader: AudioReader
     preset: Preset | None
@@ -60,18 +60,23 @@ class Attempt:
         preset: Preset | None,
         before: SourceIdentity,
         *,
+        source_digest: str,
         token: str,
         on_progress: OnProgress | None,
     ) -> None:
         self.request = request
         self.preset = preset
         self.before = before
+        self.source_digest = source_digest
         self.token = token
         self.on_progress = on_progress
         self.stopwatch = Stopwatch()
+        self._stack = ExitStack()
+        self._copies = False
 
-    def run(self) -> Outcome:
-        """Return what was found; the output is then under its name, or was not asked for.
+    @contextmanager
+    def run(self) -> Iterator[Outcome]:
+        """Yield what was found; :meth:`deliver` then gives the output its name.
 
         Raises
         ------
@@ -80,8 +85,27 @@ class Attempt:
         RecordingError, SourceChangedError
             As :func:`anc_core.pipeline.process_recording`.
         """
-        with ExitStack() as stack:
-            return self._run(stack)
+        with self._stack:
+            yield self._run(self._stack)
+
+    def deliver(self) -> None:
+        """Give the output its name, if one was asked for.
+
+        Raises
+        ------
+        SinkError
+            If it cannot be renamed or copied there.
+        SourceChangedError
+            If the source, of which the output is to be a copy, changed meanwhile.
+        """
+        self._stack.close()  # renames the output
+        sink = self.request.sink
+        if self._copies and sink is not None:
+            copy_atomic(self.request.source, sink, token=self.token)
+            if digest_file(sink) != self.source_digest:
+                sink.unlink()
+                msg = f"{self.request.source}: changed while it was copied"
+                raise SourceChangedError(msg)
 
     def _run(self, stack: ExitStack) -> Outcome:
         request = self.request
@@ -107,11 +131,12 @@ class Attempt:
                 sample_rate=reader.sample_rate,
                 fade_s=request.preset.protection.fade_s,
             )
-        target, format_remark = output_format(reader.format, request.sink and request.sink.suffix)
+        suffix = None if request.sink is None else request.sink.suffix
+        target, format_remark = output_format(reader.format, suffix)
         # A byte copy is the only original that stays bit for bit in every codec.
-        copies = self.preset is None and format_remark is None
+        self._copies = self.preset is None and _may_be_copied(request, format_remark)
         writer: AudioWriter | None = None
-        if request.sink is not None and not copies:
+        if request.sink is not None and not self._copies:
             writer = stack.enter_context(
                 open_writer(
                     request.sink,
@@ -142,13 +167,11 @@ class Attempt:
             if temp is not None:
                 output_digest = digest_file(temp)
             elif request.sink is not None:
-                copy_atomic(request.source, request.sink, token=self.token)
-                output_digest = digest_file(request.sink)
-        stack.close()  # renames the output; an error here is an error of the attempt
+                output_digest = self.source_digest
         remarks = reader.remarks + stream.meter.remarks
         if writer is not None:
             remarks += writer.remarks
-        if request.sink is not None and format_remark is not None:
+        if writer is not None and format_remark is not None:
             remarks += (format_remark,)
         return Outcome(
             reader=reader,
@@ -214,6 +237,13 @@ class Attempt:
             ),
             self.request.preset.gate,
         )
+
+
+def _may_be_copied(request: RecordingRequest, format_remark: Remark | None) -> bool:
+    """Return whether the source's bytes are what its output's name promises."""
+    if format_remark is None or request.sink is None:
+        return True
+    return request.sink.suffix.lower() == request.source.suffix.lower()
 
 
 def _at_rate(reference: AudioReader, sample_rate: int, chunk_size: int) -> Iterable[Chunk]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -28,6 +29,8 @@ from anc_core.version import __version__
 
 ORIGINAL = "original"
 """``preset_used`` of a session whose output is the untouched input."""
+
+_FIGURE_DIGITS = 4
 
 
 def process_recording(
@@ -129,30 +132,36 @@ def run_request(
     started_at, started, cpu_started = datetime.now(UTC), time.perf_counter(), time.process_time()
     refused: list[GateError] = []
     for candidate in _ladder(request):
-        attempt = Attempt(request, candidate, before, token=token, on_progress=on_progress)
+        attempt = Attempt(
+            request,
+            candidate,
+            before,
+            source_digest=source_digest,
+            token=token,
+            on_progress=on_progress,
+        )
         try:
-            outcome = attempt.run()
+            with attempt.run() as outcome:
+                summary = _summarise(request, outcome, refused).model_copy(
+                    update={
+                        "session_id": session_id,
+                        "fingerprint": fingerprint,
+                        "source_digest": source_digest,
+                        "source_bytes": before.size,
+                        "started_at": started_at,
+                        "finished_at": datetime.now(UTC),
+                    }
+                )
+                summary = _with_times(summary, outcome, started, cpu_started)
+                with sidecar.announced(summary, token=token):
+                    attempt.deliver()
         except GateError as err:
             refused.append(err)
-            continue
-        break
-    else:
-        # The last rung is the untouched original: if even that fails the gate, the gate's own
-        # failure is the truth to tell.
-        raise refused[-1]
-    summary = _summarise(request, outcome, refused).model_copy(
-        update={
-            "session_id": session_id,
-            "fingerprint": fingerprint,
-            "source_digest": source_digest,
-            "source_bytes": before.size,
-            "started_at": started_at,
-            "finished_at": datetime.now(UTC),
-        }
-    )
-    summary = _with_times(summary, outcome, started, cpu_started)
-    sidecar.write(summary, token=token)
-    return summary
+        else:
+            return summary
+    # The last rung is the untouched original: if even that fails the gate, the gate's own failure
+    # is the truth to tell.
+    raise refused[-1]
 
 
 def _ladder(request: RecordingRequest) -> Iterator[Preset | None]:
@@ -204,7 +213,7 @@ def _summarise(
         apply_anc=request.apply_anc,
         parameters=request.parameters,
         metrics=Metrics(
-            **stream.meter.figures,
+            **_rounded(stream.meter.figures),
             residual_lag_samples=stream.meter.gate.residual_lag_samples,
             non_finite_samples=reader.non_finite_samples,
             clipped_samples_out=outcome.clipped_samples_out,
@@ -219,6 +228,19 @@ def _summarise(
         reason="; ".join(reasons) or None,
         core_version=__version__,
     )
+
+
+def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return ``figures`` as a reader can use them: 0.0001 dB is finer than any measurement."""
+
+    def shorten(value: Any) -> Any:  # noqa: ANN401 - whatever a figure may be
+        if isinstance(value, float):
+            return round(value, _FIGURE_DIGITS)
+        if isinstance(value, dict):
+            return {key: shorten(item) for key, item in value.items()}
+        return value
+
+    return {name: shorten(value) for name, value in figures.items()}
 
 
 def _with_times(
@@ -239,4 +261,5 @@ def _with_times(
         "real_time_factor": wall_s / audio_s if audio_s else None,
         "speed_x": audio_s / wall_s if audio_s else None,
     }
-    return summary.model_copy(update={"metrics": summary.metrics.model_copy(update=times)})
+    rounded = {name: None if value is None else round(value, 6) for name, value in times.items()}
+    return summary.model_copy(update={"metrics": summary.metrics.model_copy(update=rounded)})

@@ -1,19 +1,23 @@
 """The sidecar ``<output>.json``: what was done to a recording, beside it, readable without us.
 
-It repeats the session's record. It is written after the output and before the database, so a run
-that was killed in between is finished from it (:func:`read_matching`) and not computed again.
+It repeats the session's record. It is there before the output gets its name, and the database
+comes last: a run that was killed in between is finished from it (:func:`read_matching`) and not
+computed again, and an output of ours is never taken for somebody else's file.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from anc_core.files import digest_file, write_text_atomic
+from anc_core.files import digest_file, temp_path, write_text_atomic
 from anc_core.records import SessionSummary
 
 _MAX_NAME_BYTES = 255  # of one path component on every common file system
 SUFFIX = ".json"
+_TOKEN_SUFFIX = "-json"  # noqa: S105 - the output's own temporary file lies beside it
 
 
 def sidecar_path(output: Path) -> Path:
@@ -28,11 +32,39 @@ def sidecar_path(output: Path) -> Path:
 
 
 def write(summary: SessionSummary, token: str) -> None:
-    """Write ``summary`` to its ``sidecar_path``, atomically."""
+    """Write ``summary`` to its ``sidecar_path``, atomically; the output may still be growing."""
     if summary.sidecar_path is None:
         return
     text = summary.to_json(indent=2, exclude={"batch_id"})
-    write_text_atomic(Path(summary.sidecar_path), text + "\n", token=token)
+    write_text_atomic(Path(summary.sidecar_path), text + "\n", token=token + _TOKEN_SUFFIX)
+
+
+@contextmanager
+def announced(summary: SessionSummary, token: str) -> Iterator[None]:
+    """Write ``summary``; take it back if the block, which delivers the output, fails."""
+    write(summary, token)
+    try:
+        yield
+    except BaseException:
+        # Ctrl-C may come after the rename: what is delivered keeps its record.
+        if summary.output_path is not None and not describes(Path(summary.output_path)):
+            with suppress(OSError):
+                sidecar_path(Path(summary.output_path)).unlink(missing_ok=True)
+        raise
+
+
+def remove_leftovers(temp: Path) -> None:
+    """Remove the temporary file ``temp`` of a dead process, and that of the sidecar beside it."""
+    token = temp.name.removeprefix(".anc-").removesuffix(".part")
+    for path in (temp, temp_path(temp, token + _TOKEN_SUFFIX)):
+        with suppress(OSError):  # the folder may be gone as well
+            path.unlink(missing_ok=True)
+
+
+def describes(output: Path) -> bool:
+    """Return whether the sidecar beside ``output`` is that of the bytes that are there."""
+    summary = _read(output)
+    return summary is not None and _holds(output, summary.output_digest)
 
 
 def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:
@@ -41,11 +73,21 @@ def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:
     The output's bytes are compared with the digest in the record: a file that somebody else put
     there is never adopted.
     """
-    path = sidecar_path(output)
+    summary = _read(output)
+    if summary is None or summary.fingerprint != fingerprint:
+        return None
+    return summary if _holds(output, summary.output_digest) else None
+
+
+def _read(output: Path) -> SessionSummary | None:
     try:
-        summary = SessionSummary.from_json(path.read_bytes())
-        if summary.fingerprint != fingerprint or summary.output_digest is None:
-            return None
-        return summary if digest_file(output) == summary.output_digest else None
+        return SessionSummary.from_json(sidecar_path(output).read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def _holds(output: Path, digest: str | None) -> bool:
+    try:
+        return digest is not None and digest_file(output) == digest
+    except OSError:
+        return False

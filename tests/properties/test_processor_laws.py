@@ -12,7 +12,9 @@ from tests.strategies import KINDS, run, run_aligned, signals, splits, streams
 
 # The first example of a kind loads its kernels, so a deadline would measure the compiler.
 laws = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 

@@ -141,7 +141,7 @@ def test_chunk_limits_are_those_of_the_audio_layer() -> None:
 
 
 def test_stale_time_must_outlast_the_heartbeat() -> None:
-    with pytest.raises(SettingsError, match="stale_after_s: .*longer than heartbeat_s"):
+    with pytest.raises(SettingsError, match=r"stale_after_s: .*longer than heartbeat_s"):
         Settings.load(heartbeat_s=60.0, stale_after_s=60.0)
 
 

@@ -57,13 +57,13 @@ def rain(num_samples: int, sample_rate: int, rng: np.random.Generator) -> Sample
     count = max(1, int(rng.poisson(_DROPS_PER_S * num_samples / sample_rate)))
     starts = rng.integers(-round(_DROP_S * sample_rate), num_samples, count)
     drops = scatter_add(num_samples, starts, _drops(count, sample_rate, rng))
-    return (hiss + 0.3 * roof) * swell + 0.9 * drops
+    return (hiss + 0.3 * roof) * swell + 1.35 * drops
 
 
 def _drops(count: int, sample_rate: int, rng: np.random.Generator) -> Samples:
     time_s = np.arange(max(2, round(_DROP_S * sample_rate))) / sample_rate
     # The cap is the largest drop that does not break up as it falls (about 5 mm).
-    size = np.minimum(np.exp(0.7 * rng.standard_normal((count, 1))), 3.0)
+    size = np.minimum(np.exp(0.7 * rng.standard_normal((count, 1))), 4.0)
     knock_s = rng.uniform(2e-4, 8e-4, (count, 1))
     knock = rng.standard_normal((count, len(time_s))) * np.exp(-time_s / knock_s)
     pitch_hz = np.minimum(1_000.0 * np.exp2(rng.uniform(0.0, 3.0, (count, 1))), 0.42 * sample_rate)

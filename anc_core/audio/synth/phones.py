@@ -180,13 +180,13 @@ def plan_speech(duration_s: float, rng: np.random.Generator) -> Score:
 
     Notes
     -----
-    3.4 to 4.8 syllables a second while speaking, pauses of 0.3 to 0.8 s, the last syllable of a
+    3.8 to 5.0 syllables a second while speaking, pauses of 0.3 to 0.8 s, the last syllable of a
     phrase one third longer (final lengthening).
     """
     segments: list[Segment] = [_pause(rng.uniform(0.02, 0.05) * min(duration_s, 2.0))]
     phrases: list[tuple[float, float]] = []
     accents: list[Accent] = []
-    syllables_per_s = rng.uniform(3.4, 4.8)
+    syllables_per_s = rng.uniform(3.8, 5.0)
     now_s = segments[0].duration_s
     while now_s < duration_s:
         start_s = now_s
@@ -238,8 +238,8 @@ def _syllable(
 ) -> list[Segment]:
     onset = _consonant(rng, _ONSET_SHARES)
     coda = _consonant(rng, _CODA_SHARES)
-    wanted_s = rng.uniform(0.85, 1.15) / syllables_per_s
-    wanted_s *= (1.12 if stressed else 0.88) * (1.35 if last else 1.0)
+    wanted_s = rng.uniform(0.65, 1.35) / syllables_per_s
+    wanted_s *= (1.15 if stressed else 0.82) * (1.35 if last else 1.0)
     spent_s = sum(segment.duration_s for segment in (*onset, *coda))
     vowel = _vowel(rng, stressed=stressed)
     vowel = replace(vowel, duration_s=max(0.06, wanted_s - spent_s))
@@ -260,7 +260,7 @@ def _vowel(rng: np.random.Generator, *, stressed: bool) -> Segment:
             formants_hz=start,
             end_formants_hz=end,
             voicing_db=1.5,
-            swell=0.55,
+            swell=0.7,
             aspiration_db=-34.0,
         )
     # Unstressed vowels are shorter, softer and drawn towards the middle of the mouth.
@@ -268,8 +268,8 @@ def _vowel(rng: np.random.Generator, *, stressed: bool) -> Segment:
     return Segment(
         duration_s=0.0,
         formants_hz=(centred[0], centred[1], centred[2]),
-        voicing_db=-2.0,
-        swell=0.55,
+        voicing_db=-0.5,
+        swell=0.7,
         tilt_hz=3_500.0,
         aspiration_db=-36.0,
     )

@@ -13,13 +13,13 @@ import pytest
 from anc_core.dsp import jit as jit_module
 from anc_core.dsp.jit import jit, private_cache_folder, warmup
 
-KERNEL = '''
+KERNEL = """
 from anc_core.dsp.jit import jit
 
 @jit("float64(float64)")
 def twice(x):
     return 2.0 * x
-'''
+"""
 
 
 def load(path):

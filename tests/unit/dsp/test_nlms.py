@@ -88,7 +88,7 @@ def test_leakage_makes_the_weights_fade():
     _, kept = run_kernel(reference, primary)
     _, leaky = run_kernel(reference, primary, leakage=0.01)
     assert kept.weights[0, -1] == pytest.approx(0.9, abs=1e-4)
-    # Fixed point, 1 tap of 16: step·x²/|x|² · (0.9 - w) = leakage·w, so w = 0.9·(0.5/16)/(0.5/16 + 0.01)
+    # Fixed point, one tap of 16: step·x²/|x|²·(0.9 - w) = leakage·w with x²/|x|² = 1/16.
     assert leaky.weights[0, -1] == pytest.approx(0.9 / (1 + 0.01 * 32), abs=0.08)
 
 

@@ -1,0 +1,174 @@
+"""From findings to decisions: half-second cells, hysteresis, closed gaps, windows.
+
+A finding paints its score over the cells that it covers, also over those already past; a cell is
+decided :data:`LOOKAHEAD_CELLS` after it was heard and then never changes. Protection asks for less
+than an event does: to protect too much costs a little noise, to count too much costs trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.emergency.findings import GROUP_OF, GROUPS, KINDS, Finding
+from anc_core.emergency.ridges import FRAMES_PER_S
+from anc_core.records import Window
+
+CELLS_PER_S = 2
+CELL_FRAMES = FRAMES_PER_S // CELLS_PER_S
+LOOKAHEAD_CELLS = 8 * CELLS_PER_S
+"""8 s: two cycles of T3, or the group of T4 that follows the one to be protected."""
+_RING_CELLS = 64
+_HOLD_SHARE = 0.6
+"""A protected stretch goes on while the score is above this share of the threshold."""
+_MAX_WINDOW_CELLS = 5 * CELLS_PER_S
+"""A window is cut there, so that an alarm of an hour is 720 rows and not one."""
+_GROUP_INDEX = np.array([GROUPS.index(GROUP_OF[kind]) for kind in KINDS])
+_GAP_CELLS = np.array([round(group.merge_gap_s * CELLS_PER_S) for group in GROUPS])
+_MIN_COVER_FRAMES = CELL_FRAMES // 4
+
+
+@dataclass(slots=True)
+class _OpenWindow:
+    start: int
+    stop: int
+    score: float
+    power: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of one cell.
+
+    Attributes
+    ----------
+    cell : int
+        Number from the start of the stream.
+    is_protected : bool
+    scores : ndarray of float64, shape (num_channels, num_groups)
+        As in :data:`anc_core.emergency.findings.GROUPS`.
+    """
+
+    cell: int
+    is_protected: bool
+    scores: NDArray[np.float64]
+
+
+class CellBoard:
+    """Scores per channel, kind and cell; turns them into decisions in order.
+
+    Parameters
+    ----------
+    num_channels : int
+    threshold : float
+        Score from which a cell is protected.
+    """
+
+    def __init__(self, num_channels: int, threshold: float) -> None:
+        self._threshold = threshold
+        self._scores = np.zeros((num_channels, len(GROUPS), _RING_CELLS))
+        self._next = 0
+        self._last_on = np.full(len(GROUPS), -(10**9))
+
+    @property
+    def num_decided(self) -> int:
+        """Cells decided so far."""
+        return self._next
+
+    def paint(self, channel: int, finding: Finding) -> None:
+        """Raise the scores of the cells that ``finding`` covers and that are still open."""
+        first = max(self._next, (finding.start + CELL_FRAMES - _MIN_COVER_FRAMES) // CELL_FRAMES)
+        last = (finding.stop - _MIN_COVER_FRAMES) // CELL_FRAMES
+        cells = np.arange(first, last + 1) % _RING_CELLS
+        row = self._scores[channel, GROUPS.index(GROUP_OF[finding.kind])]
+        row[cells] = np.maximum(row[cells], finding.score)
+
+    def decide(self, stop: int, horizon: int) -> Iterator[Decision]:
+        """Decide the cells before ``stop``, knowing the scores before ``horizon``."""
+        while self._next < stop:
+            cell = self._next
+            ahead = np.arange(cell, max(cell + 1, horizon)) % _RING_CELLS
+            merged = self._scores.max(axis=0)[:, ahead]
+            scores = self._scores[:, :, cell % _RING_CELLS].copy()
+            is_protected = self._is_protected(cell, merged)
+            self._scores[:, :, cell % _RING_CELLS] = 0.0
+            self._next += 1
+            yield Decision(cell, is_protected, scores)
+
+    def _is_protected(self, cell: int, ahead: NDArray[np.float64]) -> bool:
+        """Apply threshold, hysteresis and gap closing; ``ahead[:, 0]`` is the cell itself."""
+        is_on = ahead >= self._threshold
+        was_on = self._last_on == cell - 1
+        holds = ahead >= _HOLD_SHARE * self._threshold
+        # Hysteresis works from both ends: a score that swells is held back to where it began.
+        reaches = np.array([_reaches(on, hold) for on, hold in zip(is_on, holds, strict=True)])
+        on_now = is_on[:, 0] | (holds[:, 0] & (was_on | reaches))
+        next_on = np.where(is_on.any(axis=1), is_on.argmax(axis=1), 10**9) + cell
+        in_gap = next_on - self._last_on - 1 <= _GAP_CELLS
+        self._last_on[on_now] = cell
+        return bool(np.any(on_now | in_gap))
+
+
+def _reaches(is_on: NDArray[np.bool_], holds: NDArray[np.bool_]) -> bool:
+    """Return whether the unbroken hold from the first cell leads to a cell that is on."""
+    stop = len(holds) if holds.all() else int(np.argmin(holds))
+    return bool(is_on[:stop].any())
+
+
+class WindowLog:
+    """Collects the decisions of each channel and group as windows of up to 5 s."""
+
+    def __init__(self, threshold: float, start_s: float) -> None:
+        self._threshold = max(threshold, 1e-6)
+        self._start_s = start_s
+        self._open: dict[tuple[int, int], _OpenWindow] = {}
+        self.windows: list[Window] = []
+
+    def add(self, decision: Decision, power: NDArray[np.float64], end_s: float) -> None:
+        """Take one decision with the mean power of its cell per channel.
+
+        Parameters
+        ----------
+        decision : Decision
+        power : ndarray of float64, shape (num_channels,)
+        end_s : float
+            End of what was heard: no window reaches beyond it.
+        """
+        for key in [key for key in self._open if self._is_over(key, decision)]:
+            self._close(key, end_s)
+        for channel, group in np.argwhere(decision.scores >= self._threshold):
+            key = (int(channel), int(group))
+            score = float(decision.scores[key])
+            window = self._open.setdefault(
+                key, _OpenWindow(decision.cell, decision.cell, 0.0, 0.0)
+            )
+            window.stop = decision.cell + 1
+            window.score = max(window.score, score)
+            window.power += float(power[channel])
+
+    def flush(self, end_s: float) -> None:
+        """Close what is open."""
+        for key in list(self._open):
+            self._close(key, end_s)
+
+    def _is_over(self, key: tuple[int, int], decision: Decision) -> bool:
+        window = self._open[key]
+        is_long = window.stop - window.start >= _MAX_WINDOW_CELLS
+        return is_long or bool(decision.scores[key] < self._threshold)
+
+    def _close(self, key: tuple[int, int], end_s: float) -> None:
+        window = self._open.pop(key)
+        mean_power = window.power / (window.stop - window.start)
+        self.windows.append(
+            Window(
+                start_s=self._start_s + window.start / CELLS_PER_S,
+                end_s=self._start_s + min(window.stop / CELLS_PER_S, end_s),
+                channel=key[0],
+                noise_type=GROUPS[key[1]].noise_type,
+                confidence=window.score,
+                level_dbfs=10.0 * float(np.log10(mean_power)) if mean_power > 0 else None,
+            )
+        )

@@ -1,0 +1,101 @@
+"""One channel, heard: analysis samples in, findings out, with all the memory that needs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.emergency.findings import Finding
+from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
+from anc_core.emergency.ridges import (
+    FAST_FRAME_LENGTH,
+    FRAME_LENGTH,
+    FRAMES_PER_S,
+    HOP_LENGTH,
+    NUM_PEAKS,
+    find_ridges,
+)
+from anc_core.emergency.sweeps import (
+    CONTOUR_FRAMES,
+    contour_findings,
+    contour_of,
+    run_findings,
+)
+from anc_core.emergency.tracks import TrackLabeller
+
+BLOCK_FRAMES = FRAMES_PER_S
+"""Frames (1 s) that are judged at a time."""
+BLOCK_ADVANCE = BLOCK_FRAMES * HOP_LENGTH
+BLOCK_LENGTH = BLOCK_ADVANCE - HOP_LENGTH + FRAME_LENGTH
+"""Samples that those frames reach over."""
+_CENTRING = (FRAME_LENGTH - FAST_FRAME_LENGTH) // 2
+_CONTOUR_STEP = FRAMES_PER_S // 2
+
+
+class Listener:
+    """Applies all rules to one channel, block by block."""
+
+    def __init__(self) -> None:
+        self._labeller = TrackLabeller()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard."""
+        self._labeller.reset()
+        empty = np.full((CONTEXT_FRAMES, NUM_PEAKS), np.nan, np.float32)
+        self._pitch, self._level_db = empty, empty
+        self._fast_pitch, self._fast_level_db = empty, empty
+        self._steady = np.zeros((CONTEXT_FRAMES, NUM_PEAKS), np.int64)
+        self._num_frames = 0
+
+    def hear(self, samples: NDArray[np.float32], *, is_last: bool = False) -> list[Finding]:
+        """Return what the rules find in the frames of ``samples`` and their past.
+
+        Parameters
+        ----------
+        samples : ndarray of float32, shape (num_samples,)
+            :data:`BLOCK_LENGTH` finite samples at the analysis rate, each block beginning
+            :data:`BLOCK_ADVANCE` after the one before; the last block may be shorter, but not
+            than a frame.
+        is_last : bool
+            Whether the recording ends here, so that a rhythm need not wait for its silence.
+        """
+        long = find_ridges(samples)
+        fast = find_ridges(samples[_CENTRING:], FAST_FRAME_LENGTH)
+        num = len(long.pitch)
+        tracks = self._labeller.label(long.pitch, long.prominence_db)
+        first = self._num_frames
+        self._num_frames += num
+        self._pitch = _append(self._pitch, long.pitch)
+        self._level_db = _append(self._level_db, long.level_db)
+        self._fast_pitch = _append(self._fast_pitch, fast.pitch[:num])
+        self._fast_level_db = _append(self._fast_level_db, fast.level_db[:num])
+        self._steady = _append(self._steady, tracks.steady_frames)
+        findings = run_findings(tracks, long.level_db, first)
+        findings += self._contour_findings(num)
+        findings += rhythm_findings(
+            Heard(
+                pitch=self._pitch,
+                level_db=self._level_db,
+                fast_pitch=self._fast_pitch,
+                fast_level_db=self._fast_level_db,
+                steady_frames=self._steady,
+                first_frame=self._num_frames - CONTEXT_FRAMES,
+                is_complete=is_last,
+            )
+        )
+        return findings
+
+    def _contour_findings(self, num_new: int) -> list[Finding]:
+        contour = contour_of(self._fast_pitch[-CONTOUR_FRAMES - num_new :])
+        findings: list[Finding] = []
+        for stop in range(len(contour), CONTOUR_FRAMES, -_CONTOUR_STEP):
+            start = stop - CONTOUR_FRAMES
+            first = self._num_frames - len(contour) + start
+            findings += contour_findings(contour[start:stop], first)
+        return findings
+
+
+def _append(past: NDArray[np.generic], new: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the last frames of ``past`` and ``new``, as many as ``past`` has."""
+    return np.concatenate([past[len(new) :], new])

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from anc_core.errors import InputError
+from anc_core.processors import ReferenceCanceller
+
+RATE = 16_000
+
+
+def scene(num_samples=4 * RATE, num_references=1, seed=1):
+    """Return a reference and what arrives of it through a decaying path."""
+    rng = np.random.default_rng(seed)
+    reference = rng.normal(0, 0.1, (num_samples, num_references)).astype(np.float32)
+    paths = rng.normal(size=(120, num_references)) * np.exp(-np.arange(120) / 25)[:, np.newaxis]
+    echo = sum(
+        np.convolve(reference[:, c], paths[:, c])[:num_samples] for c in range(num_references)
+    )
+    return reference, echo.astype(np.float32)[:, np.newaxis]
+
+
+def db(numerator, denominator):
+    return 10 * np.log10(
+        np.mean(np.square(numerator, dtype=float)) / np.mean(np.square(denominator, dtype=float))
+    )
+
+
+@pytest.mark.parametrize("num_references", [1, 2])
+def test_noise_that_the_reference_explains_disappears(num_references):
+    reference, echo = scene(num_references=num_references)
+    output = ReferenceCanceller(RATE, 1, num_references).process(echo, reference)
+    # Nothing but float32 limits an echo without other sound: far beyond the 50 dB asked for here.
+    assert db(echo[-RATE:], output[-RATE:]) > 50.0
+
+
+def test_what_the_reference_does_not_explain_stays():
+    reference, echo = scene()
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(len(echo)) / RATE)[:, np.newaxis]
+    canceller = ReferenceCanceller(RATE, step_size=0.05)
+    output = canceller.process((echo + tone).astype(np.float32), reference)
+    # Excess error step / (2 - step) of the tone: -15.9 dB.
+    assert db(tone[-RATE:], (output - tone)[-RATE:]) > 14.0
+
+
+def test_every_primary_channel_has_its_own_filter():
+    reference, echo = scene(RATE)
+    two = ReferenceCanceller(RATE, 2).process(np.hstack([echo, -0.5 * echo]), reference)
+    one = ReferenceCanceller(RATE).process(echo, reference)
+    other = ReferenceCanceller(RATE).process(-0.5 * echo, reference)
+    np.testing.assert_array_equal(two, np.hstack([one, other]))
+
+
+def test_any_split_gives_the_same_output_bit_for_bit():
+    reference, echo = scene(RATE, 2)
+    whole = ReferenceCanceller(RATE, 1, 2).process(echo, reference)
+    canceller = ReferenceCanceller(RATE, 1, 2)
+    cuts = [0, 0, 1, 2, 9, 265, 266, 5_000, RATE]
+    parts = [canceller.process(echo[a:b], reference[a:b]) for a, b in pairwise(cuts)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_level_of_both_signals_does_not_matter():
+    reference, echo = scene()
+    loud = ReferenceCanceller(RATE).process(echo, reference)
+    quiet = ReferenceCanceller(RATE).process(1e-3 * echo, 1e-3 * reference)
+    assert db(echo[:RATE], loud[:RATE]) == pytest.approx(
+        db(1e-3 * echo[:RATE], quiet[:RATE]), abs=0.1
+    )
+
+
+def peak_and_cancellation(primary, reference, **parameters):
+    """Return the loudest 0.1 s of the output over that of the input, and dB of the last second."""
+    canceller = ReferenceCanceller(RATE, **parameters)
+    output = canceller.process(primary.astype(np.float32), reference.astype(np.float32))
+    assert np.isfinite(output).all()
+    sounds = [np.nan_to_num(primary, nan=0, posinf=0, neginf=0), output]
+    loudest = [
+        np.square(s.astype(float)).reshape(-1, RATE // 10).mean(axis=1).max() for s in sounds
+    ]
+    return np.sqrt(loudest[1] / loudest[0]), db(sounds[0][-RATE:], output[-RATE:])
+
+
+def with_samples(signal, value):
+    signal = signal.copy()
+    signal[[1_000, 20_000, 30_001]] = value
+    return signal
+
+
+REFERENCE, ECHO = scene()
+GATE = np.ones_like(ECHO)
+GATE[RATE : 2 * RATE] = 0
+
+
+@pytest.mark.parametrize(
+    ("primary", "reference", "max_peak", "min_cancellation_db"),
+    [
+        pytest.param(ECHO, REFERENCE, 1.0, 50, id="nominal"),
+        pytest.param(ECHO * GATE, REFERENCE * GATE, 1.0, 50, id="digital silence"),
+        pytest.param(ECHO, with_samples(REFERENCE, np.nan), 1.0, 50, id="NaN in the reference"),
+        pytest.param(with_samples(ECHO, np.inf), REFERENCE, 1.0, 50, id="inf in the primary"),
+        pytest.param(with_samples(ECHO, 50.0), REFERENCE, 1.3, 40, id="impulses in the primary"),
+        pytest.param(ECHO + 1, REFERENCE + 1, 1.0, 15, id="DC"),
+        pytest.param(np.clip(ECHO, -0.2, 0.2), np.clip(REFERENCE, -0.1, 0.1), 1.0, 3, id="clipped"),
+        pytest.param(ECHO * (2 * GATE - 1), REFERENCE, 2.3, 50, id="path changes its sign"),
+        pytest.param(ECHO, np.roll(REFERENCE[::-1], 99), 1.5, -2, id="unrelated reference"),
+        pytest.param(ECHO * GATE, REFERENCE, 1.0, 50, id="primary falls silent"),
+        pytest.param(ECHO, REFERENCE * GATE, 1.3, 50, id="reference falls silent"),
+    ],
+)
+def test_trouble_neither_diverges_nor_lasts(primary, reference, max_peak, min_cancellation_db):
+    peak, cancellation_db = peak_and_cancellation(primary, reference)
+    assert peak <= max_peak
+    assert cancellation_db >= min_cancellation_db
+
+
+def test_divergence_is_counted():
+    canceller = ReferenceCanceller(RATE, step_size=0.01)
+    primary = ECHO.copy()
+    primary[2 * RATE :] = 0.0
+    output = canceller.process(primary, REFERENCE)
+    assert canceller.num_restarts >= 1
+    # 20 ms time constant, 6 dB: the old filter is gone within three of them.
+    assert np.abs(output[2 * RATE + 960 :]).max() < 0.05
+
+
+def test_flush_returns_nothing_and_forgets():
+    canceller = ReferenceCanceller(RATE, 2)
+    first = canceller.process(np.hstack([ECHO, ECHO]), REFERENCE)
+    assert canceller.flush().shape == (0, 2)
+    np.testing.assert_array_equal(canceller.process(np.hstack([ECHO, ECHO]), REFERENCE), first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_taps": 0}, "num_taps is 0"),
+        ({"num_taps": 2.5}, r"num_taps is 2\.5"),
+        ({"step_size": 0.0}, r"step_size is 0\.0"),
+        ({"step_size": 2.0}, r"step_size is 2\.0"),
+        ({"step_size": float("nan")}, "step_size is nan"),
+        ({"regularization": -1.0}, r"regularization is -1\.0"),
+        ({"leakage": 1.0}, r"leakage is 1\.0"),
+        ({"num_reference_channels": 0}, "num_channels is 0"),
+        ({"sample_rate": 5}, "sample_rate is 5"),
+    ],
+)
+def test_bad_parameter_is_named_with_its_value(arguments, message):
+    with pytest.raises(InputError, match=message):
+        ReferenceCanceller(**{"sample_rate": RATE, **arguments})
+
+
+def test_reference_of_another_length_is_refused():
+    with pytest.raises(InputError, match="10 samples came with 9 of the reference"):
+        ReferenceCanceller(RATE).process(ECHO[:10], REFERENCE[:9])
+
+
+def test_one_tap_and_several_references_work():
+    reference, echo = scene(RATE, 3)
+    output = ReferenceCanceller(RATE, 1, 3, num_taps=1).process(echo, reference)
+    assert np.isfinite(output).all()

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anc_core.api import cancel, suppress
+from anc_core.errors import InputError
+
+RATE = 16_000
+
+
+def noise(*shape, seed=1):
+    return np.random.default_rng(seed).normal(0, 0.1, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (300,), (20_000,), (0, 2), (1, 3), (20_000, 2)])
+def test_suppress_returns_the_shape_it_was_given(shape):
+    output = suppress(noise(*shape), RATE)
+    assert output.shape == shape
+    assert output.dtype == np.float32
+
+
+def test_suppress_takes_double_precision():
+    audio = noise(5_000)
+    np.testing.assert_array_equal(suppress(audio.astype(np.float64), RATE), suppress(audio, RATE))
+
+
+def test_suppress_makes_noise_quieter_and_strength_says_how_much():
+    audio = noise(3 * RATE)
+    rms = [np.std(suppress(audio, RATE, strength=s)) for s in (0.0, 0.5, 1.0)]
+    assert rms[0] == np.std(audio)
+    # 0, 9 and 18 dB at most
+    assert rms[0] / rms[1] == pytest.approx(10 ** (9 / 20), rel=0.05)
+    assert rms[0] / rms[2] == pytest.approx(10 ** (18 / 20), rel=0.1)
+
+
+def test_suppress_refuses_integers_whose_full_scale_nobody_knows():
+    with pytest.raises(InputError, match="int16"):
+        suppress(np.zeros(100, np.int16), RATE)
+
+
+def test_cancel_splits_the_primary_into_error_and_anti_noise():
+    reference = noise(2 * RATE)
+    primary = np.convolve(reference, [0.5, 0.3, -0.2])[: len(reference)].astype(np.float32)
+    result = cancel(primary, reference, RATE)
+    assert result.error_signal.shape == result.anti_noise.shape == primary.shape
+    np.testing.assert_allclose(primary + result.anti_noise, result.error_signal, atol=1e-7)
+    energy_ratio = np.sum(primary.astype(float) ** 2) / np.sum(
+        result.error_signal.astype(float) ** 2
+    )
+    assert result.cancellation_db == pytest.approx(10 * np.log10(energy_ratio))
+    assert result.cancellation_db > 15.0
+
+
+def test_cancel_keeps_channels():
+    result = cancel(noise(1_000, 2), noise(1_000, 3, seed=2), RATE, num_taps=4)
+    assert result.error_signal.shape == (1_000, 2)
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 100])
+def test_cancellation_of_silence_is_not_a_number(num_samples):
+    silence = np.zeros(num_samples, np.float32)
+    result = cancel(silence, silence, RATE)
+    assert result.cancellation_db is None
+    assert result.error_signal.shape == silence.shape
+
+
+def test_cancel_stays_finite_on_non_finite_input():
+    primary, reference = noise(1_000), noise(1_000, seed=2)
+    primary[3], reference[500] = np.nan, np.inf
+    result = cancel(primary, reference, RATE)
+    assert np.isfinite(result.error_signal).all()
+    assert np.isfinite(result.anti_noise).all()
+
+
+def test_cancel_refuses_unequal_lengths_and_unknown_algorithms():
+    with pytest.raises(InputError, match="10 samples came with 9"):
+        cancel(noise(10), noise(9), RATE)
+    with pytest.raises(InputError, match=r"'rls' is unknown; this version has 'nlms'"):
+        cancel(noise(10), noise(10), RATE, algorithm="rls")
