@@ -24,7 +24,7 @@ _HOME_OF = {
     "Settings": "settings",
     "__version__": "version",
     "cancel": "api",
-    "detect": "emergency",
+    "detect": "emergency.detect",
     "process_recording": "pipeline",
     "suppress": "api",
 }

@@ -44,13 +44,14 @@ def main() -> None:
         click.echo("anc: interrupted; run the same command again to go on", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except Exception as err:
-        from anc_core.errors import AncError
+        from anc_core.errors import AncError, TransientError
+        from flows.console import safe
 
         if not isinstance(err, AncError):
             raise
         code = getattr(err, "code", None)
-        click.echo(f"anc: {f'{code}: ' if code else ''}{err}", err=True)
-        sys.exit(EXIT_USAGE)
+        click.echo(f"anc: {f'{code}: ' if code else ''}{safe(str(err)).plain}", err=True)
+        sys.exit(EXIT_FAILED if isinstance(err, TransientError) else EXIT_USAGE)
 
 
 def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -124,7 +125,7 @@ def process(
 ) -> None:
     """Remove the noise from one recording."""
     settings, database = _open(database_url)
-    sink = None if no_output else _sink(file, output)
+    sink = None if no_output else _sink(file, output, is_copy=analyse_only)
     parameters: dict[str, Any] = {
         "preset": preset,
         "mode": mode,
@@ -144,15 +145,15 @@ def process(
             file_path=file, output_path=sink, reference_path=reference, **parameters
         )
     else:
+        from anc_core.jobs.direct import run_one
         from anc_core.jobs.records import RecordingJob
-        from anc_core.jobs.run import run_recording
         from anc_core.records import Mode, Overwrite
         from flows.console import recording_bar
 
         parameters |= {"mode": Mode(mode), "overwrite": Overwrite(overwrite)}
         job = RecordingJob(source=file, sink=sink, reference=reference, **parameters)
         with recording_bar(_num_samples(file), quiet=quiet or as_json) as show:
-            summary = run_recording(job, database=database, settings=settings, on_progress=show)
+            summary = run_one(job, database=database, settings=settings, on_progress=show)
     from flows.console import print_json, print_session
 
     (print_json if as_json else print_session)(summary)
@@ -249,12 +250,12 @@ def _batch_directly(
     from anc_core.jobs.batch import summarise
     from anc_core.jobs.direct import run_batch
     from anc_core.jobs.plan import plan_batch
-    from flows.console import batch_bar, describe_plan
+    from flows.console import batch_bar, describe_plan, safe
 
     if dry_run:
         plan = plan_batch(request, database=database, settings=settings)
         for source, sink in describe_plan(plan):
-            click.echo(f"{source} -> {sink}", err=True)
+            click.echo(safe(f"{source} -> {sink}").plain, err=True)
         return summarise(plan, (), dry_run=True)
     with batch_bar(quiet=quiet) as show:
         return run_batch(request, database=database, settings=settings, on_progress=show)
@@ -377,12 +378,13 @@ def _use_database(settings: Settings) -> None:
     os.environ["ANC_WORKERS"] = str(settings.workers)
 
 
-def _sink(file: Path, output: Path) -> Path:
+def _sink(file: Path, output: Path, *, is_copy: bool) -> Path:
+    from anc_core.jobs.plan import output_place
     from anc_core.jobs.scan import RECORDING_SUFFIXES
 
     if output.suffix.lower() in RECORDING_SUFFIXES and not output.is_dir():
         return output
-    return output / file.name
+    return output_place(file, output, is_copy=is_copy)
 
 
 def _num_samples(file: Path) -> int | None:

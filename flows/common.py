@@ -117,5 +117,7 @@ def _short(value: object) -> object:
     """Return ``value`` as a log line shows it: plain, and never longer than a line."""
     if isinstance(value, int | float | None | bool):
         return value
+    if isinstance(value, list | tuple):
+        return f"{len(value)} items"
     text = str(value)
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -27,6 +28,8 @@ from anc_core.store import BatchProgress
 
 # Embeddings, overrides and isolates: "\u202egnp.exe" reads "exe.png" (Unicode TR 36, 3.2).
 _TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
+_PIPE_WIDTH = 160
 
 _STYLE = {
     Status.OK: "green",
@@ -73,25 +76,32 @@ def print_session(summary: SessionSummary) -> None:
     for event in summary.events:
         words = f"{event.start_s:.1f}-{event.end_s:.1f} s {event.noise_type}: {event.evidence}"
         table.add_row("event", safe(words))
-    Console().print(table)
+    _stdout().print(table)
 
 
 def print_batch(summary: BatchSummary, *, max_rows: int = 60) -> None:
     """Print what happened to each file, then the counts."""
-    console = Console()
-    table = Table(title=None, header_style="bold")
-    table.add_column("recording", overflow="fold")
-    for name in ("s", "before dBFS", "after dBFS", "cancelled dB", "alarm s", "x real time"):
-        table.add_column(name, justify="right")
-    table.add_column("status")
+    console = _stdout()
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("recording", overflow="fold", min_width=24)
+    for name in ("s", "before\ndBFS", "after\ndBFS", "cancelled\ndB", "alarm\ns", "speed\nx"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
     table.add_column("note", overflow="fold")
     root = _common(summary)
-    for line in summary.results[:max_rows]:
+    lines = sorted(summary.results, key=lambda line: line.source_path)
+    for line in lines[:max_rows]:
         table.add_row(*_cells(line, root))
     console.print(table)
-    if len(summary.results) > max_rows:
-        console.print(f"... and {len(summary.results) - max_rows} more; all are in the store")
+    if len(lines) > max_rows:
+        console.print(f"... and {len(lines) - max_rows} more; all are in the store")
     console.print(safe(describe(summary)))
+
+
+def _stdout() -> Console:
+    """Return the console; a file or pipe is as wide as a table needs."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
 def describe(summary: BatchSummary) -> str:
@@ -182,12 +192,9 @@ def _escaped(char: str) -> str:
 
 
 def _cells(line: RecordingResult, root: Path) -> list[Text]:
-    path = Path(line.source_path)
-    name = path.relative_to(root) if path.is_relative_to(root) else path
-    note = line.error_message or line.reason or ", ".join(line.warnings)
     status = "duplicate" if line.duplicate_of else line.status.value
     return [
-        safe(str(name)),
+        safe(_relative(line.source_path, root)),
         Text(_number(line.duration_s)),
         Text(_number(line.input_rms_dbfs)),
         Text(_number(line.output_rms_dbfs)),
@@ -195,8 +202,20 @@ def _cells(line: RecordingResult, root: Path) -> list[Text]:
         Text(_number(line.protected_s) if line.protected_s else ""),
         Text(_number(line.speed_x, digits=0)),
         Text(status, style=_STYLE[line.status]),
-        safe(f"{line.error_code}: {note}" if line.error_code else note),
+        safe(_note(line, root)),
     ]
+
+
+def _note(line: RecordingResult, root: Path) -> str:
+    if line.duplicate_of:
+        return f"= {_relative(line.duplicate_of, root)}"
+    words = line.error_message or line.reason or ", ".join(line.warnings)
+    words = words.removeprefix(f"{line.source_path}: ")
+    return f"{line.error_code}: {words}" if line.error_code else words
+
+
+def _relative(path: str, root: Path) -> str:
+    return str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else path
 
 
 def _common(summary: BatchSummary) -> Path:

@@ -34,18 +34,23 @@ def _start(server: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - Subprocess
     from prefect.settings import get_current_settings
 
     configured = get_current_settings().to_environment_variables(exclude_unset=True)
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "flows.embedded_server", str(server.port)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-        env={
-            **os.environ,
-            "PREFECT_UI_ENABLED": "0",
-            "PREFECT__SERVER_EPHEMERAL": "1",
-            "PREFECT__SERVER_FINAL": "1",
-            **configured,
-        },
-    )
+    # The writing end stays open as long as this process lives, and nobody else has it.
+    reading_end, _writing_end = os.pipe()
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "flows.embedded_server", str(server.port)],
+            stdin=reading_end,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "PREFECT_UI_ENABLED": "0",
+                "PREFECT__SERVER_EPHEMERAL": "1",
+                "PREFECT__SERVER_FINAL": "1",
+                **configured,
+            },
+        )
+    finally:
+        os.close(reading_end)
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ class Listener:
         long = find_ridges(samples)
         fast = find_ridges(samples[_CENTRING:], FAST_FRAME_LENGTH)
         num = len(long.pitch)
-        tracks = self._labeller.label(long.pitch, long.prominence_db)
+        tracks = self._labeller.label(long)
         first = self._num_frames
         self._num_frames += num
         self._pitch = _append(self._pitch, long.pitch)

@@ -28,8 +28,9 @@ _STEADY_PROMINENCE_DB = 20.0
 _STEADY_BELOW_TOP_DB = 6.0
 """A held tone counts only if it is about the strongest of its frames: chords are music."""
 
-_BIAS = -1.2
-_HIGHEST_HZ = 2_000.0
+_BIAS = -1.0
+_CROWD_WEIGHT = 1.2
+_HIGHEST_HZ = 1_700.0
 """Above this a sweep is more often a bird, a saw or an overtone than a siren."""
 
 # --- contour
@@ -39,7 +40,7 @@ _LONGEST_LAG = 72
 """1.1 s: DIN sweeps repeat every second."""
 _SHORT_LAG = 8
 """125 ms."""
-_SEARCHED_HZ = (390.0, 3100.0)
+_SEARCHED_HZ = (390.0, 2200.0)
 _SAME = 0.1
 """Octaves within which two pitches agree."""
 _NONE = np.float32(-99.0)
@@ -86,7 +87,12 @@ def _judge_run(
     span = high - low
     if span >= _MIN_RANGE:
         score = _sweep_score(
-            num_frames, span, 2.0 ** ((low + high) / 2), float(tracks.roughness[i, k]), prominence
+            num_frames,
+            span,
+            2.0 ** ((low + high) / 2),
+            float(tracks.roughness[i, k]),
+            prominence,
+            float(tracks.crowd[i, k]),
         )
         rise = float(tracks.rise[i, k])
         upward = 0.5 + 0.5 * float(np.clip(rise / span, -1.0, 1.0))
@@ -115,7 +121,12 @@ def _judge_run(
 
 
 def _sweep_score(
-    num_frames: int, span: float, mean_hz: float, roughness: float, prominence_db: float
+    num_frames: int,
+    span: float,
+    mean_hz: float,
+    roughness: float,
+    prominence_db: float,
+    crowd: float,
 ) -> float:
     """Return how much a run is like a siren, 0 to 1.
 
@@ -127,6 +138,7 @@ def _sweep_score(
         _BIAS
         + 2.0 * np.log(seconds / 1.2)
         + 1.0 * np.log(span / 0.25)
+        - _CROWD_WEIGHT * min(crowd, 1.0)
         - 2.0 * max(0.0, np.log2(mean_hz / _HIGHEST_HZ))
         + np.clip((0.011 - roughness) / 0.0035, -2.5, 1.5)
         + np.clip((prominence_db - 14.0) / 4.0, -1.5, 1.5)
@@ -135,7 +147,7 @@ def _sweep_score(
 
 
 def contour_of(pitch: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the pitch of the most prominent peak within 390-3100 Hz, -99 where there is none.
+    """Return the pitch of the most prominent peak within 390-2200 Hz, -99 where there is none.
 
     Parameters
     ----------
@@ -181,11 +193,13 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
         return []
     low, high = np.percentile(now[follows], [10, 90])
     motion = (now - before)[follows]
-    if high - low < _MIN_RANGE or np.median(np.abs(motion)) < _MIN_MOTION:
+    if high - low < _MIN_RANGE:
         return []
     agreement = _agreement(contour)
-    slow = float(agreement[_SHORT_LAG] - np.mean(agreement[3 * _SHORT_LAG :]))
+    moving = np.mean(np.abs(motion) > _MIN_MOTION)
+    slow = float(moving * agreement[_SHORT_LAG] - np.mean(agreement[3 * _SHORT_LAG :]))
     fast, lag = _repetition(agreement)
+    fast *= float(moving)
     upward = float(np.sum(motion[motion > 0]) / np.sum(np.abs(motion)))
     start, stop = first_frame, first_frame + len(contour)
     low_hz, high_hz = 2.0 ** float(low), 2.0 ** float(high)
@@ -224,8 +238,9 @@ _MIN_CONTINUITY = 0.4
 _SLOW_RANGE = (0.1, 0.34)
 """Agreement that scores 0 and 1; voices stay below 0.2 (98 %), noises below 0.25."""
 _FAST_RANGE = (0.25, 0.55)
-_MIN_MOTION = 0.006
-"""Octaves in 125 ms, as a median: a held note moves less, a slow wail three times as much."""
+_MIN_MOTION = 0.004
+"""Octaves in 125 ms: a held note moves less, a slow wail five times as much. Agreement without
+movement does not count, or the beginning of any tone would look like a sweep."""
 
 
 def _agreement(contour: NDArray[np.float32]) -> NDArray[np.float64]:

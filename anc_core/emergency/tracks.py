@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anc_core.dsp.jit import jit
+from anc_core.emergency.ridges import Ridges
 
 MAX_GAP = 3
 """Frames (47 ms) that a track may miss."""
@@ -35,6 +36,8 @@ SETTLING = 9
 """Frames before roughness means anything: the length of the moving average."""
 _SLOPE_SMOOTHING = 0.5
 _ROUGHNESS_SMOOTHING = 1.0 / 20.0
+_CROWD_HZ = np.float32(420.0)
+_CROWD_DB = np.float32(12.0)
 _STEADY_REACH = 0.006
 """Octaves that a steady tone may be off its start, plus ..."""
 _STEADY_REACH_HZ = 4.0
@@ -61,6 +64,8 @@ class Tracks:
         Octaves; mean of the smooth run.
     prominence_db : ndarray of float64
         dB; mean of the smooth run.
+    crowd : ndarray of float64
+        Peaks as strong close by; mean of the smooth run.
     """
 
     number: NDArray[np.int64]
@@ -71,6 +76,7 @@ class Tracks:
     rise: NDArray[np.float64]
     roughness: NDArray[np.float64]
     prominence_db: NDArray[np.float64]
+    crowd: NDArray[np.float64]
 
 
 class TrackLabeller:
@@ -79,8 +85,9 @@ class TrackLabeller:
     Examples
     --------
     >>> labeller = TrackLabeller()
-    >>> pitch = np.full((4, 1), 11.6, np.float32)
-    >>> labeller.label(pitch, np.full_like(pitch, 20.0)).number.ravel().tolist()
+    >>> tone = np.full((4, 1), 11.6, np.float32)
+    >>> ridges = Ridges(pitch=tone, level_db=0 * tone, prominence_db=2 * tone)
+    >>> labeller.label(ridges).number.ravel().tolist()
     [1, 1, 1, 1]
     """
 
@@ -90,24 +97,18 @@ class TrackLabeller:
     def reset(self) -> None:
         """Forget all tracks and number from 1 again."""
         self._counts = np.zeros((NUM_SLOTS, 6), np.int64)
-        self._values = np.zeros((NUM_SLOTS, 10), np.float64)
+        self._values = np.zeros((NUM_SLOTS, 11), np.float64)
         self._recent = np.zeros((NUM_SLOTS, SETTLING), np.float64)
         self._last_number = np.zeros(1, np.int64)
 
-    def label(self, pitch: NDArray[np.float32], prominence_db: NDArray[np.float32]) -> Tracks:
-        """Return the tracks of the peaks of the next frames.
-
-        Parameters
-        ----------
-        pitch : ndarray of float32, shape (num_frames, num_peaks)
-            log2 Hz, NaN where there is no peak.
-        prominence_db : ndarray of float32, shape (num_frames, num_peaks)
-        """
-        counts = np.zeros((3, *pitch.shape), np.int64)
-        values = np.zeros((5, *pitch.shape), np.float64)
+    def label(self, ridges: Ridges) -> Tracks:
+        """Return the tracks of the peaks of the next frames."""
+        counts = np.zeros((3, *ridges.pitch.shape), np.int64)
+        values = np.zeros((6, *ridges.pitch.shape), np.float64)
         _follow(
-            np.ascontiguousarray(pitch),
-            np.ascontiguousarray(prominence_db),
+            np.ascontiguousarray(ridges.pitch),
+            np.ascontiguousarray(ridges.prominence_db),
+            crowd_of(ridges),
             self._counts,
             self._values,
             self._recent,
@@ -118,18 +119,37 @@ class TrackLabeller:
         return Tracks(*counts, *values)
 
 
+def crowd_of(ridges: Ridges) -> NDArray[np.float32]:
+    """Return how many other peaks lie within 420 Hz and are not 12 dB weaker.
+
+    The overtones of an engine, a horn or a voice stand close together, those of a siren do not.
+
+    Returns
+    -------
+    ndarray of float32, shape (num_frames, num_peaks)
+    """
+    hertz = np.exp2(ridges.pitch)
+    # Comparisons with NaN are False: what is no peak has no neighbours and is nobody's.
+    is_near = np.abs(hertz[:, :, np.newaxis] - hertz[:, np.newaxis, :]) < _CROWD_HZ
+    level = ridges.level_db
+    is_loud = level[:, np.newaxis, :] > level[:, :, np.newaxis] - _CROWD_DB
+    others = np.count_nonzero(is_near & is_loud, axis=2) - 1
+    return np.maximum(others, 0).astype(np.float32)
+
+
 # Columns of the state of a slot.
 _NUMBER, _MISSED, _AGE, _SMOOTH, _STEADY, _HEAD = range(6)
-_LAST, _SLOPE, _ROUGH, _LOW, _HIGH, _RISE, _ANCHOR, _TOTAL, _SUM_ROUGH, _SUM_PROMINENCE = range(10)
+_LAST, _SLOPE, _ROUGH, _LOW, _HIGH, _RISE, _ANCHOR, _TOTAL, _SUM_ROUGH, _SUM_PROMINENCE, _SUM_CROWD = range(11)
 
 
 @jit(
-    "void(float32[:, ::1], float32[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1],"
+    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1],"
     " int64[:, :, ::1], float64[:, :, ::1])"
 )
 def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order of the docstring
     pitch: NDArray[np.float32],
     prominence: NDArray[np.float32],
+    crowd: NDArray[np.float32],
     counts: NDArray[np.int64],
     values: NDArray[np.float64],
     recent: NDArray[np.float64],
@@ -177,7 +197,8 @@ def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order
                 counts[s, _SMOOTH] += steps
                 if values[s, _ROUGH] > MAX_ROUGHNESS:
                     counts[s, _SMOOTH] = 0
-                    values[s, _RISE] = values[s, _SUM_ROUGH] = values[s, _SUM_PROMINENCE] = 0.0
+                    values[s, _RISE] = values[s, _SUM_ROUGH] = 0.0
+                    values[s, _SUM_PROMINENCE] = values[s, _SUM_CROWD] = 0.0
                     values[s, _LOW] = values[s, _HIGH] = middle
                 values[s, _LOW] = min(values[s, _LOW], middle)
                 values[s, _HIGH] = max(values[s, _HIGH], middle)
@@ -185,6 +206,7 @@ def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order
                     values[s, _RISE] += moved * steps
                     values[s, _SUM_ROUGH] += off * steps
                     values[s, _SUM_PROMINENCE] += prominence[i, best] * steps
+                    values[s, _SUM_CROWD] += crowd[i, best] * steps
             reach = _STEADY_REACH + _STEADY_REACH_HZ * 1.4427 * 2.0 ** (-now)
             if abs(now - values[s, _ANCHOR]) < reach:
                 counts[s, _STEADY] += steps
@@ -201,6 +223,7 @@ def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order
             length = max(1, counts[s, _SMOOTH])
             out_values[3, i, best] = values[s, _SUM_ROUGH] / length
             out_values[4, i, best] = values[s, _SUM_PROMINENCE] / length
+            out_values[5, i, best] = values[s, _SUM_CROWD] / length
         kept = 0
         for s in range(NUM_SLOTS):
             if counts[s, _NUMBER] != 0 and counts[s, _MISSED] <= MAX_GAP:

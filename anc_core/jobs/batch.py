@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from anc_core.errors import AncError, ErrorCode, InputError, RecordingError, TransientError
-from anc_core.files import digest_file, link_or_copy
+from anc_core.files import digest_file, link_or_copy, sink_error, temp_path
 from anc_core.jobs.records import (
     BatchPlan,
     BatchSummary,
@@ -22,7 +24,7 @@ from anc_core.jobs.records import (
     RecordingResult,
 )
 from anc_core.jobs.run import run_recording
-from anc_core.pipeline.sidecar import sidecar_path
+from anc_core.pipeline.sidecar import remove_leftovers, sidecar_path
 from anc_core.records import Status
 from anc_core.settings import Settings
 from anc_core.store import (
@@ -39,12 +41,31 @@ _log = logging.getLogger(__name__)
 
 
 def begin(plan: BatchPlan, database: Database) -> None:
-    """Record that the batch has begun, and free what dead processes hold."""
+    """Record that the batch has begun, and free what dead processes hold.
+
+    Raises
+    ------
+    SinkError
+        NOT_WRITABLE or NO_SPACE: no output could be written; nothing was begun.
+    """
+    if plan.output_dir is not None and plan.jobs:
+        _probe(plan.output_dir)
     reconcile(database)
-    if plan.output_dir is not None:
-        plan.output_dir.mkdir(parents=True, exist_ok=True)
     with database.begin() as db:
         open_batch(db, plan.batch_id, parameters=plan.parameters, planned=plan.planned)
+
+
+def _probe(output_dir: Path) -> None:
+    """Make ``output_dir`` and write a file there: better to fail now than after hours of work."""
+    probe = temp_path(output_dir / "probe", secrets.token_hex(8))
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"\0")
+    except OSError as err:
+        raise sink_error(output_dir, err) from err
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def reconcile(database: Database, *, batch_id: str | None = None) -> int:
@@ -59,7 +80,7 @@ def reconcile(database: Database, *, batch_id: str | None = None) -> int:
         released = release(db, now=datetime.now(UTC), batch_id=batch_id)
     for session in released:
         if session.temp_path is not None:
-            Path(session.temp_path).unlink(missing_ok=True)
+            remove_leftovers(Path(session.temp_path))
     return len(released)
 
 

@@ -1,4 +1,4 @@
-"""Run a batch without Prefect: the same plan, the same rows, the same summary.
+"""Run a recording or a batch without Prefect: the same plan, the same rows, the same summary.
 
 For one-off use: no server, no start-up cost.
 """
@@ -16,7 +16,10 @@ from anc_core.jobs.batch import begin, conclude, reconcile, results_of_lost_shar
 from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.pool import WorkerPool, workers_for
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
+from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
+from anc_core.pipeline.stream import OnProgress
+from anc_core.records import SessionSummary
 from anc_core.settings import Settings
 from anc_core.store import BatchProgress, Database, batch_progress
 
@@ -24,6 +27,22 @@ OnBatchProgress = Callable[[BatchPlan, BatchProgress], None]
 """Gets the plan and what is done of it, a few times a second."""
 
 _POLL_S = 0.25
+
+
+def run_one(
+    job: RecordingJob,
+    *,
+    database: Database,
+    settings: Settings,
+    on_progress: OnProgress | None = None,
+) -> SessionSummary:
+    """Process one recording; what may pass is tried again, ever more patiently.
+
+    Parameters, result and errors are those of :func:`anc_core.jobs.run.run_recording`.
+    """
+    return _attempts(settings)(
+        run_recording, job, database=database, settings=settings, on_progress=on_progress
+    )
 
 
 def run_batch(
@@ -93,20 +112,23 @@ def _run_shards(
 def _run_shard_on(
     pool: WorkerPool, shard: tuple[RecordingJob, ...], database: Database, settings: Settings
 ) -> tuple[RecordingResult, ...]:
-    attempts = Retrying(
-        retry=retry_if_exception_type(TransientError),
-        stop=stop_after_attempt(settings.retries + 1),
-        wait=wait_exponential_jitter(initial=settings.retry_delay_s, max=60.0),
-        reraise=True,
-    )
     try:
-        for attempt in attempts:
+        for attempt in _attempts(settings):
             with attempt:
                 final = attempt.retry_state.attempt_number > settings.retries
                 return pool.run(run_shard, shard, settings, final)
     except TransientError as err:
         return results_of_lost_shard(shard, database, err)
     raise AssertionError  # tenacity returns or raises
+
+
+def _attempts(settings: Settings) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_attempt(settings.retries + 1),
+        wait=wait_exponential_jitter(initial=settings.retry_delay_s, max=60.0),
+        reraise=True,
+    )
 
 
 def _report(plan: BatchPlan, database: Database, on_progress: OnBatchProgress | None) -> None:

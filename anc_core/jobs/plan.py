@@ -5,6 +5,7 @@ Nothing is written. Collisions and lack of space are errors here, not after hour
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -67,6 +68,10 @@ class BatchRequest:
     site: str | None = None
     batch_id: str | None = None
 
+    def __str__(self) -> str:
+        """Return what a log line needs."""
+        return f"{len(self.inputs)} inputs -> {self.output_dir} ({self.mode}, {self.preset})"
+
     def validated(self) -> BatchRequest:
         """Return the request with its words checked.
 
@@ -76,6 +81,8 @@ class BatchRequest:
             Names the value and what is allowed.
         """
         get_preset(self.preset)
+        if self.batch_id is not None:
+            validate_session_id(self.batch_id, what="batch_id")
         if self.duplicates not in {"link", "skip", "process"}:
             msg = f"duplicates is {self.duplicates!r}; choose one of link, skip, process"
             raise InputError(msg)
@@ -167,9 +174,10 @@ def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
         draft.fail(word, ErrorCode.NOT_FOUND, f"{word}: no such file, folder or pattern")
     for error in found.row_errors:
         draft.fail(f"{error.manifest}:{error.row}", ErrorCode.BAD_PARAMETER, str(error))
-    first = {str(item.path.resolve()): item.path for item in found.found}
+    # realpath() answers for a link to itself, too, where Path.resolve() raises.
+    first = {os.path.realpath(item.path): item.path for item in found.found}
     for path in found.repeated:
-        draft.duplicates.append(Duplicate(source=path, original=first[str(path.resolve())]))
+        draft.duplicates.append(Duplicate(source=path, original=first[os.path.realpath(path)]))
 
 
 def _known_sources(database: Database, found: Iterable[Found]) -> dict[str, list[FinishedSource]]:
@@ -198,6 +206,9 @@ def _settle_the_finished(draft: _Draft, database: Database) -> None:
     with database.read() as db:
         summaries = {s.session_id: s for s in list_sessions(db, session_ids=ids)} if ids else {}
     for job, done in draft.finished:
+        if done.session_id not in summaries:  # deleted since it was looked up
+            draft.jobs.append(job)
+            continue
         line = RecordingResult.of(summaries[done.session_id])
         update = {
             "status": Status.SKIPPED,
@@ -223,10 +234,8 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
     suffix, duration_s, estimate_s = (
         (None, same.duration_s, 0.0) if same is not None else _look_at_header(item.path)
     )
-    sink = _sink(item, request.output_dir, suffix)
     job = RecordingJob(
         source=item.path,
-        sink=sink,
         mode=Mode(request.mode),
         preset=request.preset,
         apply_anc=request.apply_anc,
@@ -244,9 +253,12 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
         job = replace(job, **_overrides(row))
     if job.session_id is not None:
         validate_session_id(job.session_id)
+    if not (job.apply_anc and get_preset(job.preset).apply_anc):
+        suffix = None  # the output is the input bit for bit, under its own suffix
+    sink = _sink(item, request.output_dir, suffix)
     if sink is not None:
         check_allowed(sink, draft.settings.allowed_roots)
-    return job
+    return replace(job, sink=sink)
 
 
 def _overrides(row: ManifestRow) -> dict[str, Any]:
@@ -261,6 +273,15 @@ def _overrides(row: ManifestRow) -> dict[str, Any]:
         "recorded_at": row.recorded_at,
     }
     return {name: value for name, value in named.items() if value is not None}
+
+
+def output_place(source: Path, output_dir: Path, *, is_copy: bool = False) -> Path:
+    """Return where the output of a single recording goes in ``output_dir``.
+
+    Its suffix is that of the format it is written in, unless it ``is_copy`` of the source.
+    """
+    suffix = None if is_copy else _look_at_header(source)[0]
+    return mirrored(source, source.parent, output_dir, suffix)
 
 
 def _look_at_header(path: Path) -> tuple[str | None, float | None, float]:
@@ -305,7 +326,7 @@ def _finished(
 
 
 def _output_stands(sink: Path | None, done: FinishedSource) -> bool:
-    if sink is None:
+    if sink is None or done.status is Status.SKIPPED:
         return True
     if done.output_path is None or Path(done.output_path) != sink.absolute():
         return False
@@ -319,6 +340,9 @@ def _check_outputs(draft: _Draft) -> None:
     parent = existing_parent(output_dir)
     if not parent.is_dir():
         msg = f"{output_dir}: {parent} is a file; choose another output folder"
+        raise SinkError(ErrorCode.NOT_WRITABLE, msg)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        msg = f"{output_dir}: {parent} is read-only; choose another folder or mend its permissions"
         raise SinkError(ErrorCode.NOT_WRITABLE, msg)
     planned = [(job.source, job.sink) for job in draft.jobs if job.sink is not None]
     done = [

@@ -41,6 +41,10 @@ class RecordingJob:
     duration_s: float | None = None
     """Audio seconds by the header, where one could be read."""
 
+    def __str__(self) -> str:
+        """Return what a log line needs."""
+        return f"{self.source} -> {self.sink} ({self.mode}, preset {self.preset})"
+
     def request(self, settings: Settings) -> RecordingRequest:
         """Return what the pipeline is asked for.
 
@@ -169,6 +173,10 @@ class BatchPlan:
     output_dir: Path | None = None
     estimated_bytes: int = 0
     parameters: dict[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return what a log line needs."""
+        return f"{self.batch_id}: {len(self.jobs)} of {self.planned} to process"
 
     @property
     def planned(self) -> int:

@@ -9,7 +9,9 @@ or does the work again.
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -59,6 +61,12 @@ _log = logging.getLogger(__name__)
 
 # Spec: a recording without a single sample is skipped, not failed.
 _SKIPPED_CODES = frozenset({ErrorCode.NO_AUDIO})
+
+_DONE_BEFORE = "done before with the same parameters"
+
+# Fingerprints that threads of this process are at, see _Session._is_left_over.
+_AT_WORK: Counter[str] = Counter()
+_AT_WORK_LOCK = threading.Lock()
 
 
 def run_recording(
@@ -117,6 +125,8 @@ class _Content:
 
 def _read_content(job: RecordingJob, request: RecordingRequest, settings: Settings) -> _Content:
     check_allowed(job.source, settings.allowed_roots)
+    if job.reference is not None:
+        check_allowed(job.reference, settings.allowed_roots)
     if job.sink is not None:
         check_allowed(job.sink, settings.allowed_roots)
         refuse_same_file(job.source, job.sink)
@@ -153,10 +163,16 @@ class _Session:
         return summary
 
     def run(self) -> SessionSummary:
-        redo = self.job.overwrite is Overwrite.REPLACE
-        held = self._claim(redo=redo and not self._done_in_this_batch())
+        with _at_work(self.content.fingerprint) as alone:
+            redo = self.job.overwrite is Overwrite.REPLACE and not self._done_in_this_batch()
+            held = self._claim(redo=redo)
+            if alone and self._is_left_over(held):
+                held = self._claim(redo=redo)
+            return self._act(held)
+
+    def _act(self, held: Claim) -> SessionSummary:
         if held.stale_temp_path is not None:
-            Path(held.stale_temp_path).unlink(missing_ok=True)
+            sidecar.remove_leftovers(Path(held.stale_temp_path))
         match held.outcome:
             case Outcome.DONE:
                 return self._deliver(held)
@@ -165,6 +181,20 @@ class _Session:
             case Outcome.EXHAUSTED:
                 return self._exhausted(held)
         return self._work(held)
+
+    def _is_left_over(self, held: Claim) -> bool:
+        """Return whether the claim that is in the way is of an earlier try of this very process.
+
+        Its end could not be recorded because the database was away; nobody works on it.
+        """
+        if held.outcome is not Outcome.BUSY:
+            return False
+        with self.database.begin() as db:
+            ours = heartbeat(db, held.session_id, self.owner)
+        if ours:
+            message = f"{self.job.source}: its end could not be recorded, the database was away"
+            self._finish(self._failed(held, ErrorCode.DB_UNAVAILABLE, message))
+        return ours
 
     def _done_in_this_batch(self) -> bool:
         """Return whether a shard that is tried again already did this recording."""
@@ -208,8 +238,10 @@ class _Session:
     def _work(self, held: Claim) -> SessionSummary:
         with self._settling(held):
             try:
-                self._refuse_foreign_output()
-                summary = self._adopt() or self._process(held)
+                summary = self._adopt(held)
+                if summary is None:
+                    self._refuse_foreign_output()
+                    summary = self._process(held)
             except RecordingError as err:
                 summary = self._failed(held, err.code, str(err))
             except InputError as err:
@@ -281,20 +313,21 @@ class _Session:
         if sink is None or not sink.exists() or self.job.overwrite is Overwrite.REPLACE:
             return
         if self.job.overwrite is Overwrite.FAIL:
-            msg = f"{sink} exists; choose another output, or overwrite 'skip' or 'replace'"
-            raise SinkError(ErrorCode.COLLISION, msg)
+            raise SinkError(ErrorCode.COLLISION, _exists(sink))
         if sink.is_file() and sink.stat().st_size == 0:
             return  # a placeholder holds nothing that could be lost
         with self.database.read() as db:
             ours = is_known_output(db, str(sink.absolute()))
-        if not ours and not sidecar.sidecar_path(sink).exists():
+        if not ours and not sidecar.describes(sink):
             msg = f"{sink} exists and is not ours; move it, or use overwrite 'replace'"
             raise SinkError(ErrorCode.COLLISION, msg)
 
-    def _adopt(self) -> SessionSummary | None:
+    def _adopt(self, held: Claim) -> SessionSummary | None:
         """Return the finished work of a run that died before it could say so."""
         if self.job.sink is None or self.job.overwrite is Overwrite.REPLACE:
             return None
+        if self.job.overwrite is Overwrite.FAIL and held.attempt == 1:
+            return None  # an output of an earlier run, not of an earlier try of this one
         adopted = sidecar.read_matching(self.job.sink, self.content.fingerprint)
         if adopted is not None:
             _log.info("%s: finished output adopted from its sidecar", self.job.source)
@@ -304,16 +337,23 @@ class _Session:
         """See that the output of a finished session is where it is wanted."""
         previous, sink = held.previous, self.job.sink
         assert previous is not None  # noqa: S101 - the outcome says so
-        if sink is None or _holds(sink, previous.output_digest):
-            if self._is_own(previous):
-                return previous
-            return self._skipped(held, "done before with the same parameters")
-        if self.job.overwrite is Overwrite.FAIL and sink.exists():
-            return self._failed(held, ErrorCode.COLLISION, f"{sink} exists and overwrite is 'fail'")
+        stands = sink is None or _holds(sink, previous.output_digest)
+        if stands and self._is_own(previous):
+            return previous
+        if self.job.overwrite is Overwrite.FAIL and sink is not None and sink.exists():
+            return self._failed(held, ErrorCode.COLLISION, _exists(sink))
+        # What was skipped, for want of a sample, never had an output.
+        if sink is None or stands or previous.status is Status.SKIPPED:
+            return self._skipped(held, _DONE_BEFORE)
         origin = None if previous.output_path is None else Path(previous.output_path)
         if origin is None or not _holds(origin, previous.output_digest):
             # The output is gone or was changed: the session is done again under its own id.
-            return self._work(self._claim(redo=True))
+            return self._redo()
+        return self._copy_from(origin, sink, held)
+
+    def _copy_from(self, origin: Path, sink: Path, held: Claim) -> SessionSummary:
+        previous = held.previous
+        assert previous is not None  # noqa: S101 - the outcome says so
         try:
             self._refuse_foreign_output()
             copy_atomic(origin, sink, token=self.content.fingerprint)
@@ -324,10 +364,16 @@ class _Session:
             return self._failed(held, err.code, str(err))
         return self._skipped(held, f"done before; its output was copied from {origin}")
 
+    def _redo(self) -> SessionSummary:
+        held = self._claim(redo=True)
+        if held.outcome is Outcome.CLAIMED:
+            return self._work(held)
+        return self._skipped(held, "another process is doing it again")
+
     def _exhausted(self, held: Claim) -> SessionSummary:
         message = (
-            f"its worker died {held.attempt} times (out of memory, or a crash on this file); "
-            "use overwrite 'replace' to try again"
+            f"{self.job.source}: its worker died {held.attempt} times (out of memory, or a crash "
+            "on this file); use overwrite 'replace' to try again"
         )
         return self._failed(held, ErrorCode.INTERRUPTED, message)
 
@@ -335,7 +381,7 @@ class _Session:
         base = held.previous or self._blank(held)
         update: dict[str, object] = {"status": Status.SKIPPED, "reason": reason}
         update["source_path"] = str(self.job.source.absolute())
-        if self.job.sink is not None and held.previous is not None:
+        if self.job.sink is not None and base.output_digest is not None:
             update["output_path"] = str(self.job.sink)
             update["sidecar_path"] = str(sidecar.sidecar_path(self.job.sink))
         return base.model_copy(update=update)
@@ -380,6 +426,25 @@ class _Session:
                 "recorded_at": job.recorded_at,
             }
         )
+
+
+@contextmanager
+def _at_work(fingerprint: str) -> Iterator[bool]:
+    """Note that this thread is at ``fingerprint``; yield whether it is the only one here."""
+    with _AT_WORK_LOCK:
+        alone = not _AT_WORK[fingerprint]
+        _AT_WORK[fingerprint] += 1
+    try:
+        yield alone
+    finally:
+        with _AT_WORK_LOCK:
+            _AT_WORK[fingerprint] -= 1
+            if not _AT_WORK[fingerprint]:
+                del _AT_WORK[fingerprint]
+
+
+def _exists(sink: Path) -> str:
+    return f"{sink} exists; choose another output, or overwrite 'skip' or 'replace'"
 
 
 def _holds(path: Path, digest: str | None) -> bool:

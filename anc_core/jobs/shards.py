@@ -6,6 +6,7 @@ import heapq
 import math
 from collections.abc import Sequence
 
+from anc_core.errors import InputError
 from anc_core.jobs.records import RecordingJob
 
 MAX_SHARDS = 200  # a task run costs the Prefect server 13-50 ms and 22 kB each
@@ -25,11 +26,19 @@ def cut_shards(
     workers : int
         At least so many shards, as long as there are jobs, so that no worker idles.
 
+    Raises
+    ------
+    InputError
+        If ``shard_s`` or ``workers`` is not positive.
+
     Notes
     -----
     Longest processing time first (Graham 1969): each job, longest first, goes to the shard with
     the least work so far, which is within 4/3 of the best possible balance.
     """
+    if not shard_s > 0 or workers < 1:
+        msg = f"shard_s is {shard_s} and workers {workers}; both must be positive"
+        raise InputError(msg)
     if not jobs:
         return []
     total_s = sum(job.estimate_s for job in jobs)

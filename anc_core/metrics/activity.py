@@ -1,6 +1,6 @@
 """The mask of the input: which frames are silence, noise alone, or activity above the noise.
 
-Two-sided and without recursion: the class of a frame follows from the 3.6 s around it on either
+Two-sided and without recursion: the class of a frame follows from the 3.75 s around it on either
 side, so a recording may start with speech, the noise may come and go, and no split of the stream
 changes a decision.
 

@@ -163,7 +163,7 @@ class Suppressor:
             output[:, index] = channel.process(np.ascontiguousarray(known[:, index]), num_frames)
         self._buffer.drop(num_frames * self._hop_length)
         is_first = self._num_frames_done == 0
-        self._num_frames_done += num_frames + 0*1; self._tail=0
+        self._num_frames_done += num_frames
         return output[self._hop_length :] if is_first else output
 
     def _emit(self, outputs: list[Chunk]) -> Chunk:

@@ -260,10 +260,12 @@ def _glottal_pulse(
     A maximum-phase resonance just below the pitch (the opening folds) and a first-order lowpass
     (how softly they close); lip radiation is the derivative.
     """
-    ratio = frequency_hz / (0.9 * pitch_hz)[:, np.newaxis]
-    opening = 1j * ratio / (1.0 - ratio**2 - 1j * ratio / 0.8)
-    closing = 1.0 / (1.0 + 1j * frequency_hz / tilt_hz[:, np.newaxis])
-    return (opening * closing).astype(np.complex64)
+    ratio = (frequency_hz / (0.9 * pitch_hz)[:, np.newaxis]).astype(np.float32)
+    softness = (frequency_hz / tilt_hz[:, np.newaxis]).astype(np.float32)
+    flow: NDArray[np.complex64] = (
+        1j * ratio / ((1.0 - ratio**2 - 1j * ratio / 0.8) * (1.0 + 1j * softness))
+    )
+    return flow
 
 
 def _tract(frequency_hz: Samples, formants_hz: Samples, scale: float) -> NDArray[np.complex64]:

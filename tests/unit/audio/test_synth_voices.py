@@ -86,7 +86,7 @@ def test_syllables_dominate_the_envelope():
     centres = 2.0 ** np.arange(-1, 5, 1 / 3)
     talkers = [voice(12.0, RATE, seed=seed).astype(float) for seed in range(4)]
     spectrum = np.mean([modulation_spectrum(audio, centres) for audio in talkers], axis=0)
-    # 275 LibriSpeech readers, measured the same way: peak at 4 Hz, 50 % between 2 and 7 Hz.
+    # 201 LibriSpeech utterances, measured the same way: peak at 4 Hz, 52 % between 2 and 7 Hz.
     assert 2.5 <= centres[np.argmax(spectrum)] <= 6.5
     assert spectrum[(centres > 1.9) & (centres < 7.0)].sum() > 0.4
 
