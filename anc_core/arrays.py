@@ -70,7 +70,8 @@ def check_chunk(chunk: NDArray[Any], num_channels: int) -> Chunk:
     if not np.issubdtype(chunk.dtype, np.floating):
         msg = f"chunk has dtype {chunk.dtype}; it must be floating point with full scale +-1"
         raise InputError(msg)
-    return np.ascontiguousarray(chunk, dtype=np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which the processors repair
+        return np.ascontiguousarray(chunk, dtype=np.float32)
 
 
 def as_columns(audio: NDArray[Any]) -> Chunk:

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger
@@ -115,8 +116,8 @@ def _line(settings: Settings, event: str, facts: dict[str, Any]) -> str:
 
 def _short(value: object) -> object:
     """Return ``value`` as a log line shows it: plain, and never longer than a line."""
-    if isinstance(value, int | float | None | bool):
-        return value
+    if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return value  # JSON has no NaN
     if isinstance(value, list | tuple):
         return f"{len(value)} items"
     text = str(value)

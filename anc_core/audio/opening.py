@@ -13,6 +13,7 @@ from anc_core.audio.formats import AudioFormat
 from anc_core.audio.mpeg import MpegLayout, parse_frame, parse_mpeg, skip_id3
 from anc_core.audio.riff import WaveLayout, parse_wave
 from anc_core.audio.sniff import HEAD_BYTES, ffmpeg_kind, is_known, refuse_foreign
+from anc_core.audio.tags import MAX_RAW_BYTES
 from anc_core.audio.views import SourceView
 from anc_core.errors import ErrorCode, SourceError, WarningCode
 from anc_core.files import printable
@@ -38,10 +39,7 @@ def open_decoder(file: io.FileIO, path: Path) -> Decoder:
         As :func:`anc_core.audio.open_reader`.
     """
     decoder = _by_content(file, path)
-    container, found = decoder.format.container, decoder.declared_num_samples
-    if found is not None:
-        decoder.declared_num_samples = headers.declared_num_samples(file, container, found)
-    if container == "OGG" and headers.ogg_was_cut_off(file):
+    if decoder.format.container == "OGG" and headers.ogg_was_cut_off(file):
         decoder.ended_early = "the mark at the end of an Ogg stream is missing"
     return decoder
 
@@ -49,7 +47,7 @@ def open_decoder(file: io.FileIO, path: Path) -> Decoder:
 def _by_content(file: io.FileIO, path: Path) -> Decoder:
     size = os.fstat(file.fileno()).st_size
     start = skip_id3(file, 0, size)
-    view = SourceView(file, b"", [(start, size - start)])
+    view = SourceView(file, [(start, size - start)])
     head = view.read(HEAD_BYTES)
     refuse_foreign(head, path)
     layout = parse_wave(file)
@@ -62,8 +60,12 @@ def _by_content(file: io.FileIO, path: Path) -> Decoder:
         mpeg = parse_mpeg(file, start, size)
         if mpeg is not None:
             return _open_mpeg(file, path, mpeg, start)
-    decoder = _try_libsndfile(file, SourceView(file, b"", [(start, size - start)]), start=start)
+    decoder = _try_libsndfile(file, SourceView(file, [(start, size - start)]), start=start)
     if decoder is not None:
+        found = decoder.declared_num_samples
+        if found is not None:
+            container = decoder.format.container
+            decoder.declared_num_samples = headers.declared_num_samples(file, container, found)
         return decoder
     if is_known(head):
         return _open_ffmpeg(file, path, None)
@@ -86,7 +88,7 @@ def _open_wave(file: io.FileIO, path: Path, layout: WaveLayout) -> Decoder:
             decoder = _open_mpeg(file, path, mpeg, 0)
             decoder.format = AudioFormat(container="WAV", subtype=decoder.format.subtype)
             return decoder
-    sndfile = _try_libsndfile(file, SourceView(file, layout.header(), [stretch]))
+    sndfile = _try_libsndfile(file, SourceView(file, [layout.header(), stretch]))
     if sndfile is None:
         return _open_ffmpeg(file, path, "WAV with a rare codec")
     if layout.form in {b"RF64", b"BW64"} and sndfile.format.container != "RF64":
@@ -102,7 +104,9 @@ def _open_wave(file: io.FileIO, path: Path, layout: WaveLayout) -> Decoder:
 
 
 def _open_mpeg(file: io.FileIO, path: Path, layout: MpegLayout, start: int) -> Decoder:
-    view = SourceView(file, layout.prefix, layout.stretches)
+    # The tag in front is shown too, for its words, unless it is too large to be worth it.
+    tag = [(0, start)] if start <= MAX_RAW_BYTES else []
+    view = SourceView(file, [*tag, layout.prefix, *layout.stretches])
     decoder = _try_libsndfile(file, view, id3=(0, start))
     if decoder is None:
         return _open_ffmpeg(file, path, "MPEG audio")

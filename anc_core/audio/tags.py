@@ -37,8 +37,23 @@ _CARRIED: dict[str, tuple[str, ...]] = {
     "OGG": FIELDS,
     "CAF": FIELDS,
     "AIFF": ("title", "copyright", "software", "artist", "comment"),
-    "MP3": ("title", "artist", "comment", "date", "album", "tracknumber", "genre"),
+    "MP3": FIELDS,
 }
+_ASCII_ONLY = {"AIFF": ("copyright", "software")}
+# ID3v2.4.0 Native Frames, sections 4.2 and 4.3; TXXX and COMM hold a description before the text.
+_ID3_FRAMES = {
+    "title": (b"TIT2", ""),
+    "artist": (b"TPE1", ""),
+    "album": (b"TALB", ""),
+    "date": (b"TDRC", ""),
+    "genre": (b"TCON", ""),
+    "tracknumber": (b"TRCK", ""),
+    "copyright": (b"TCOP", ""),
+    "software": (b"TSSE", ""),
+    "comment": (b"COMM", "und\0"),
+    "license": (b"TXXX", "LICENSE\0"),
+}
+_ID3_UTF_8 = b"\x03"
 
 
 class Tags(dict[str, str]):
@@ -70,23 +85,30 @@ class Tags(dict[str, str]):
         self.has_art = has_art
 
 
-def carried(container: str) -> tuple[str, ...]:
-    """Return the fields that a file of ``container`` can carry."""
-    return _CARRIED.get(container, ())
+def words_for(tags: Mapping[str, str], container: str) -> dict[str, str]:
+    """Return the words of ``tags`` that libsndfile writes into a file of ``container``."""
+    if container == "MP3":
+        return {}  # LAME knows neither copyright nor genres of one's own: see raw_for
+    ascii_only = _ASCII_ONLY.get(container, ())
+    return {
+        field: tags[field]
+        for field in _CARRIED.get(container, ())
+        if tags.get(field) and (field not in ascii_only or tags[field].isascii())
+    }
 
 
 def raw_for(tags: Mapping[str, str], container: str) -> bytes:
-    """Return the bytes of ``tags`` that can be set into a ``container`` as they are."""
-    return tags.raw if isinstance(tags, Tags) and tags.container == container else b""
+    """Return the bytes to be set into a ``container`` as they are; for MP3 an ID3v2 tag."""
+    if isinstance(tags, Tags) and tags.raw and tags.container == container:
+        return tags.raw
+    return _id3(tags) if container == "MP3" else b""
 
 
 def dropped(tags: Mapping[str, str], container: str) -> Remark | None:
     """Return a TAGS_DROPPED remark naming what of ``tags`` a ``container`` cannot carry."""
-    raw = raw_for(tags, container)
-    if raw and container == "MP3":
-        return None  # the ID3 tag goes over whole
-    lost = sorted(field for field in tags if field not in carried(container))
-    if isinstance(tags, Tags) and tags.has_art and not raw:
+    kept = FIELDS if container == "MP3" else words_for(tags, container)
+    lost = sorted(field for field in tags if tags[field] and field not in kept)
+    if isinstance(tags, Tags) and tags.has_art and not (tags.raw and tags.container == container):
         lost.append("cover art")
     if not lost:
         return None
@@ -94,6 +116,21 @@ def dropped(tags: Mapping[str, str], container: str) -> Remark | None:
         code=WarningCode.TAGS_DROPPED,
         message=f"{container} as it is written here cannot carry {', '.join(lost)}",
     )
+
+
+def _id3(words: Mapping[str, str]) -> bytes:
+    """Return an ID3v2.4 tag that holds ``words``; nothing for none."""
+    frames = b""
+    for field, (name, description) in _ID3_FRAMES.items():
+        if words.get(field):
+            body = _ID3_UTF_8 + (description + words[field]).encode()
+            frames += name + _synchsafe(len(body)) + b"\0\0" + body
+    return b"ID3\x04\0\0" + _synchsafe(len(frames)) + frames if frames else b""
+
+
+def _synchsafe(size: int) -> bytes:
+    """Return ``size`` as ID3 has it: four bytes of seven bits."""
+    return bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
 
 
 def id3_tags(words: Mapping[str, str], file: io.FileIO, start: int, end: int) -> Tags:

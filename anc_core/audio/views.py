@@ -15,35 +15,32 @@ import os
 from bisect import bisect_right
 from collections.abc import Sequence
 
+Part = bytes | tuple[int, int]
+"""Bytes of our making, or a stretch (offset, length) of the file."""
+
 
 class SourceView:
-    """A read-only file made of ``prefix`` and stretches of another file.
+    """A read-only file made of parts of another file and of bytes of our making.
 
     Parameters
     ----------
     file : io.FileIO
         Unbuffered; its position is moved.
-    prefix : bytes
-        Comes first.
-    stretches : sequence of (offset, length), optional
-        Bytes of ``file`` that follow, in order; the whole file if not given.
+    parts : sequence of Part, optional
+        In order; the whole file if not given.
     """
 
-    def __init__(
-        self,
-        file: io.FileIO,
-        prefix: bytes = b"",
-        stretches: Sequence[tuple[int, int]] | None = None,
-    ) -> None:
-        if stretches is None:
-            stretches = [(0, os.fstat(file.fileno()).st_size)]
+    def __init__(self, file: io.FileIO, parts: Sequence[Part] | None = None) -> None:
+        if parts is None:
+            parts = [(0, os.fstat(file.fileno()).st_size)]
         self._file = file
-        self._prefix = prefix
-        self._offsets = [offset for offset, length in stretches if length]
-        # Where each stretch begins in the view; the last entry is the end.
-        self._starts = [len(prefix)]
-        for _, length in stretches:
+        self._parts: list[Part] = []
+        # Where each part begins in the view; the last entry is the end.
+        self._starts = [0]
+        for part in parts:
+            length = len(part) if isinstance(part, bytes) else part[1]
             if length:
+                self._parts.append(part)
                 self._starts.append(self._starts[-1] + length)
         self._position = 0
         self.error: OSError | None = None
@@ -78,17 +75,17 @@ class SourceView:
         return bytes(buffer[: self.readinto(buffer)])
 
     def _read_some(self, target: memoryview) -> int:
-        if self._position < len(self._prefix):
-            part = self._prefix[self._position : self._position + len(target)]
-            target[: len(part)] = part
-            return len(part)
         index = bisect_right(self._starts, self._position) - 1
-        if index >= len(self._offsets):
+        if index >= len(self._parts):
             return 0
-        within = self._position - self._starts[index]
+        part, within = self._parts[index], self._position - self._starts[index]
         left = self._starts[index + 1] - self._position
+        if isinstance(part, bytes):
+            count = min(left, len(target))
+            target[:count] = part[within : within + count]
+            return count
         try:
-            self._file.seek(self._offsets[index] + within)
+            self._file.seek(part[0] + within)
             return self._file.readinto(target[:left]) or 0
         except OSError as err:
             self.error = err

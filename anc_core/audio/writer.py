@@ -19,7 +19,7 @@ from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample
 from anc_core.audio import wave_sizes
 from anc_core.audio.formats import AudioFormat
 from anc_core.audio.quantize import BITS, quantize
-from anc_core.audio.tags import FLAC_STREAMINFO_END, carried, dropped, raw_for
+from anc_core.audio.tags import FLAC_STREAMINFO_END, dropped, raw_for, words_for
 from anc_core.audio.views import SinkView
 from anc_core.errors import ErrorCode, InputError, SinkError
 from anc_core.files import atomic_path, printable, sink_error
@@ -76,7 +76,8 @@ class AudioWriter:
         try:
             self._view = self._make_view(raw)
             self._sound_file: Any = self._open_sound_file()
-            self._set_words({} if raw and audio_format.container == "MP3" else tags)
+            for field, words in words_for(tags, audio_format.container).items():
+                setattr(self._sound_file, field, words)
         except BaseException:
             self._file.close()
             raise
@@ -178,11 +179,6 @@ class AudioWriter:
             raise SinkError(ErrorCode.NOT_WRITABLE, msg) from err
         self._sndfile.omit_peak_chunk(sound_file)
         return sound_file
-
-    def _set_words(self, tags: Mapping[str, str]) -> None:
-        for field in carried(self.format.container):
-            if tags.get(field):
-                setattr(self._sound_file, field, tags[field])
 
     def _refuse_failure(self, *, complete: bool) -> None:
         if self._view.error is not None:

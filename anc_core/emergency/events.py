@@ -10,6 +10,7 @@ import numpy as np
 from anc_core.emergency.decisions import CELLS_PER_S, Decision
 from anc_core.emergency.findings import GROUP_OF, GROUPS, MAX_EVENT_S, Finding, Group, Kind
 from anc_core.emergency.ridges import FRAMES_PER_S
+from anc_core.emergency.sweeps import SOUNDER_HZ
 from anc_core.records import Event, Window
 
 EVENT_THRESHOLD = 0.6
@@ -24,8 +25,6 @@ _ONE_WAY_OCTAVES = 0.6
 """... and wide enough: NEN 2575 and DIN 33404-3 span 1.26 octaves."""
 _AFNOR_HZ = ((425.0, 455.0), (538.0, 576.0))
 """NF S 32-001: 440 and 554 (560) Hz in turn."""
-_SOUNDER_HZ = (941.0, 999.0)
-"""BS 5839-1: 970 Hz +-3 %."""
 _SMOKE_ALARM_HZ = 2_000.0
 """Pulses above this come from smoke alarms older than T3; below, from lorries in reverse."""
 
@@ -163,7 +162,7 @@ def _noise_type(group: Group, findings: Sequence[Finding], duration_s: float) ->
         low <= hertz <= high
         for hertz, (low, high) in zip((best.low_hz, best.high_hz), _AFNOR_HZ, strict=True)
     )
-    is_sounder = best.kind is Kind.STEADY and _SOUNDER_HZ[0] <= best.low_hz <= _SOUNDER_HZ[1]
+    is_sounder = best.kind is Kind.STEADY and SOUNDER_HZ[0] <= best.low_hz <= SOUNDER_HZ[1]
     return "evacuation_tone" if is_afnor or is_sounder else group.noise_type
 
 

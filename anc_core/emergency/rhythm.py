@@ -25,6 +25,8 @@ _BINS_PER_OCTAVE = 48
 _REACH = 0.03
 """Octaves around a carrier that belong to it."""
 _DEPTH_DB = 8.0
+_QUICK_DEPTH_DB = 5.0
+"""For T4, whose pauses a room half fills."""
 _ABSENT_DB = np.float32(-200.0)
 _MAX_HOLE = 2
 """Frames that a pulse may miss."""
@@ -84,7 +86,7 @@ def rhythm_findings(heard: Heard) -> list[Finding]:
     num_frames = len(heard.pitch)
     findings: list[Finding] = []
     for carrier, train in zip(carriers, trains, strict=True):
-        quick = _train(heard.fast_pitch, heard.fast_level_db, carrier)
+        quick = _train(heard.fast_pitch, heard.fast_level_db, carrier, _QUICK_DEPTH_DB)
         findings += _groups(quick, _FOUR, heard, num_frames)
         findings += _groups(train, _THREE, heard, num_frames)
         findings += _regular(train, heard)
@@ -114,13 +116,16 @@ def _carriers(heard: Heard) -> list[float]:
 
 
 def _train(
-    pitch: NDArray[np.float32], level_db: NDArray[np.float32], carrier: float
+    pitch: NDArray[np.float32],
+    level_db: NDArray[np.float32],
+    carrier: float,
+    depth_db: float = _DEPTH_DB,
 ) -> _Train:
-    """Return the pulses of the carrier: its envelope, cut :data:`_DEPTH_DB` below loud."""
+    """Return the pulses of the carrier: its envelope, cut ``depth_db`` below loud."""
     envelope = np.where(np.abs(pitch - carrier) < _REACH, level_db, _ABSENT_DB).max(axis=1)
     sounding = envelope[envelope > _ABSENT_DB]
     loud = np.percentile(sounding, 80) if len(sounding) else 0.0
-    edges = np.diff(np.concatenate([[0], envelope > loud - _DEPTH_DB, [0]]).astype(np.int8))
+    edges = np.diff(np.concatenate([[0], envelope > loud - depth_db, [0]]).astype(np.int8))
     start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     real = start[1:] - stop[:-1] > _MAX_HOLE
     start = np.concatenate([start[:1], start[1:][real]])
@@ -146,7 +151,7 @@ class _Pattern:
 
 # The standards allow +-10 %; rooms and noise move an edge by some frames more.
 _THREE = _Pattern(Kind.TEMPORAL_THREE, 3, (0.34, 0.74), (0.8, 1.25), 0.12, 0.9, (3.2, 4.8))
-_FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.045, 0.19), (0.13, 0.30), 0.05, 0.8, (4.5, 7.0))
+_FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.045, 0.19), (0.13, 0.30), 0.09, 0.8, (4.5, 7.0))
 
 
 def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> list[Finding]:

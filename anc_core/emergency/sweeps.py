@@ -24,7 +24,9 @@ _MIN_RANGE = 0.1
 _STEADY_RANGE = 0.03
 _STEADY_RUN = 3 * FRAMES_PER_S
 _STEADY_HZ = (900.0, 3500.0)
-_STEADY_PROMINENCE_DB = 20.0
+_STEADY_PROMINENCE_DB = 18.0
+SOUNDER_HZ = (941.0, 999.0)
+"""BS 5839-1: 970 Hz +-3 %."""
 _STEADY_BELOW_TOP_DB = 6.0
 """A held tone counts only if it is about the strongest of its frames: chords are music."""
 
@@ -113,11 +115,18 @@ def _judge_run(
         and prominence >= _STEADY_PROMINENCE_DB
         and below_top_db <= _STEADY_BELOW_TOP_DB
     ):
-        score = min(0.9, 0.5 + 0.02 * (prominence - _STEADY_PROMINENCE_DB))
+        score = min(0.9, 0.5 + _steady_evidence(num_frames, prominence, hertz))
         return Finding(
             kind=Kind.STEADY, start=start, stop=stop, score=score, low_hz=hertz, high_hz=hertz
         )
     return None
+
+
+def _steady_evidence(num_frames: int, prominence_db: float, hertz: float) -> float:
+    """Return what duration, prominence and a standard's pitch add to the score of a held tone."""
+    longer_s = (num_frames - _STEADY_RUN) / FRAMES_PER_S
+    at_standard = SOUNDER_HZ[0] <= hertz <= SOUNDER_HZ[1]
+    return 0.02 * longer_s + 0.02 * (prominence_db - _STEADY_PROMINENCE_DB) + 0.1 * at_standard
 
 
 def _sweep_score(

@@ -9,7 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from anc_core.errors import TransientError
 from anc_core.jobs.batch import begin, conclude, reconcile, results_of_lost_shard, run_shard
@@ -27,6 +33,7 @@ OnBatchProgress = Callable[[BatchPlan, BatchProgress], None]
 """Gets the plan and what is done of it, a few times a second."""
 
 _POLL_S = 0.25
+_MAX_DELAY_S = 60.0
 
 
 def run_one(
@@ -126,7 +133,8 @@ def _attempts(settings: Settings) -> Retrying:
     return Retrying(
         retry=retry_if_exception_type(TransientError),
         stop=stop_after_attempt(settings.retries + 1),
-        wait=wait_exponential_jitter(initial=settings.retry_delay_s, max=60.0),
+        wait=wait_exponential(multiplier=settings.retry_delay_s, max=_MAX_DELAY_S)
+        + wait_random(0.0, settings.retry_delay_s),
         reraise=True,
     )
 

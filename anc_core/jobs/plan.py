@@ -390,8 +390,10 @@ def _same_content(draft: _Draft, indices: Sequence[int]) -> set[int]:
 def _check_space(output_dir: Path | None, estimated_bytes: int) -> None:
     if output_dir is None:
         return
-    free = shutil.disk_usage(existing_parent(output_dir)).free
-    if estimated_bytes * _SPACE_MARGIN > free:
+    disk = shutil.disk_usage(existing_parent(output_dir))
+    free = disk.free
+    # Some network and virtual file systems do not tell: all zeros.
+    if disk.total and estimated_bytes * _SPACE_MARGIN > free:
         msg = (
             f"{output_dir}: about {estimated_bytes * _SPACE_MARGIN / 1e9:.2f} GB are needed, "
             f"{free / 1e9:.2f} GB are free; free some space or choose another folder"

@@ -11,10 +11,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,8 +64,8 @@ _SKIPPED_CODES = frozenset({ErrorCode.NO_AUDIO})
 _DONE_BEFORE = "done before with the same parameters"
 
 # Fingerprints that threads of this process are at, see _Session._is_left_over.
-_AT_WORK: Counter[str] = Counter()
-_AT_WORK_LOCK = threading.Lock()
+_LOCKS: dict[str, tuple[threading.Lock, int]] = {}
+_LOCKS_GUARD = threading.Lock()
 
 
 def run_recording(
@@ -98,13 +97,12 @@ def run_recording(
     Raises
     ------
     InputError
-        If the job contradicts itself (unknown preset, reference missing, bad session id).
+        If the job contradicts itself (unknown word, reference missing, bad session id).
     TransientError
         If another try may work: database away, file changing, worker dead.
     """
+    job = _checked(job)
     request = job.request(settings)
-    if job.session_id is not None:
-        validate_session_id(job.session_id)
     try:
         content = _read_content(job, request, settings)
     except RecordingError as err:
@@ -112,6 +110,18 @@ def run_recording(
         unread = _Content(None, None, request.fingerprint(f"unread:{job.source.absolute()}", None))
         return _Session(job, request, unread, database, settings, None).fail_unread(err)
     return _Session(job, request, content, database, settings, on_progress).run()
+
+
+def _checked(job: RecordingJob) -> RecordingJob:
+    """Return ``job`` with its words checked, before any path is made of them."""
+    if job.session_id is not None:
+        validate_session_id(job.session_id)
+    try:
+        return replace(job, overwrite=Overwrite(job.overwrite))
+    except ValueError:
+        known = ", ".join(Overwrite)
+        msg = f"overwrite {str(job.overwrite)!r} is unknown; choose one of {known}"
+        raise InputError(msg) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +173,10 @@ class _Session:
         return summary
 
     def run(self) -> SessionSummary:
-        with _at_work(self.content.fingerprint) as alone:
+        with _one_at_a_time(self.content.fingerprint):
             redo = self.job.overwrite is Overwrite.REPLACE and not self._done_in_this_batch()
             held = self._claim(redo=redo)
-            if alone and self._is_left_over(held):
+            if self._is_left_over(held):
                 held = self._claim(redo=redo)
             return self._act(held)
 
@@ -429,18 +439,23 @@ class _Session:
 
 
 @contextmanager
-def _at_work(fingerprint: str) -> Iterator[bool]:
-    """Note that this thread is at ``fingerprint``; yield whether it is the only one here."""
-    with _AT_WORK_LOCK:
-        alone = not _AT_WORK[fingerprint]
-        _AT_WORK[fingerprint] += 1
+def _one_at_a_time(fingerprint: str) -> Iterator[None]:
+    """Let threads of this process do ``fingerprint`` one after the other.
+
+    The store cannot tell them apart; and a claim of this process that is found while no other
+    thread holds this lock is certainly left over.
+    """
+    with _LOCKS_GUARD:
+        lock, users = _LOCKS.get(fingerprint, (threading.Lock(), 0))
+        _LOCKS[fingerprint] = (lock, users + 1)
     try:
-        yield alone
+        with lock:
+            yield
     finally:
-        with _AT_WORK_LOCK:
-            _AT_WORK[fingerprint] -= 1
-            if not _AT_WORK[fingerprint]:
-                del _AT_WORK[fingerprint]
+        with _LOCKS_GUARD:
+            lock, users = _LOCKS.pop(fingerprint)
+            if users > 1:
+                _LOCKS[fingerprint] = (lock, users - 1)
 
 
 def _exists(sink: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anc_core.arrays import Chunk
 from anc_core.audio import (
@@ -18,7 +19,6 @@ from anc_core.audio import (
     open_writer,
     output_format,
 )
-from anc_core.emergency import AlarmDetector
 from anc_core.errors import ErrorCode, SourceChangedError, SourceError
 from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_file
 from anc_core.metrics import SessionMeter
@@ -30,6 +30,9 @@ from anc_core.pipeline.stream import OnProgress, StreamResult, run_stream
 from anc_core.presets import Preset
 from anc_core.processors import EmergencyGuard, FixedIntervals, Processor
 from anc_core.records import Event, Mode, Remark
+
+if TYPE_CHECKING:
+    from anc_core.emergency import AlarmDetector
 
 _MAX_NON_FINITE_SHARE = 0.001  # spec row 10: above this the recording is damaged, not blemished
 
@@ -205,6 +208,8 @@ class Attempt:
         protection = self.request.preset.protection
         if not protection.enabled:
             return None
+        from anc_core.emergency import AlarmDetector  # brings compiled kernels: only who works pays
+
         return AlarmDetector(reader.sample_rate, reader.num_channels, parameters=protection)
 
     def _check_gate(

@@ -161,7 +161,7 @@ def test_an_mp3_inside_a_wav_is_decoded(tmp_path, mp3):
     [
         (0xFFFB9044, (417, 1152, 32)),  # MPEG-1, 128 kbit/s, 44.1 kHz: 144 * 128000 / 44100
         (0xFFFB92C4, (418, 1152, 17)),  # the same, padded, mono
-        (0xFFF344C4, (104, 576, 9)),  # MPEG-2, 32 kbit/s, 22.05 kHz, mono: 72 * 32000 / 22050
+        (0xFFF340C4, (104, 576, 9)),  # MPEG-2, 32 kbit/s, 22.05 kHz, mono: 72 * 32000 / 22050
         (0xFFE318C4, (72, 576, 9)),  # MPEG-2.5, 8 kbit/s, 8 kHz, mono
     ],
 )  # fmt: skip

@@ -22,8 +22,8 @@ def file(tmp_path):
 
 
 def test_a_source_view_is_its_prefix_and_its_stretches(file):
-    view = SourceView(file, b"HEAD", [(10, 5), (0, 0), (200, 3)])
-    expected = b"HEAD" + CONTENT[10:15] + CONTENT[200:203]
+    view = SourceView(file, [b"HEAD", (10, 5), (0, 0), b"", b"mid", (200, 3)])
+    expected = b"HEAD" + CONTENT[10:15] + b"mid" + CONTENT[200:203]
     assert view.read() == expected
     for start in range(len(expected) + 2):
         for size in (0, 1, 3, 100):

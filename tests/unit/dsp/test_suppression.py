@@ -42,10 +42,11 @@ def run_oracle(spectra, noise_psd, **changes):
     )
 
 
-def noise_with_a_tone(num_frames=60, num_bins=33, seed=1):
+def noise_with_a_tone(num_frames=120, num_bins=33, seed=1):
     rng = np.random.default_rng(seed)
     spectra = rng.normal(size=(num_frames, num_bins)) + 1j * rng.normal(size=(num_frames, num_bins))
-    spectra[20:40, 10:13] *= 20
+    # Long enough for the presence to pass 0.99: 1 - 0.5·0.9⁷⁰.
+    spectra[20:90, 10:13] *= 20
     return spectra.astype(np.complex64)
 
 
@@ -57,7 +58,7 @@ def test_kernel_computes_the_published_formulas(changes):
     expected, expected_noise, expected_presence, expected_clean = run_oracle(
         spectra, noise_psd, **changes
     )
-    # float32 (6e-8) through a recursion of 60 frames whose worst gain, d ln G / d ln SNR, is ~2.
+    # float32 (6e-8) through a recursion of 120 frames whose worst gain, d ln G / d ln SNR, is ~2.
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(state.noise_psd, expected_noise, rtol=1e-4)
     np.testing.assert_allclose(state.presence, expected_presence, rtol=1e-4)

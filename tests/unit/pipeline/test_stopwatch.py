@@ -42,9 +42,14 @@ def test_durations_of_one_name_add_up(clock: Clock) -> None:
 
 def test_time_counts_although_the_block_raises(clock: Clock) -> None:
     watch = Stopwatch()
-    with pytest.raises(RuntimeError), watch.time("suppress"):
-        clock.now += 1.0
-        raise RuntimeError
+
+    def work() -> None:
+        with watch.time("suppress"):
+            clock.now += 1.0
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
     assert watch.seconds["suppress"] == 1.0
 
 
@@ -68,10 +73,10 @@ def test_error_of_the_producer_passes_through(clock: Clock) -> None:
     def produce() -> Iterator[int]:
         clock.now += 1.0
         yield 1
-        raise OSError
+        raise EOFError
 
     watch = Stopwatch()
-    with pytest.raises(OSError, match=""):
+    with pytest.raises(EOFError):
         list(watch.timed("decode", produce()))
     assert watch.seconds["decode"] == 1.0
 

@@ -116,6 +116,14 @@ def test_trouble_neither_diverges_nor_lasts(primary, reference, max_peak, min_ca
     assert cancellation_db >= min_cancellation_db
 
 
+def test_non_finite_samples_count_as_zero_in_both_signals():
+    broken = ReferenceCanceller(RATE).process(
+        with_samples(ECHO, np.nan), with_samples(REFERENCE, -np.inf)
+    )
+    zeroed = ReferenceCanceller(RATE).process(with_samples(ECHO, 0.0), with_samples(REFERENCE, 0.0))
+    np.testing.assert_array_equal(broken, zeroed)
+
+
 def test_divergence_is_counted():
     canceller = ReferenceCanceller(RATE, step_size=0.01)
     primary = ECHO.copy()

@@ -11,24 +11,21 @@ RATE = 8_000
 
 
 class Mute:
-    """An inner processor whose output is easily told from the input: silence, 100 samples late."""
+    """An inner processor whose output is easily told from the input: silence."""
 
     num_channels = 1
-    latency = 100
 
-    def __init__(self):
-        self.num_samples = 0
+    def __init__(self, latency=100):
+        self.latency = latency
 
     def process(self, chunk):
-        self.num_samples += len(chunk)
         return np.zeros_like(chunk)
 
     def flush(self):
-        self.reset()
         return np.zeros((self.latency, 1), np.float32)
 
     def reset(self):
-        self.num_samples = 0
+        pass
 
 
 def guard(stretches, *, inner=None, latency=0, fade_s=0.01):
@@ -56,6 +53,16 @@ def test_stretches_closer_than_a_fade_meet_at_the_larger_share():
     first = run_aligned(guard([(500, 600)]), [ones(2_000)])
     second = run_aligned(guard([(640, 700)]), [ones(2_000)])
     np.testing.assert_array_equal(both, np.maximum(first, second))
+
+
+@pytest.mark.parametrize("inner_latency", [0, 100])
+@pytest.mark.parametrize("latency", [0, 1, 300])
+def test_fades_do_not_depend_on_how_the_stream_arrives(inner_latency, latency):
+    signal = np.random.default_rng(1).normal(0, 0.1, (900, 1)).astype(np.float32)
+    single = np.split(signal, 900)
+    whole = run_aligned(guard([(300, 310), (600, 700)]), [signal])
+    late = guard([(300, 310), (600, 700)], inner=Mute(inner_latency), latency=latency)
+    np.testing.assert_array_equal(run_aligned(late, single), whole)
 
 
 @pytest.mark.parametrize("stretch", [(0, 50), (1_950, 2_000), (0, 2_000), (1_990, 9_000)])
