@@ -53,7 +53,7 @@ def declared_num_samples(file: io.FileIO, container: str, num_samples: int) -> i
         offset, declared = struct.unpack_from(">II", head, 4)
         return None if declared == _UNKNOWN else _scaled(num_samples, declared, size - offset)
     if container == "CAF":
-        return _caf(file, size, num_samples)
+        return _caf(file, num_samples)
     if container == "W64" and (at := head.find(_W64_DATA)) > 0:
         declared = int(struct.unpack_from("<Q", head, at + 16)[0]) - 24
         return _scaled(num_samples, declared, size - at - 24)
@@ -73,20 +73,22 @@ def ogg_was_cut_off(file: io.FileIO) -> bool:
     return not (is_whole and tail[page + 5] & _OGG_LAST_PAGE)
 
 
-def _caf(file: io.FileIO, size: int, num_samples: int) -> int | None:
+def _caf(file: io.FileIO, num_samples: int) -> int | None:
     """Return the claim of a CAF's ``data`` chunk (Apple, Core Audio Format Specification 1.0)."""
-    position = _CAF_HEADER_BYTES
+    position, packet_bytes, packet_samples = _CAF_HEADER_BYTES, 0, 0
     for _ in range(_MAX_CAF_CHUNKS):
         head = _read_at(file, position, 12)
         if len(head) < 12:
             break
         name, declared = struct.unpack(">4sq", head)
-        if name == b"data":
-            start = position + 12 + _CAF_EDIT_COUNT_BYTES
-            declared -= _CAF_EDIT_COUNT_BYTES
-            return None if declared < 0 else _scaled(num_samples, declared, size - start)
+        if name == b"desc":
+            body = _read_at(file, position + 12, 24)
+            packet_bytes, packet_samples = struct.unpack_from(">II", body.ljust(24, b"\0"), 16)
+        if name == b"data" and packet_bytes:
+            audio_bytes = declared - _CAF_EDIT_COUNT_BYTES
+            return None if declared < 0 else audio_bytes // packet_bytes * int(packet_samples)
         position += 12 + max(declared, 0)
-    return num_samples
+    return num_samples  # packets of varying size are counted in a table
 
 
 def _scaled(num_samples: int, declared: int, available: int) -> int:

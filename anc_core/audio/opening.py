@@ -39,7 +39,10 @@ def open_decoder(file: io.FileIO, path: Path) -> Decoder:
         As :func:`anc_core.audio.open_reader`.
     """
     decoder = _by_content(file, path)
-    if decoder.format.container == "OGG" and headers.ogg_was_cut_off(file):
+    container, found = decoder.format.container, decoder.declared_num_samples
+    if found is not None:
+        decoder.declared_num_samples = headers.declared_num_samples(file, container, found)
+    if container == "OGG" and headers.ogg_was_cut_off(file):
         decoder.ended_early = "the mark at the end of an Ogg stream is missing"
     return decoder
 
@@ -62,10 +65,6 @@ def _by_content(file: io.FileIO, path: Path) -> Decoder:
             return _open_mpeg(file, path, mpeg, start)
     decoder = _try_libsndfile(file, SourceView(file, [(start, size - start)]), start=start)
     if decoder is not None:
-        found = decoder.declared_num_samples
-        if found is not None:
-            container = decoder.format.container
-            decoder.declared_num_samples = headers.declared_num_samples(file, container, found)
         return decoder
     if is_known(head):
         return _open_ffmpeg(file, path, None)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import soundfile as sf
 
 from anc_core.jobs.batch import begin, conclude, run_shard
@@ -17,6 +16,9 @@ from anc_core.jobs.run import run_recording
 from anc_core.records import SessionSummary
 from anc_core.settings import Settings
 from anc_core.store import Database, get_session, list_sessions, open_database
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,11 @@ import soundfile as sf
 
 import anc_core.jobs.plan as plan_module
 from anc_core.errors import ErrorCode, InputError, SinkError, SourceChangedError, WarningCode
+from anc_core.files import digest_file
 from anc_core.jobs.direct import run_batch
 from anc_core.jobs.plan import BatchRequest
+from anc_core.jobs.records import BatchSummary
+from anc_core.pipeline import sidecar
 from anc_core.records import Mode, SessionSummary, Status
 from anc_core.settings import Settings
 from tests.nasty import files
@@ -123,7 +127,7 @@ def test_a_batch_goes_on_past_every_one_of_them(bench: Bench) -> None:
     assert bench.leftovers() == []
 
 
-# ------------------------------------------------------------------ odd, but works: rows 3 5 8 10 11
+# ------------------------------------------------------------------ odd: rows 3 4 5 8 9 10 11
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 100, 511, 513])
@@ -455,7 +459,8 @@ def test_rows_25_and_28_any_name_works(bench: Bench, name: str) -> None:
     first = bench.batch()
     assert (first.ok, first.failed) == (1, 0), first.failures
     assert bench.delivered() == [name]
-    info = sf.info((bench.outputs / name).open("rb"))
+    with (bench.outputs / name).open("rb") as output:
+        info = sf.info(output)
     assert (info.frames, info.samplerate, info.subtype) == (RATE * 3 // 2, RATE, "PCM_16")
     assert first.results[0].source_path == str(source)
     assert type(first).from_json(first.to_json()) == first
@@ -507,9 +512,7 @@ def replace_by_another(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [grow, replace_by_another, Path.unlink])
-def test_row_29_a_file_that_changes_while_it_is_read_is_left_for_later(
-    bench: Bench, change
-) -> None:
+def test_row_29_a_file_that_changes_while_read_is_left_for_later(bench: Bench, change) -> None:
     source = files.good(bench.inputs / "x.wav")
     before = source.read_bytes()
     pending = [source]
@@ -635,7 +638,7 @@ def test_row_37_settings_out_of_range_name_themselves(name: str, value: object) 
         Settings.load(**{name: value})
 
 
-# ------------------------------------------------------------------ the real thing once
+# ------------------------------------------------------------------ real processes: row 34
 
 
 def test_bad_and_good_through_worker_processes(bench: Bench) -> None:
@@ -645,12 +648,7 @@ def test_bad_and_good_through_worker_processes(bench: Bench) -> None:
     files.html(bench.inputs / "page.mp3")
     files.truncated(bench.inputs / "half.wav")
     files.no_frames(bench.inputs / "nothing.wav")
-    (bench.inputs / "huge.wav").write_bytes(
-        b"RIFF"
-        + struct.pack("<I", 36)
-        + b"WAVEfmt "
-        + struct.pack("<IHHIIHH", 16, 1, 1, 0, 0, 2, 16)
-    )
+    files.header_field(24, "<I", 4_000_000_000)(bench.inputs / "fast.wav")
     request = BatchRequest(inputs=(bench.inputs,), output_dir=bench.outputs)
     summary = run_batch(request, database=bench.database, settings=bench.settings)
     counts = (summary.ok, summary.degraded, summary.skipped, summary.failed)
@@ -658,8 +656,88 @@ def test_bad_and_good_through_worker_processes(bench: Bench) -> None:
     assert {Path(line.source_path).name: line.error_code for line in summary.failures} == {
         "empty.wav": ErrorCode.EMPTY_FILE,
         "page.mp3": ErrorCode.NOT_AUDIO,
-        "huge.wav": ErrorCode.BAD_SAMPLE_RATE,
+        "fast.wav": ErrorCode.BAD_SAMPLE_RATE,
     }
     assert bench.delivered() == ["good.wav", "half.wav"]
     assert bench.leftovers() == []
     assert len(bench.sessions()) == 6
+
+
+def anc(bench: Bench, *words: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """Start ``anc`` on the bench's store."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows", *map(str, words)],
+        env={
+            **os.environ,
+            "ANC_DATABASE_URL": bench.settings.resolved_database_url,
+            "ANC_RETRY_DELAY_S": "0",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=100)
+    return process.returncode, out, err
+
+
+def test_row_34_two_batches_on_one_folder_do_everything_once(bench: Bench) -> None:
+    num_files = 6
+    for number in range(num_files):
+        noisy_voice(bench.inputs / f"{number}.wav", duration_s=4.0, seed=number)
+    command = ("batch", bench.inputs, "-o", bench.outputs, "--json", "--workers", "1")
+    both = [anc(bench, *command), anc(bench, *command)]
+    answers = [answer(process) for process in both]
+    assert [code for code, _, _ in answers] == [0, 0], answers
+    summaries = [BatchSummary.from_json(out) for _, out, _ in answers]
+    for summary in summaries:
+        assert summary.planned == summary.ok + summary.skipped == num_files
+    assert sum(summary.ok for summary in summaries) == num_files
+    assert bench.delivered() == [f"{number}.wav" for number in range(num_files)]
+    assert bench.leftovers() == []
+    sessions = bench.sessions()
+    assert len(sessions) == num_files
+    for session in sessions:
+        assert session.status is Status.OK
+        assert digest_file(str(session.output_path)) == session.output_digest
+        assert sidecar.describes(Path(str(session.output_path)))
+
+
+@dataclass(frozen=True)
+class Called:
+    """A recording, and how ``anc process`` ends on it."""
+
+    name: str
+    make: files.Make
+    code: int
+    status: str
+    words: tuple[str, ...] = ()
+
+
+CALLED = {
+    "row 1": Called("x.wav", files.empty, 1, "failed"),
+    "row 4": Called("x.wav", files.truncated, 0, "degraded"),
+    "row 25": Called("-r \u202e\n\x1b[31mf.wav", files.good, 0, "ok"),
+    "row 27": Called("x.wav", files.good, 2, "", ("--session-id", "../../etc/x")),
+}
+
+
+@pytest.mark.parametrize("case", CALLED.values(), ids=CALLED.keys())
+def test_the_command_line_answers_in_json_and_nothing_else(bench: Bench, case: Called) -> None:
+    source = case.make(bench.inputs / case.name)
+    code, out, err = answer(
+        anc(bench, "process", "-o", bench.outputs, "--json", *case.words, "--", source)
+    )
+    assert code == case.code, err
+    assert "Traceback" not in err
+    if case.status:
+        summary = SessionSummary.from_json(out)
+        assert summary.status == case.status
+        assert summary == bench.session(summary.session_id)
+    else:
+        assert out == ""
+        assert "session_id" in err
+    assert bench.leftovers() == []
