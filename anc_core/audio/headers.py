@@ -53,7 +53,7 @@ def declared_num_samples(file: io.FileIO, container: str, num_samples: int) -> i
         offset, declared = struct.unpack_from(">II", head, 4)
         return None if declared == _UNKNOWN else _scaled(num_samples, declared, size - offset)
     if container == "CAF":
-        return _caf(file, num_samples)
+        return _caf(file, size, num_samples)
     if container == "W64" and (at := head.find(_W64_DATA)) > 0:
         declared = int(struct.unpack_from("<Q", head, at + 16)[0]) - 24
         return _scaled(num_samples, declared, size - at - 24)
@@ -73,7 +73,7 @@ def ogg_was_cut_off(file: io.FileIO) -> bool:
     return not (is_whole and tail[page + 5] & _OGG_LAST_PAGE)
 
 
-def _caf(file: io.FileIO, num_samples: int) -> int | None:
+def _caf(file: io.FileIO, size: int, num_samples: int) -> int | None:
     """Return the claim of a CAF's ``data`` chunk (Apple, Core Audio Format Specification 1.0)."""
     position, packet_bytes, packet_samples = _CAF_HEADER_BYTES, 0, 0
     for _ in range(_MAX_CAF_CHUNKS):
@@ -88,6 +88,8 @@ def _caf(file: io.FileIO, num_samples: int) -> int | None:
             audio_bytes = declared - _CAF_EDIT_COUNT_BYTES
             return None if declared < 0 else audio_bytes // packet_bytes * int(packet_samples)
         position += 12 + max(declared, 0)
+        if position > size:
+            break
     return num_samples  # packets of varying size are counted in a table
 
 

@@ -88,8 +88,8 @@ class PyavDecoder:
             raise SourceError(ErrorCode.NO_AUDIO_STREAM, msg)
         stream = self._stream = audio[0]
         codec = stream.codec_context
-        if codec is None:
-            raise self._unsupported("FFmpeg has no decoder for its codec")
+        if codec is None or codec.format is None:
+            raise self._unsupported("FFmpeg has no decoder for its codec, or it is damaged")
         if _fourcc(codec) in _PROTECTED_TAGS:
             raise self._unsupported("it is protected by DRM; use an unprotected copy")
         self.sample_rate: int = codec.sample_rate
@@ -210,8 +210,10 @@ def _remarks(num_tracks: int) -> tuple[Remark, ...]:
 
 
 def _fourcc(codec: Any) -> str:  # noqa: ANN401
-    tag = codec.codec_tag
-    return tag if isinstance(tag, str) else int(tag).to_bytes(4, "little").decode("latin-1")
+    try:
+        return str(codec.codec_tag)
+    except UnicodeDecodeError:  # PyAV decodes it as ASCII, whatever a file holds
+        return ""
 
 
 def _words(err: Exception) -> str:

@@ -21,10 +21,12 @@ _MIN_RUN = 48
 """Frames (0.75 s) from which a smooth run says something."""
 _MIN_RANGE = 0.1
 """Octaves below which a run is a held tone, not a sweep."""
-_STEADY_RANGE = 0.03
+_MIN_MOVING = 0.5
+"""Share of a run that must move: a tone that began as a stray peak is no sweep."""
+_MAX_STEADY_MOVING = 0.2
 _STEADY_RUN = 3 * FRAMES_PER_S
 _STEADY_HZ = (900.0, 3500.0)
-_STEADY_PROMINENCE_DB = 18.0
+_STEADY_PROMINENCE_DB = 23.0
 SOUNDER_HZ = (941.0, 999.0)
 """BS 5839-1: 970 Hz +-3 %."""
 _STEADY_BELOW_TOP_DB = 6.0
@@ -87,7 +89,8 @@ def _judge_run(
     prominence = float(tracks.prominence_db[i, k])
     start, stop = first_frame + i + 1 - num_frames, first_frame + i + 1
     span = high - low
-    if span >= _MIN_RANGE:
+    moving = float(tracks.moving[i, k])
+    if span >= _MIN_RANGE and moving >= _MIN_MOVING:
         score = _sweep_score(
             num_frames,
             span,
@@ -107,9 +110,9 @@ def _judge_run(
             high_hz=2.0**high,
             upward=upward,
         )
-    hertz = 2.0 ** ((low + high) / 2)
+    hertz = 2.0 ** float(tracks.anchor[i, k])
     if (
-        span < _STEADY_RANGE
+        moving < _MAX_STEADY_MOVING
         and num_frames >= _STEADY_RUN
         and _STEADY_HZ[0] <= hertz <= _STEADY_HZ[1]
         and prominence >= _STEADY_PROMINENCE_DB
@@ -126,7 +129,7 @@ def _steady_evidence(num_frames: int, prominence_db: float, hertz: float) -> flo
     """Return what duration, prominence and a standard's pitch add to the score of a held tone."""
     longer_s = (num_frames - _STEADY_RUN) / FRAMES_PER_S
     at_standard = SOUNDER_HZ[0] <= hertz <= SOUNDER_HZ[1]
-    return 0.02 * longer_s + 0.02 * (prominence_db - _STEADY_PROMINENCE_DB) + 0.1 * at_standard
+    return 0.015 * longer_s + 0.02 * (prominence_db - _STEADY_PROMINENCE_DB) + 0.15 * at_standard
 
 
 def _sweep_score(

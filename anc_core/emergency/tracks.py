@@ -38,6 +38,8 @@ _SLOPE_SMOOTHING = 0.5
 _ROUGHNESS_SMOOTHING = 1.0 / 20.0
 _CROWD_HZ = np.float32(420.0)
 _CROWD_DB = np.float32(12.0)
+_MOVEMENT = 0.006
+"""Octaves within 8 frames (125 ms) that are movement: a slow wail makes 0.03."""
 _STEADY_REACH = 0.006
 """Octaves that a steady tone may be off its start, plus ..."""
 _STEADY_REACH_HZ = 4.0
@@ -66,6 +68,10 @@ class Tracks:
         dB; mean of the smooth run.
     crowd : ndarray of float64
         Peaks as strong close by; mean of the smooth run.
+    moving : ndarray of float64
+        Share of the smooth run in which the pitch moved.
+    anchor : ndarray of float64
+        log2 Hz; pitch of the steady stretch.
     """
 
     number: NDArray[np.int64]
@@ -77,6 +83,8 @@ class Tracks:
     roughness: NDArray[np.float64]
     prominence_db: NDArray[np.float64]
     crowd: NDArray[np.float64]
+    moving: NDArray[np.float64]
+    anchor: NDArray[np.float64]
 
 
 class TrackLabeller:
@@ -97,14 +105,14 @@ class TrackLabeller:
     def reset(self) -> None:
         """Forget all tracks and number from 1 again."""
         self._counts = np.zeros((NUM_SLOTS, 6), np.int64)
-        self._values = np.zeros((NUM_SLOTS, 11), np.float64)
+        self._values = np.zeros((NUM_SLOTS, 12), np.float64)
         self._recent = np.zeros((NUM_SLOTS, SETTLING), np.float64)
         self._last_number = np.zeros(1, np.int64)
 
     def label(self, ridges: Ridges) -> Tracks:
         """Return the tracks of the peaks of the next frames."""
         counts = np.zeros((3, *ridges.pitch.shape), np.int64)
-        values = np.zeros((6, *ridges.pitch.shape), np.float64)
+        values = np.zeros((8, *ridges.pitch.shape), np.float64)
         _follow(
             np.ascontiguousarray(ridges.pitch),
             np.ascontiguousarray(ridges.prominence_db),
@@ -139,7 +147,7 @@ def crowd_of(ridges: Ridges) -> NDArray[np.float32]:
 
 # Columns of the state of a slot.
 _NUMBER, _MISSED, _AGE, _SMOOTH, _STEADY, _HEAD = range(6)
-_LAST, _SLOPE, _ROUGH, _LOW, _HIGH, _RISE, _ANCHOR, _TOTAL, _SUM_ROUGH, _SUM_PROMINENCE, _SUM_CROWD = range(11)
+_LAST, _SLOPE, _ROUGH, _LOW, _HIGH, _RISE, _ANCHOR, _TOTAL, _SUM_ROUGH, _SUM_PROMINENCE, _SUM_CROWD, _MOVING = range(12)
 
 
 @jit(
@@ -199,6 +207,7 @@ def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order
                     counts[s, _SMOOTH] = 0
                     values[s, _RISE] = values[s, _SUM_ROUGH] = 0.0
                     values[s, _SUM_PROMINENCE] = values[s, _SUM_CROWD] = 0.0
+                    values[s, _MOVING] = 0.0
                     values[s, _LOW] = values[s, _HIGH] = middle
                 values[s, _LOW] = min(values[s, _LOW], middle)
                 values[s, _HIGH] = max(values[s, _HIGH], middle)
@@ -207,6 +216,8 @@ def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order
                     values[s, _SUM_ROUGH] += off * steps
                     values[s, _SUM_PROMINENCE] += prominence[i, best] * steps
                     values[s, _SUM_CROWD] += crowd[i, best] * steps
+                    if abs(now - recent[s, counts[s, _HEAD]]) > _MOVEMENT:
+                        values[s, _MOVING] += steps
             reach = _STEADY_REACH + _STEADY_REACH_HZ * 1.4427 * 2.0 ** (-now)
             if abs(now - values[s, _ANCHOR]) < reach:
                 counts[s, _STEADY] += steps
@@ -224,6 +235,8 @@ def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order
             out_values[3, i, best] = values[s, _SUM_ROUGH] / length
             out_values[4, i, best] = values[s, _SUM_PROMINENCE] / length
             out_values[5, i, best] = values[s, _SUM_CROWD] / length
+            out_values[6, i, best] = values[s, _MOVING] / length
+            out_values[7, i, best] = values[s, _ANCHOR]
         kept = 0
         for s in range(NUM_SLOTS):
             if counts[s, _NUMBER] != 0 and counts[s, _MISSED] <= MAX_GAP:

@@ -172,6 +172,9 @@ def _key(path: Path) -> str:
 def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
     for word in found.missing:
         draft.fail(word, ErrorCode.NOT_FOUND, f"{word}: no such file, folder or pattern")
+    for folder in found.unreadable:
+        message = f"{folder}: the folder may not be searched; mend its rights or run as its owner"
+        draft.fail(folder, ErrorCode.PERMISSION, message)
     for error in found.row_errors:
         draft.fail(f"{error.manifest}:{error.row}", ErrorCode.BAD_PARAMETER, str(error))
     # realpath() answers for a link to itself, too, where Path.resolve() raises.

@@ -63,7 +63,7 @@ _SKIPPED_CODES = frozenset({ErrorCode.NO_AUDIO})
 
 _DONE_BEFORE = "done before with the same parameters"
 
-# Fingerprints that threads of this process are at, see _Session._is_left_over.
+# Fingerprints that threads of this process are at, and how many; see _one_at_a_time.
 _LOCKS: dict[str, tuple[threading.Lock, int]] = {}
 _LOCKS_GUARD = threading.Lock()
 
@@ -164,6 +164,8 @@ class _Session:
         self.database, self.settings = database, settings
         self.owner = Owner.current()
         self.last_heartbeat = time.monotonic()
+        self.replaceable: Path | None = None
+        """What this very session delivered before, changed since."""
 
     def fail_unread(self, err: RecordingError) -> SessionSummary:
         held = self._claim(redo=False)
@@ -326,6 +328,8 @@ class _Session:
             raise SinkError(ErrorCode.COLLISION, _exists(sink))
         if sink.is_file() and sink.stat().st_size == 0:
             return  # a placeholder holds nothing that could be lost
+        if self.replaceable == sink.absolute():
+            return
         with self.database.read() as db:
             ours = is_known_output(db, str(sink.absolute()))
         if not ours and not sidecar.describes(sink):
@@ -377,6 +381,8 @@ class _Session:
     def _redo(self) -> SessionSummary:
         held = self._claim(redo=True)
         if held.outcome is Outcome.CLAIMED:
+            before = held.previous and held.previous.output_path
+            self.replaceable = None if before is None else Path(before)
             return self._work(held)
         return self._skipped(held, "another process is doing it again")
 

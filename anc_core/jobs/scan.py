@@ -49,6 +49,8 @@ class Scan:
     repeated: list[Path] = field(default_factory=list)
     """Paths that were reached again."""
     missing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """Folders that could not be searched."""
     """Words that mean no file, and folders that cannot be read."""
     row_errors: list[RowError] = field(default_factory=list)
     ignored: int = 0
@@ -180,7 +182,7 @@ class _Walker:
         return self.output_dir
 
     def _note_unreadable(self, err: OSError) -> None:
-        self.result.missing.append(str(err.filename))
+        self.result.unreadable.append(str(err.filename))
 
     def _is_wanted(self, path: Path, relative: str, *, any_suffix: bool) -> bool:
         def matches(patterns: Sequence[str]) -> bool:

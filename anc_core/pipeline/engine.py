@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from anc_core.arrays import Chunk
+from anc_core.dsp.buffer import SampleBuffer
 from anc_core.errors import InputError
-from anc_core.pipeline.fifo import SampleFifo
 from anc_core.presets import Preset
 from anc_core.processors import ReferenceCanceller, Suppressor
 from anc_core.records import Mode
@@ -91,7 +91,7 @@ class WithReference:
         self._canceller = canceller
         self._reference = iter(reference)
         self._num_reference_channels = num_reference_channels
-        self._waiting = SampleFifo(num_reference_channels)
+        self._waiting = SampleBuffer(num_reference_channels)
         self._has_drawn = False
 
     @property

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from anc_core.arrays import Chunk
 from anc_core.audio import AudioWriter
+from anc_core.dsp.buffer import SampleBuffer
 from anc_core.metrics import MeterResult, SessionMeter
-from anc_core.pipeline.fifo import SampleFifo
 from anc_core.pipeline.stopwatch import Stopwatch
 from anc_core.processors import EmergencyGuard
 
@@ -53,7 +53,7 @@ def run_stream(
     on_progress : callable, optional
         See :data:`OnProgress`.
     """
-    waiting = SampleFifo(guard.num_channels)
+    waiting = SampleBuffer(guard.num_channels)
     to_drop = guard.latency
     num_samples = num_chunks = num_out = 0
 

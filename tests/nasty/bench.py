@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import math
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +25,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+@functools.cache
+def _empty_store() -> Path:
+    """Return a database without rows: copying it is ten times as fast as creating one."""
+    folder = Path(tempfile.mkdtemp(prefix="anc-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    open_database(f"sqlite:///{folder / 'anc.db'}").dispose()
+    return folder / "anc.db"
+
+
 @dataclass(frozen=True)
 class Bench:
     """Everything lies below ``folder``: inputs in ``in``, outputs in ``out``."""
@@ -32,9 +45,11 @@ class Bench:
     @classmethod
     def at(cls, folder: Path, **settings: Any) -> Bench:
         """Open a bench with a store of its own; nothing waits between retries."""
+        (folder / "store").mkdir(parents=True)
+        shutil.copy(_empty_store(), folder / "store" / "anc.db")
         url = f"sqlite:///{folder / 'store' / 'anc.db'}"
         chosen = Settings.load(database_url=url, **{"retry_delay_s": 0.0, **settings})
-        (folder / "in").mkdir(parents=True)
+        (folder / "in").mkdir()
         return cls(folder, open_database(url), chosen)
 
     @property

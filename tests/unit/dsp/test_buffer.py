@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -54,3 +56,20 @@ def test_zeros_are_samples_too():
     buffer = SampleBuffer(2)
     buffer.put_zeros(3)
     np.testing.assert_array_equal(buffer.take(9), np.zeros((3, 2), np.float32))
+
+
+def test_a_whole_chunk_comes_out_without_a_copy():
+    chunk = ramp(0, 4)
+    buffer = SampleBuffer(1)
+    buffer.put(chunk)
+    assert np.shares_memory(buffer.take(4), chunk)
+
+
+def test_memory_of_taken_chunks_is_given_back():
+    chunk = ramp(0, 4)
+    owner = weakref.ref(chunk)
+    buffer = SampleBuffer(1)
+    buffer.put(chunk)
+    del chunk
+    buffer.take(4)
+    assert owner() is None

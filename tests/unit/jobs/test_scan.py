@@ -202,7 +202,7 @@ def test_folder_that_cannot_be_read_is_not_passed_over_in_silence(
     monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
     result = scan(["in"])
     assert names(result) == ["in/a.wav"]
-    assert result.missing == ["in/closed"]
+    assert result.unreadable == ["in/closed"]
 
 
 # ----------------------------------------------------------------------------- junk and outputs
