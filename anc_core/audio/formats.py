@@ -217,7 +217,7 @@ def _target_container(source: AudioFormat, sink_suffix: str | None) -> str:
 
 
 _READ_BY_LIBSNDFILE = {
-    "AVR", "HTK", "IRCAM", "MAT4", "MAT5", "MPC2K", "PAF", "PVF", "SD2", "SDS", "SVX", "VOC",
+    "AVR", "HTK", "IRCAM", "MAT4", "MAT5", "MPC2K", "PAF", "PVF", "SD2", "SVX", "VOC",
     "WVE", "XI",
 }  # fmt: skip
 

@@ -49,6 +49,7 @@ _FOREIGN_MAGIC = {
     b"\xd0\xcf\x11\xe0": "a document or Thumbs.db of Windows",
 }
 _ZIP_ENCRYPTED = 0x01
+_SAMPLE_DUMP = b"\xf0\x7e"
 
 
 def refuse_foreign(head: bytes, path: Path) -> None:
@@ -64,11 +65,15 @@ def refuse_foreign(head: bytes, path: Path) -> None:
     Raises
     ------
     SourceError
-        NOT_AUDIO naming what it is; UNSUPPORTED for an encrypted archive.
+        NOT_AUDIO naming what it is; UNSUPPORTED for an encrypted archive or a sample dump.
     """
     name = printable(path)
     if head[:4] == b"PK\x03\x04" and len(head) > 6 and head[6] & _ZIP_ENCRYPTED:
         msg = f"{name}: is a ZIP archive with a password; unpack it first"
+        raise SourceError(ErrorCode.UNSUPPORTED, msg)
+    if head.startswith(_SAMPLE_DUMP):
+        # libsndfile decodes it wrongly and prints to the standard output, which belongs to --json.
+        msg = f"{name}: is a MIDI sample dump, which is not read here; convert it to WAV"
         raise SourceError(ErrorCode.UNSUPPORTED, msg)
     for magic, what in _FOREIGN_MAGIC.items():
         if head.startswith(magic):

@@ -26,7 +26,8 @@ from anc_core.files import atomic_path, printable, sink_error
 from anc_core.records import Remark
 
 # Encoder settings of the lossy formats: transparent rather than small, since the result is to be
-# judged by ear. libsndfile counts from 0 (largest) to 1; measured bit rates in test_writer.py.
+# judged by ear. libsndfile counts from 0 (largest) to 1: 0.2 is LAME's V2 and Vorbis' q8.
+# Opus keeps its own choice, which follows sample rate and channels.
 _COMPRESSION_LEVELS = {"VORBIS": 0.2, "MPEG_LAYER_III": 0.2}
 
 

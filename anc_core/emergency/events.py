@@ -23,8 +23,10 @@ _ONE_WAY_S = 5.0
 """... once it has lasted longer than half a slow wail, ..."""
 _ONE_WAY_OCTAVES = 0.6
 """... and wide enough: NEN 2575 and DIN 33404-3 span 1.26 octaves."""
-_AFNOR_HZ = ((425.0, 455.0), (538.0, 576.0))
-"""NF S 32-001: 440 and 554 (560) Hz in turn."""
+_AFNOR_HZ = ((425.0, 455.0), (538.0, 570.0))
+"""NF S 32-001: 440 Hz and 554 (560) Hz in turn ..."""
+_AFNOR_CYCLE_S = 0.8
+"""... 0.4 s and 0.1 s; the fire engine's fourth (DIN 14610) takes twice as long."""
 _SMOKE_ALARM_HZ = 2_000.0
 """Pulses above this come from smoke alarms older than T3; below, from lorries in reverse."""
 
@@ -158,9 +160,13 @@ def _noise_type(group: Group, findings: Sequence[Finding], duration_s: float) ->
     if group.noise_type == "siren" and _is_evacuation_sweep(findings, duration_s):
         return "evacuation_tone"
     best = max(findings, key=lambda finding: finding.score)
-    is_afnor = best.kind is Kind.TWO_TONE and all(
-        low <= hertz <= high
-        for hertz, (low, high) in zip((best.low_hz, best.high_hz), _AFNOR_HZ, strict=True)
+    is_afnor = (
+        best.kind is Kind.TWO_TONE
+        and best.cycle_s < _AFNOR_CYCLE_S
+        and all(
+            low <= hertz <= high
+            for hertz, (low, high) in zip((best.low_hz, best.high_hz), _AFNOR_HZ, strict=True)
+        )
     )
     is_sounder = best.kind is Kind.STEADY and SOUNDER_HZ[0] <= best.low_hz <= SOUNDER_HZ[1]
     return "evacuation_tone" if is_afnor or is_sounder else group.noise_type

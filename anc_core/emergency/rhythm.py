@@ -65,6 +65,8 @@ class _Train:
     hertz: float
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
+    pitch: NDArray[np.float64]
+    """log2 Hz, the mean of every pulse."""
 
     @property
     def length_s(self) -> NDArray[np.float64]:
@@ -122,16 +124,24 @@ def _train(
     depth_db: float = _DEPTH_DB,
 ) -> _Train:
     """Return the pulses of the carrier: its envelope, cut ``depth_db`` below loud."""
-    envelope = np.where(np.abs(pitch - carrier) < _REACH, level_db, _ABSENT_DB).max(axis=1)
+    envelope = np.where(np.abs(pitch - carrier) < _REACH, level_db, _ABSENT_DB)
+    strongest = np.argmax(envelope, axis=1)[:, np.newaxis]
+    found = np.take_along_axis(pitch, strongest, axis=1)[:, 0]
+    envelope = np.take_along_axis(envelope, strongest, axis=1)[:, 0]
     sounding = envelope[envelope > _ABSENT_DB]
     loud = np.percentile(sounding, 80) if len(sounding) else 0.0
-    edges = np.diff(np.concatenate([[0], envelope > loud - depth_db, [0]]).astype(np.int8))
+    is_loud = envelope > loud - depth_db
+    edges = np.diff(np.concatenate([[0], is_loud, [0]]).astype(np.int8))
     start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     real = start[1:] - stop[:-1] > _MAX_HOLE
     start = np.concatenate([start[:1], start[1:][real]])
     stop = np.concatenate([stop[:-1][real], stop[-1:]])
     lasting = stop - start >= _MIN_PULSE
-    return _Train(hertz=2.0**carrier, start=start[lasting], stop=stop[lasting])
+    start, stop = start[lasting], stop[lasting]
+    total = np.concatenate([[0.0], np.cumsum(np.where(is_loud, found, 0.0), dtype=np.float64)])
+    count = np.concatenate([[0], np.cumsum(is_loud)])
+    mean = (total[stop] - total[start]) / np.maximum(count[stop] - count[start], 1)
+    return _Train(hertz=2.0**carrier, start=start, stop=stop, pitch=mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +185,7 @@ def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> 
             kind=pattern.kind,
             start=heard.first_frame + start,
             stop=heard.first_frame + stop,
-            score=0.95 if len(repeats) else 0.75,
+            score=_group_score(train, onsets, pattern, has_repeats=bool(len(repeats))),
             low_hz=train.hertz,
             high_hz=train.hertz,
             on_s=float(np.median(train.length_s[members])),
@@ -183,6 +193,19 @@ def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> 
             onsets=tuple(int(heard.first_frame + onset) for onset in begins),
         )
     ]
+
+
+def _group_score(
+    train: _Train, onsets: list[int], pattern: _Pattern, *, has_repeats: bool
+) -> float:
+    """Return 0.95 for a repeated group, 0.75 for a single one in silence, 0.45 among others."""
+    if has_repeats:
+        return 0.95
+    begin, end = train.start[onsets[0]], train.stop[onsets[-1] + pattern.num_pulses - 1]
+    reach = int(_LONELY_S * FRAMES_PER_S)
+    around = (train.stop > begin - reach) & (train.start < end + reach)
+    is_alone = np.count_nonzero(around) == len(onsets) * pattern.num_pulses
+    return 0.75 if is_alone else 0.45
 
 
 def _count(train: _Train, pattern: _Pattern) -> int:
@@ -205,10 +228,16 @@ def _fits(train: _Train, i: int, pattern: _Pattern, heard: Heard, num_frames: in
         np.all((length >= pattern.length_s[0]) & (length <= pattern.length_s[1]))
         and np.all((period >= pattern.period_s[0]) & (period <= pattern.period_s[1]))
         and np.ptp(period) <= pattern.max_spread_s
+        and np.ptp(train.pitch[i : i + n]) <= _MAX_DETUNE
         and np.ptp(length) <= 2.0 * pattern.max_spread_s
         and min(before, after) >= pattern.pause_s
     )
 
+
+_LONELY_S = 2.5
+"""A single group must have its carrier for itself that long before and after."""
+_MAX_DETUNE = 0.012
+"""Octaves between the pulses of a group: a sounder keeps its pitch, a machine does not."""
 
 _REGULAR_PULSES = 5
 _REGULAR_PERIOD_S = (0.12, 2.5)
@@ -225,10 +254,11 @@ def _regular(train: _Train, heard: Heard) -> list[Finding]:
     typical = float(np.median(period))
     if not _REGULAR_PERIOD_S[0] <= typical <= _REGULAR_PERIOD_S[1]:
         return []
+    in_tune = np.abs(np.diff(train.pitch)) <= _MAX_DETUNE
     even = np.abs(period - typical) <= max(_REGULAR_SPREAD * typical, 1.5 / FRAMES_PER_S)
     usual = float(np.median(length))
     alike = np.abs(length - usual) <= max(0.2 * usual, 1.5 / FRAMES_PER_S)
-    fits = even & alike[1:] & alike[:-1]
+    fits = even & in_tune & alike[1:] & alike[:-1]
     begin, stop = _longest(fits)
     if stop - begin < _REGULAR_PULSES - 1 or usual > 0.9 * typical:
         return []

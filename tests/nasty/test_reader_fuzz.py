@@ -1,8 +1,9 @@
-"""Damaged files of every kind: decoded, or refused in words; nothing else ever leaves the reader."""
+"""Damaged files of every kind: decoded, or refused in words; nothing else leaves the reader."""
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,20 +30,25 @@ def test_damage_is_decoded_or_refused_in_words(tmp_path, container):
     sf.write(path, tone, 16_000, format=container)
     content = path.read_bytes()
     rng = random.Random(container)
-    num_decoded = 0
+    refusals: list[str] = []
     for _ in range(NUM_DAMAGED):
         path.write_bytes(damaged(content, rng))
         try:
-            with open_reader(path, max_duration_s=3_600) as reader:
-                for chunk in reader.chunks():
-                    assert chunk.shape[1] == reader.num_channels
-                    assert np.isfinite(chunk).all()
-                assert all(remark.message for remark in reader.remarks)
-                output_format(reader.format, ".wav")
-            num_decoded += 1
+            read_all(path)
         except SourceError as err:
-            assert "a.bin" in str(err)
-    assert num_decoded > 0
+            refusals.append(str(err))
+    assert all(path.name in refusal for refusal in refusals)
+    # Ogg pages have checksums; of the others some damage is in the samples or in unread fields.
+    assert 0 < len(refusals) < NUM_DAMAGED or container == "OGG"
+
+
+def read_all(path: Path) -> None:
+    with open_reader(path, max_duration_s=3_600) as reader:
+        for chunk in reader.chunks():
+            assert chunk.shape[1] == reader.num_channels
+            assert np.isfinite(chunk).all()
+        assert all(remark.message for remark in reader.remarks)
+        output_format(reader.format, ".wav")
 
 
 def test_a_caf_chunk_beyond_every_file_ends_the_search(tmp_path):

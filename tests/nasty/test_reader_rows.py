@@ -436,6 +436,13 @@ def test_row_20_an_encrypted_archive_is_unsupported(tmp_path):
     assert "password" in str(error)
 
 
+def test_row_20_a_midi_sample_dump_is_unsupported_and_prints_nothing(tmp_path, capfd):
+    path = tmp_path / "a.sds"
+    sf.write(path, PCM, RATE, "PCM_16")
+    assert refusal(path).code is ErrorCode.UNSUPPORTED
+    assert capfd.readouterr().out == ""
+
+
 def test_row_21_a_header_that_claims_a_billion_seconds_is_refused_before_decoding(tmp_path):
     path = tmp_path / "a.flac"
     sf.write(path, PCM, RATE, "PCM_16")
