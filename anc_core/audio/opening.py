@@ -118,7 +118,7 @@ def _open_mpeg(file: io.FileIO, path: Path, layout: MpegLayout, start: int) -> D
             f"the header says {declared} samples, the frames hold {counted}; "
             "the frames were believed"
         )
-        decoder.remarks = (Remark(code=WarningCode.CODEC_MISMATCH, message=message),)
+        decoder.remarks = (Remark(code=WarningCode.HEADER_REPAIRED, message=message),)
         decoder.declared_num_samples = counted
     return decoder
 

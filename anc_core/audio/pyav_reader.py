@@ -206,7 +206,7 @@ def _remarks(num_tracks: int) -> tuple[Remark, ...]:
     if num_tracks == 1:
         return ()
     message = f"the file holds {num_tracks} audio tracks; the first was taken"
-    return (Remark(code=WarningCode.CODEC_MISMATCH, message=message),)
+    return (Remark(code=WarningCode.SEVERAL_TRACKS, message=message),)
 
 
 def _fourcc(codec: Any) -> str:  # noqa: ANN401

@@ -259,7 +259,7 @@ class _Walk:
             f"the header says {declared} bytes of audio, the file holds {self.layout.data_size}; "
             "the file was believed"
         )
-        self.layout.remarks.append(Remark(code=WarningCode.CODEC_MISMATCH, message=message))
+        self.layout.remarks.append(Remark(code=WarningCode.HEADER_REPAIRED, message=message))
 
     def _u32(self, raw: bytes) -> int:
         return int(struct.unpack(f"{self.layout.byte_order}I", raw)[0])

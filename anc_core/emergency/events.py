@@ -180,7 +180,8 @@ def _is_evacuation_sweep(findings: Sequence[Finding], duration_s: float) -> bool
         if f.kind in {Kind.SWEEP, Kind.FAST_SWEEP}
         and np.log2(f.high_hz / f.low_hz) >= _ONE_WAY_OCTAVES
     ]
-    if duration_s < _ONE_WAY_S or not wide:
+    has_notes = any(f.kind is Kind.TWO_TONE for f in findings)
+    if duration_s < _ONE_WAY_S or not wide or has_notes:
         return False
     upward = float(np.median([f.upward for f in wide]))
     return not _ONE_WAY < upward < 1.0 - _ONE_WAY

@@ -20,7 +20,7 @@ CONTEXT_FRAMES = int(12.5 * FRAMES_PER_S)
 STEADY_FRAMES = 5
 """Frames after which a peak at one pitch counts towards a carrier."""
 _MIN_PEAKS = 8
-_NUM_CARRIERS = 5
+_NUM_CARRIERS = 8
 _BINS_PER_OCTAVE = 48
 _REACH = 0.03
 """Octaves around a carrier that belong to it."""

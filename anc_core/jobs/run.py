@@ -381,8 +381,9 @@ class _Session:
     def _redo(self) -> SessionSummary:
         held = self._claim(redo=True)
         if held.outcome is Outcome.CLAIMED:
-            before = held.previous and held.previous.output_path
-            self.replaceable = None if before is None else Path(before)
+            previous = held.previous
+            if previous is not None and previous.output_path is not None:
+                self.replaceable = Path(previous.output_path)
             return self._work(held)
         return self._skipped(held, "another process is doing it again")
 

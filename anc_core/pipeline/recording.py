@@ -169,7 +169,9 @@ def _ladder(request: RecordingRequest) -> Iterator[Preset | None]:
     preset = request.preset if request.apply_anc else None
     while preset is not None:
         yield preset
-        preset = PRESETS[preset.fallback] if preset.fallback else None
+        # Presets shape the suppressor: the canceller would do the same again.
+        gentler = preset.fallback if request.mode is Mode.SUPPRESS else None
+        preset = PRESETS[gentler] if gentler else None
     yield None
 
 

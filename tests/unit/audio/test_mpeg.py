@@ -98,7 +98,7 @@ def test_what_is_left_of_a_cut_file_is_decoded_and_remarked(tmp_path, mp3, share
 def test_two_files_joined_are_decoded_to_the_end(tmp_path, mp3):
     samples, _, codes = read(tmp_path / "b.mp3", mp3 + mp3)
     assert len(samples) >= 2 * NUM_SAMPLES
-    assert codes == [WarningCode.CODEC_MISMATCH]
+    assert codes == [WarningCode.HEADER_REPAIRED]
 
 
 def test_garbage_before_within_and_after_is_no_audio(tmp_path, mp3):
