@@ -10,8 +10,9 @@ Names are loaded on first use, so that importing the package costs next to nothi
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from anc_core.api import cancel, suppress
@@ -31,10 +32,4 @@ _HOME_OF = {
 
 __all__ = ["Settings", "__version__", "cancel", "detect", "process_recording", "suppress"]
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name asked for
-    """Import the module that defines ``name``."""
-    if name not in _HOME_OF:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOME_OF)

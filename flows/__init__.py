@@ -7,8 +7,9 @@ Names are loaded on first use, so that the command line can be imported without 
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
@@ -23,10 +24,4 @@ _HOME_OF = {
 
 __all__ = ["batch_process_files", "process_audio_file"]
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the flow
-    """Import the module that defines ``name``."""
-    if name not in _HOME_OF:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOME_OF)

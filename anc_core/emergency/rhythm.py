@@ -128,8 +128,8 @@ def _train(
     strongest = np.argmax(envelope, axis=1)[:, np.newaxis]
     found = np.take_along_axis(pitch, strongest, axis=1)[:, 0]
     envelope = np.take_along_axis(envelope, strongest, axis=1)[:, 0]
-    sounding = envelope[envelope > _ABSENT_DB]
-    loud = np.percentile(sounding, 80) if len(sounding) else 0.0
+    sounding = np.sort(envelope[envelope > _ABSENT_DB])
+    loud = sounding[len(sounding) * 4 // 5] if len(sounding) else 0.0
     is_loud = envelope > loud - depth_db
     edges = np.diff(np.concatenate([[0], is_loud, [0]]).astype(np.int8))
     start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
@@ -166,8 +166,8 @@ _FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.045, 0.19), (0.13, 0.30), 0.09, 0.8, 
 
 def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> list[Finding]:
     """Return the stretch in which the pattern repeats, if it is there."""
-    onsets = [i for i in range(_count(train, pattern)) if _fits(train, i, pattern, heard, num_frames)]
-    if not onsets:
+    onsets = np.flatnonzero(_fits(train, pattern, heard, num_frames))
+    if not len(onsets):
         return []
     n = pattern.num_pulses
     begins = train.start[onsets]
@@ -196,7 +196,7 @@ def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> 
 
 
 def _group_score(
-    train: _Train, onsets: list[int], pattern: _Pattern, *, has_repeats: bool
+    train: _Train, onsets: NDArray[np.intp], pattern: _Pattern, *, has_repeats: bool
 ) -> float:
     """Return 0.95 for a repeated group, 0.75 for a single one in silence, 0.45 among others."""
     if has_repeats:
@@ -208,30 +208,35 @@ def _group_score(
     return 0.75 if is_alone else 0.45
 
 
-def _count(train: _Train, pattern: _Pattern) -> int:
-    return max(0, len(train.start) - pattern.num_pulses + 1)
-
-
-def _fits(train: _Train, i: int, pattern: _Pattern, heard: Heard, num_frames: int) -> bool:
-    """Return whether pulses ``i`` ... are one group of the pattern."""
+def _fits(
+    train: _Train, pattern: _Pattern, heard: Heard, num_frames: int
+) -> NDArray[np.bool_]:
+    """Return for every pulse whether it and the next ones are one group of the pattern."""
     n = pattern.num_pulses
-    length = train.length_s[i : i + n]
-    period = train.period_s[i : i + n - 1]
-    before = train.pause_s[i - 1] if i else np.inf
-    if i + n < len(train.start):
-        after = train.pause_s[i + n - 1]
-    elif heard.is_complete:
-        after = np.inf
-    else:
-        after = (num_frames - train.stop[i + n - 1]) / FRAMES_PER_S
-    return bool(
-        np.all((length >= pattern.length_s[0]) & (length <= pattern.length_s[1]))
-        and np.all((period >= pattern.period_s[0]) & (period <= pattern.period_s[1]))
-        and np.ptp(period) <= pattern.max_spread_s
-        and np.ptp(train.pitch[i : i + n]) <= _MAX_DETUNE
-        and np.ptp(length) <= 2.0 * pattern.max_spread_s
-        and min(before, after) >= pattern.pause_s
+    if len(train.start) < n:
+        return np.zeros(0, np.bool_)
+    last_stop = train.stop[-1]
+    rest = np.inf if heard.is_complete else (num_frames - last_stop) / FRAMES_PER_S
+    # Silence before pulse i, and after pulse i: nothing is known before the first.
+    before = np.concatenate([[np.inf], train.pause_s])[: len(train.start) - n + 1]
+    after = np.concatenate([train.pause_s, [rest]])[n - 1 :]
+    length = _each(train.length_s, n)
+    period = _each(train.period_s, n - 1)
+    pitch = _each(train.pitch, n)
+    fits: NDArray[np.bool_] = (
+        (np.minimum(before, after) >= pattern.pause_s)
+        & np.all((length >= pattern.length_s[0]) & (length <= pattern.length_s[1]), axis=1)
+        & np.all((period >= pattern.period_s[0]) & (period <= pattern.period_s[1]), axis=1)
+        & (np.ptp(period, axis=1) <= pattern.max_spread_s)
+        & (np.ptp(length, axis=1) <= 2.0 * pattern.max_spread_s)
+        & (np.ptp(pitch, axis=1) <= _MAX_DETUNE)
     )
+    return fits
+
+
+def _each(values: NDArray[np.float64], num: int) -> NDArray[np.float64]:
+    """Return every run of ``num`` neighbours, shape (len(values) - num + 1, num)."""
+    return np.lib.stride_tricks.sliding_window_view(values, num)
 
 
 _LONELY_S = 2.5
@@ -299,7 +304,12 @@ def _two_tone(trains: list[_Train], heard: Heard) -> list[Finding]:
     for i, one in enumerate(trains):
         for other in trains[i + 1 :]:
             low, high = sorted([one, other], key=lambda train: train.hertz)
-            if _RATIO[0] <= high.hertz / low.hertz <= _RATIO[1]:
+            num_notes = len(low.start), len(high.start)
+            if (
+                _RATIO[0] <= high.hertz / low.hertz <= _RATIO[1]
+                and sum(num_notes) >= _MIN_NOTES
+                and abs(num_notes[0] - num_notes[1]) <= max(2, min(num_notes))
+            ):
                 findings += _alternation(low, high, heard)
     return findings
 
@@ -310,8 +320,6 @@ def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
     is_high = np.repeat([False, True], [len(low.start), len(high.start)])
     order = np.argsort(start, kind="stable")
     start, stop, is_high = start[order], stop[order], is_high[order]
-    if len(start) < _MIN_NOTES:
-        return []
     length = (stop - start) / FRAMES_PER_S
     join = (start[1:] - stop[:-1]) / FRAMES_PER_S
     usual = np.where(is_high, _median(length[is_high]), _median(length[~is_high]))
@@ -342,4 +350,4 @@ def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
 
 
 def _median(values: NDArray[np.float64]) -> float:
-    return float(np.median(values)) if len(values) else 0.0
+    return float(np.sort(values)[len(values) // 2]) if len(values) else 0.0

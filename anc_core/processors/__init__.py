@@ -5,8 +5,9 @@ Imported on first use: the engines load compiled kernels, which ``anc --help`` s
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from anc_core.lazy import lazy_names
 
 # At once, and cheap: it shares its name with its module, which would take its place later.
 from anc_core.processors.aligned import aligned
@@ -39,9 +40,4 @@ _MODULES = {
     "Suppressor": "suppress",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -12,8 +12,9 @@ Names are loaded on first use (PEP 562): importing this package imports no SQLAl
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from anc_core.store.audit import record_audit
@@ -107,10 +108,4 @@ __all__ = [
     "validate_session_id",
 ]
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name asked for
-    """Load the module that ``name`` lives in (PEP 562)."""
-    if name not in _HOME_OF:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOME_OF)

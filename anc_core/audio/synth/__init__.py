@@ -6,8 +6,9 @@ person is needed to show or to test the platform. The functions are loaded on fi
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from anc_core.audio.synth.alarms import ALARM_KINDS, alarm, alarm_on_intervals
@@ -53,10 +54,4 @@ _HOME = {
     "write_demo_recordings": "recordings",
 }
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: the type is that of the named thing
-    """Load the module that holds ``name`` and hand it out."""
-    if name not in _HOME:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOME)
