@@ -19,7 +19,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from anc_core.errors import ErrorCode, InputError, SinkError, SourceChangedError, SourceError
+from anc_core.errors import (
+    ErrorCode,
+    InputError,
+    RecordingError,
+    SinkError,
+    SourceChangedError,
+    SourceError,
+)
 
 _COPY_BYTES = 1 << 20
 _DIGEST_BYTES = 32  # 256 bit
@@ -266,7 +273,7 @@ def atomic_path(path: Path | str, *, token: str | None = None) -> Iterator[Path]
         with suppress(OSError):
             temp.unlink(missing_ok=True)
         # Our own errors are OSErrors too, and already say what happened.
-        if isinstance(err, OSError) and not isinstance(err, SinkError | SourceError):
+        if isinstance(err, OSError) and not isinstance(err, RecordingError):
             raise sink_error(path, err) from err
         raise
 

@@ -359,7 +359,7 @@ def _at_work(plan: BatchPlan, database: Database, settings: Settings) -> Iterato
         except BaseException:
             # Ctrl-C or a crash: end the workers first, then free what they held.
             pool.stop()
-            reconcile(database, batch_id=plan.batch_id)
+            reconcile(database, batch_id=plan.batch_id, deliberate=True)
             raise
         finally:
             del _RUNNING[plan.batch_id]

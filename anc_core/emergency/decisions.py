@@ -7,15 +7,19 @@ than an event does: to protect too much costs a little noise, to count too much 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.emergency.findings import GROUP_OF, GROUPS, KINDS, Finding
 from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.records import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 CELLS_PER_S = 2
 CELL_FRAMES = FRAMES_PER_S // CELLS_PER_S
@@ -142,9 +146,7 @@ class WindowLog:
         for channel, group in np.argwhere(decision.scores >= self._threshold):
             key = (int(channel), int(group))
             score = float(decision.scores[key])
-            window = self._open.setdefault(
-                key, _OpenWindow(decision.cell, decision.cell, 0.0, 0.0)
-            )
+            window = self._open.setdefault(key, _OpenWindow(decision.cell, decision.cell, 0.0, 0.0))
             window.stop = decision.cell + 1
             window.score = max(window.score, score)
             window.power += float(power[channel])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from anc_core.arrays import as_columns, check_sample_rate
 from anc_core.emergency.detector import AlarmDetector
 from anc_core.presets import ProtectionParameters
 from anc_core.records import Detection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def detect(

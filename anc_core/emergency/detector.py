@@ -10,11 +10,10 @@ events themselves, and the guard behind it holds some ten seconds of samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
 from anc_core.emergency.decisions import (
@@ -29,6 +28,11 @@ from anc_core.emergency.listener import BLOCK_ADVANCE, BLOCK_FRAMES, BLOCK_LENGT
 from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, HOP_LENGTH
 from anc_core.presets import ProtectionParameters
 from anc_core.records import Event, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 MIN_SAMPLE_RATE_HZ = 4_000
 """Below this there is no room for the carriers of alarms, and the detector says nothing."""
@@ -91,8 +95,8 @@ class AlarmDetector:
         """Samples after which a sample is certainly decided."""
         if self._is_deaf:
             return 0
-        # A sample waits for its block, for the frames of the next one, for the look-ahead and for
-        # what a guard before a later detection could reach.
+        # A sample waits for its block of input, for the block of frames that ends after it, for the
+        # look-ahead, and for what a guard before a later detection could reach.
         blocks_s = 2.0 + _SETTLING_S
         cells_s = (LOOKAHEAD_CELLS + 1) / CELLS_PER_S
         return int(np.ceil((blocks_s + cells_s + self._parameters.guard_s) * self._rate))
@@ -198,8 +202,7 @@ class AlarmDetector:
         if self._resampler is not None:
             block = self._resampler.resample_chunk(block, last=is_last)
         self._analysed = np.concatenate([self._analysed, block.reshape(-1, self._num_channels)])
-        # At the end the last block is judged with the knowledge that nothing follows.
-        while len(self._analysed) >= BLOCK_LENGTH + BLOCK_ADVANCE:
+        while len(self._analysed) >= BLOCK_LENGTH:
             self._hear(self._analysed[:BLOCK_LENGTH], BLOCK_FRAMES)
             self._analysed = self._analysed[BLOCK_ADVANCE:]
             self._decide_heard()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from anc_core.emergency.findings import GROUP_OF, GROUPS, MAX_EVENT_S, Finding, 
 from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.emergency.sweeps import SOUNDER_HZ
 from anc_core.records import Event, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EVENT_THRESHOLD = 0.6
 """Score that an event must reach somewhere; protection begins below it."""
@@ -213,32 +217,30 @@ def describe(findings: Sequence[Finding]) -> str:
 def _words(kind: Kind, findings: Sequence[Finding]) -> str:
     best = max(findings, key=lambda f: (f.score, -f.low_hz, f.stop))
     low, high = round(best.low_hz), round(best.high_hz)
-    cycles = _count_onsets(findings)
+    num_onsets = _count_onsets(findings)
+    cycles = f"{num_onsets} cycle{'s' if num_onsets != 1 else ''}"
     every = f" every {best.cycle_s:.1f} s" if best.cycle_s else ""
-    if kind is Kind.TEMPORAL_THREE:
-        return f"{kind.value}: 3 pulses of {best.on_s:.2f} s{every} at {low} Hz, {_cycles(cycles)}"
-    if kind is Kind.TEMPORAL_FOUR:
-        return f"{kind.value}: 4 pulses of {best.on_s:.2f} s{every} at {low} Hz, {_cycles(cycles)}"
-    if kind is Kind.PULSES:
-        return f"{kind.value} of {best.on_s:.2f} s{every} at {low} Hz, {cycles} pulses"
-    if kind is Kind.TWO_TONE:
-        return f"{kind.value}, {low} and {high} Hz{every}, {_cycles(cycles)}"
-    if kind is Kind.STEADY:
-        seconds = (max(f.stop for f in findings) - min(f.start for f in findings)) / FRAMES_PER_S
-        return f"{kind.value} at {low} Hz for {seconds:.1f} s"
+    seconds = (max(f.stop for f in findings) - min(f.start for f in findings)) / FRAMES_PER_S
+    words = {
+        Kind.TEMPORAL_THREE: f": 3 pulses of {best.on_s:.2f} s{every} at {low} Hz, {cycles}",
+        Kind.TEMPORAL_FOUR: f": 4 pulses of {best.on_s:.2f} s{every} at {low} Hz, {cycles}",
+        Kind.PULSES: f" of {best.on_s:.2f} s{every} at {low} Hz, {num_onsets} pulses",
+        Kind.TWO_TONE: f", {low} and {high} Hz{every}, {cycles}",
+        Kind.STEADY: f" at {low} Hz for {seconds:.1f} s",
+    }
+    return kind.value + (words[kind] if kind in words else _sweep_words(kind, findings, best))
+
+
+def _sweep_words(kind: Kind, findings: Sequence[Finding], best: Finding) -> str:
     low = round(float(np.median([f.low_hz for f in findings])))
     high = round(float(np.median([f.high_hz for f in findings])))
     if kind is Kind.FAST_SWEEP:
-        return f"{kind.value} {low}-{high} Hz, {60 / best.cycle_s:.0f} cycles a minute"
+        return f" {low}-{high} Hz, {60 / best.cycle_s:.0f} cycles a minute"
     upward = float(np.median([f.upward for f in findings]))
     way = "upward" if upward > 1 - _ONE_WAY else "downward" if upward < _ONE_WAY else "up and down"
-    return f"{kind.value} {low}-{high} Hz, {way}"
+    return f" {low}-{high} Hz, {way}"
 
 
 def _count_onsets(findings: Sequence[Finding]) -> int:
     onsets = sorted({onset for f in findings for onset in f.onsets})
-    return 1 + sum(b - a > _SAME_ONSET_FRAMES for a, b in zip(onsets, onsets[1:], strict=False))
-
-
-def _cycles(count: int) -> str:
-    return f"{count} cycle{'s' if count != 1 else ''}"
+    return 1 + sum(b - a > _SAME_ONSET_FRAMES for a, b in pairwise(onsets))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.emergency.findings import Finding
 from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
@@ -23,6 +24,9 @@ from anc_core.emergency.sweeps import (
 )
 from anc_core.emergency.tracks import TrackLabeller
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 BLOCK_FRAMES = FRAMES_PER_S
 """Frames (1 s) that are judged at a time."""
 BLOCK_ADVANCE = BLOCK_FRAMES * HOP_LENGTH
@@ -30,6 +34,8 @@ BLOCK_LENGTH = BLOCK_ADVANCE - HOP_LENGTH + FRAME_LENGTH
 """Samples that those frames reach over."""
 _CENTRING = (FRAME_LENGTH - FAST_FRAME_LENGTH) // 2
 _CONTOUR_STEP = FRAMES_PER_S // 2
+_RHYTHM_STEP = 2 * BLOCK_FRAMES
+"""Frames: rhythms last for seconds, and their context overlaps six-fold."""
 
 
 class Listener:
@@ -73,7 +79,12 @@ class Listener:
         self._steady = _append(self._steady, tracks.steady_frames)
         findings = run_findings(tracks, long.level_db, first)
         findings += self._contour_findings(num)
-        findings += rhythm_findings(
+        if is_last or self._num_frames % _RHYTHM_STEP == 0:
+            findings += self._rhythm_findings(is_complete=is_last)
+        return findings
+
+    def _rhythm_findings(self, *, is_complete: bool) -> list[Finding]:
+        return rhythm_findings(
             Heard(
                 pitch=self._pitch,
                 level_db=self._level_db,
@@ -81,10 +92,9 @@ class Listener:
                 fast_level_db=self._fast_level_db,
                 steady_frames=self._steady,
                 first_frame=self._num_frames - CONTEXT_FRAMES,
-                is_complete=is_last,
+                is_complete=is_complete,
             )
         )
-        return findings
 
     def _contour_findings(self, num_new: int) -> list[Finding]:
         contour = contour_of(self._fast_pitch[-CONTOUR_FRAMES - num_new :])
@@ -96,6 +106,6 @@ class Listener:
         return findings
 
 
-def _append(past: NDArray[np.generic], new: NDArray[np.generic]) -> NDArray[np.generic]:
+def _append(past: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
     """Return the last frames of ``past`` and ``new``, as many as ``past`` has."""
     return np.concatenate([past[len(new) :], new])

@@ -8,12 +8,15 @@ does not fill the pauses; the pulses are then compared with the patterns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.emergency.findings import Finding, Kind
 from anc_core.emergency.ridges import FRAMES_PER_S
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CONTEXT_FRAMES = int(12.5 * FRAMES_PER_S)
 """Three cycles of T3, two groups of T4."""
@@ -63,8 +66,8 @@ class _Train:
     """Pulses of one carrier, in frames of the context."""
 
     hertz: float
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
+    start: NDArray[np.intp]
+    stop: NDArray[np.intp]
     pitch: NDArray[np.float64]
     """log2 Hz, the mean of every pulse."""
 
@@ -84,11 +87,15 @@ class _Train:
 def rhythm_findings(heard: Heard) -> list[Finding]:
     """Return the rhythms in the context."""
     carriers = _carriers(heard)
-    trains = [_train(heard.pitch, heard.level_db, carrier) for carrier in carriers]
+    if not carriers:
+        return []
+    peaks = _Peaks(heard.pitch, heard.level_db)
+    quick_peaks = _Peaks(heard.fast_pitch, heard.fast_level_db)
+    trains = [peaks.train(carrier, _DEPTH_DB) for carrier in carriers]
     num_frames = len(heard.pitch)
     findings: list[Finding] = []
     for carrier, train in zip(carriers, trains, strict=True):
-        quick = _train(heard.fast_pitch, heard.fast_level_db, carrier, _QUICK_DEPTH_DB)
+        quick = quick_peaks.train(carrier, _QUICK_DEPTH_DB)
         findings += _groups(quick, _FOUR, heard, num_frames)
         findings += _groups(train, _THREE, heard, num_frames)
         findings += _regular(train, heard)
@@ -117,31 +124,50 @@ def _carriers(heard: Heard) -> list[float]:
     return carriers
 
 
-def _train(
-    pitch: NDArray[np.float32],
-    level_db: NDArray[np.float32],
-    carrier: float,
-    depth_db: float = _DEPTH_DB,
-) -> _Train:
-    """Return the pulses of the carrier: its envelope, cut ``depth_db`` below loud."""
-    envelope = np.where(np.abs(pitch - carrier) < _REACH, level_db, _ABSENT_DB)
-    strongest = np.argmax(envelope, axis=1)[:, np.newaxis]
-    found = np.take_along_axis(pitch, strongest, axis=1)[:, 0]
-    envelope = np.take_along_axis(envelope, strongest, axis=1)[:, 0]
-    sounding = np.sort(envelope[envelope > _ABSENT_DB])
-    loud = sounding[len(sounding) * 4 // 5] if len(sounding) else 0.0
-    is_loud = envelope > loud - depth_db
-    edges = np.diff(np.concatenate([[0], is_loud, [0]]).astype(np.int8))
-    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+class _Peaks:
+    """The peaks of a context in order of pitch, so that a carrier is a slice of them."""
+
+    def __init__(self, pitch: NDArray[np.float32], level_db: NDArray[np.float32]) -> None:
+        frame, place = np.nonzero(pitch > 0)
+        order = np.argsort(pitch[frame, place], kind="stable")
+        self._frame = frame[order]
+        self._pitch = pitch[frame, place][order]
+        self._level_db = level_db[frame, place][order]
+        self._num_frames = len(pitch)
+
+    def train(self, carrier: float, depth_db: float) -> _Train:
+        """Return the pulses of the carrier: its envelope, cut ``depth_db`` below loud."""
+        near = slice(*np.searchsorted(self._pitch, [carrier - _REACH, carrier + _REACH]))
+        # Of two peaks in one frame the louder is written last and stays.
+        louder = np.argsort(self._level_db[near], kind="stable")
+        frame = self._frame[near][louder]
+        envelope = np.full(self._num_frames, _ABSENT_DB)
+        envelope[frame] = self._level_db[near][louder]
+        pitch = np.zeros(self._num_frames)
+        pitch[frame] = self._pitch[near][louder]
+        sounding = np.sort(envelope[envelope > _ABSENT_DB])
+        loud = sounding[len(sounding) * 4 // 5] if len(sounding) else 0.0
+        return _cut(envelope > loud - depth_db, pitch, carrier)
+
+
+def _cut(is_loud: NDArray[np.bool_], pitch: NDArray[np.float64], carrier: float) -> _Train:
+    """Return the stretches that are loud as pulses, without short holes and clicks."""
+    start, stop = _stretches(is_loud)
     real = start[1:] - stop[:-1] > _MAX_HOLE
     start = np.concatenate([start[:1], start[1:][real]])
     stop = np.concatenate([stop[:-1][real], stop[-1:]])
     lasting = stop - start >= _MIN_PULSE
     start, stop = start[lasting], stop[lasting]
-    total = np.concatenate([[0.0], np.cumsum(np.where(is_loud, found, 0.0), dtype=np.float64)])
+    total = np.concatenate([[0.0], np.cumsum(np.where(is_loud, pitch, 0.0))])
     count = np.concatenate([[0], np.cumsum(is_loud)])
     mean = (total[stop] - total[start]) / np.maximum(count[stop] - count[start], 1)
     return _Train(hertz=2.0**carrier, start=start, stop=stop, pitch=mean)
+
+
+def _stretches(is_on: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where the stretches of True begin and end, half open."""
+    edges = np.diff(np.concatenate([[False], is_on, [False]]).astype(np.int8))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +187,7 @@ class _Pattern:
 
 # The standards allow +-10 %; rooms and noise move an edge by some frames more.
 _THREE = _Pattern(Kind.TEMPORAL_THREE, 3, (0.34, 0.74), (0.8, 1.25), 0.12, 0.9, (3.2, 4.8))
-_FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.045, 0.19), (0.13, 0.30), 0.09, 0.8, (4.5, 7.0))
+_FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.06, 0.19), (0.13, 0.30), 0.09, 1.2, (4.5, 7.0))
 
 
 def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> list[Finding]:
@@ -208,12 +234,11 @@ def _group_score(
     return 0.75 if is_alone else 0.45
 
 
-def _fits(
-    train: _Train, pattern: _Pattern, heard: Heard, num_frames: int
-) -> NDArray[np.bool_]:
+def _fits(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> NDArray[np.bool_]:
     """Return for every pulse whether it and the next ones are one group of the pattern."""
     n = pattern.num_pulses
-    if len(train.start) < n:
+    in_time = (train.period_s >= pattern.period_s[0]) & (train.period_s <= pattern.period_s[1])
+    if np.count_nonzero(in_time) < n - 1:
         return np.zeros(0, np.bool_)
     last_stop = train.stop[-1]
     rest = np.inf if heard.is_complete else (num_frames - last_stop) / FRAMES_PER_S
@@ -226,7 +251,7 @@ def _fits(
     fits: NDArray[np.bool_] = (
         (np.minimum(before, after) >= pattern.pause_s)
         & np.all((length >= pattern.length_s[0]) & (length <= pattern.length_s[1]), axis=1)
-        & np.all((period >= pattern.period_s[0]) & (period <= pattern.period_s[1]), axis=1)
+        & np.all(_each(in_time, n - 1), axis=1)
         & (np.ptp(period, axis=1) <= pattern.max_spread_s)
         & (np.ptp(length, axis=1) <= 2.0 * pattern.max_spread_s)
         & (np.ptp(pitch, axis=1) <= _MAX_DETUNE)
@@ -234,7 +259,7 @@ def _fits(
     return fits
 
 
-def _each(values: NDArray[np.float64], num: int) -> NDArray[np.float64]:
+def _each(values: NDArray[Any], num: int) -> NDArray[Any]:
     """Return every run of ``num`` neighbours, shape (len(values) - num + 1, num)."""
     return np.lib.stride_tricks.sliding_window_view(values, num)
 
@@ -284,8 +309,7 @@ def _regular(train: _Train, heard: Heard) -> list[Finding]:
 
 def _longest(fits: NDArray[np.bool_]) -> tuple[int, int]:
     """Return the longest stretch of True as (start, stop)."""
-    edges = np.diff(np.concatenate([[0], fits, [0]]).astype(np.int8))
-    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    start, stop = _stretches(fits)
     if not len(start):
         return 0, 0
     best = int(np.argmax(stop - start))

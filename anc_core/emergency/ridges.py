@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ANALYSIS_RATE_HZ = 16_000
 FRAME_LENGTH = 512
@@ -124,8 +127,8 @@ def _levels(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.flo
     spectrum = np.fft.rfft(frames * analysis.window, axis=1)
     spectrum = spectrum[:, analysis.first_bin : analysis.stop_bin]
     power = spectrum.real**2 + spectrum.imag**2
-    level: NDArray[np.float32] = 10.0 * np.log10(analysis.power_scale * power + _TINY_POWER)
-    return level
+    level: NDArray[np.float32] = np.log10(analysis.power_scale * power + _TINY_POWER)
+    return level * np.float32(10.0)
 
 
 def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -133,9 +136,9 @@ def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.pad(level, ((0, 0), (_REACH, _REACH + _STRIDE)), mode="reflect")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _REACH + 1, axis=1)[:, ::_STRIDE]
     coarse = np.partition(around, _QUANTILE_RANK, axis=2)[:, :, _QUANTILE_RANK]
-    steps = (np.arange(_STRIDE, dtype=np.float32) / _STRIDE)[np.newaxis, np.newaxis, :]
+    steps = np.arange(_STRIDE, dtype=np.float32) / np.float32(_STRIDE)
     left, right = coarse[:, :-1, np.newaxis], coarse[:, 1:, np.newaxis]
-    fine = (left + (right - left) * steps).reshape(len(level), -1)
+    fine: NDArray[np.float32] = (left + (right - left) * steps).reshape(len(level), -1)
     return fine[:, : level.shape[1]]
 
 

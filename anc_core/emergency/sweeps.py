@@ -9,12 +9,16 @@ elsewhere. A voice agrees nowhere, a held note everywhere: the *difference* of t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.emergency.findings import Finding, Kind
 from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.emergency.tracks import SETTLING, Tracks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # --- runs
 _MIN_RUN = 48
@@ -50,9 +54,7 @@ _SAME = 0.1
 _NONE = np.float32(-99.0)
 
 
-def run_findings(
-    tracks: Tracks, level_db: NDArray[np.float32], first_frame: int
-) -> list[Finding]:
+def run_findings(tracks: Tracks, level_db: NDArray[np.float32], first_frame: int) -> list[Finding]:
     """Return the smooth runs seen in a block of frames, as far as they have come.
 
     Parameters

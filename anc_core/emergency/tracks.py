@@ -16,12 +16,15 @@ development recordings runs of over 0.8 s that cover 0.2 octaves took 0 % of the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anc_core.dsp.jit import jit
 from anc_core.emergency.ridges import Ridges
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_GAP = 3
 """Frames (47 ms) that a track may miss."""
@@ -142,17 +145,31 @@ def crowd_of(ridges: Ridges) -> NDArray[np.float32]:
     level = ridges.level_db
     is_loud = level[:, np.newaxis, :] > level[:, :, np.newaxis] - _CROWD_DB
     others = np.count_nonzero(is_near & is_loud, axis=2) - 1
-    return np.maximum(others, 0).astype(np.float32)
+    crowd: NDArray[np.float32] = np.maximum(others, 0).astype(np.float32)
+    return crowd
 
 
 # Columns of the state of a slot.
 _NUMBER, _MISSED, _AGE, _SMOOTH, _STEADY, _HEAD = range(6)
-_LAST, _SLOPE, _ROUGH, _LOW, _HIGH, _RISE, _ANCHOR, _TOTAL, _SUM_ROUGH, _SUM_PROMINENCE, _SUM_CROWD, _MOVING = range(12)
+(
+    _LAST,
+    _SLOPE,
+    _ROUGH,
+    _LOW,
+    _HIGH,
+    _RISE,
+    _ANCHOR,
+    _TOTAL,
+    _SUM_ROUGH,
+    _SUM_PROMINENCE,
+    _SUM_CROWD,
+    _MOVING,
+) = range(12)
 
 
 @jit(
-    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1],"
-    " int64[:, :, ::1], float64[:, :, ::1])"
+    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1], float64[:, ::1],"
+    " float64[:, ::1], int64[::1], int64[:, :, ::1], float64[:, :, ::1])"
 )
 def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order of the docstring
     pitch: NDArray[np.float32],
@@ -165,7 +182,7 @@ def _follow(  # noqa: PLR0912, PLR0915 - one recursion over frames, in the order
     out_counts: NDArray[np.int64],
     out_values: NDArray[np.float64],
 ) -> None:
-    """Link the peaks frame by frame; the slots stay in order of age. **Changes the state.**"""
+    """Link the peaks frame by frame, **changing the state**; the slots stay in order of age."""
     num_frames, num_peaks = pitch.shape
     for i in range(num_frames):
         for s in range(NUM_SLOTS):

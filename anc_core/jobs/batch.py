@@ -68,8 +68,17 @@ def _probe(output_dir: Path) -> None:
             probe.unlink(missing_ok=True)
 
 
-def reconcile(database: Database, *, batch_id: str | None = None) -> int:
+def reconcile(database: Database, *, batch_id: str | None = None, deliberate: bool = False) -> int:
     """Mark sessions whose process died as interrupted, remove their temporary files.
+
+    Parameters
+    ----------
+    database : Database
+        The store.
+    batch_id : str, optional
+        Look at this batch only.
+    deliberate : bool
+        The workers were stopped on purpose, which does not count against their recordings.
 
     Returns
     -------
@@ -77,7 +86,7 @@ def reconcile(database: Database, *, batch_id: str | None = None) -> int:
         How many there were.
     """
     with database.begin() as db:
-        released = release(db, now=datetime.now(UTC), batch_id=batch_id)
+        released = release(db, now=datetime.now(UTC), batch_id=batch_id, deliberate=deliberate)
     for session in released:
         if session.temp_path is not None:
             remove_leftovers(Path(session.temp_path))

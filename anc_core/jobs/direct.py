@@ -85,7 +85,7 @@ def run_batch(
         results = [line for part in parts for line in part]
     except BaseException:
         # Ctrl-C or a crash: the workers are gone, their claims are not.
-        reconcile(database, batch_id=plan.batch_id)
+        reconcile(database, batch_id=plan.batch_id, deliberate=True)
         raise
     return conclude(
         plan,

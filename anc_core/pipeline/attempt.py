@@ -19,7 +19,7 @@ from anc_core.audio import (
     open_writer,
     output_format,
 )
-from anc_core.errors import ErrorCode, GateError, SourceChangedError, SourceError
+from anc_core.errors import ErrorCode, SourceChangedError, SourceError
 from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_file
 from anc_core.metrics import SessionMeter
 from anc_core.pipeline import gate
@@ -52,14 +52,6 @@ class Outcome:
     output_digest: str | None
     latency: int
     stopwatch: Stopwatch
-
-
-class _RefusedError(Exception):
-    """Carries a GateError, which is an OSError, past the writer, which takes those for its own."""
-
-    def __init__(self, reason: GateError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 class Attempt:
@@ -96,11 +88,8 @@ class Attempt:
         RecordingError, SourceChangedError
             As :func:`anc_core.pipeline.process_recording`.
         """
-        try:
-            with self._stack:
-                yield self._run(self._stack)
-        except _RefusedError as refused:
-            raise refused.reason from None
+        with self._stack:
+            yield self._run(self._stack)
 
     def deliver(self) -> None:
         """Give the output its name, if one was asked for.
@@ -176,10 +165,7 @@ class Attempt:
         output_digest = None
         with self.stopwatch.time("encode"):
             temp = writer.finish() if writer is not None else None
-            try:
-                self._check_gate(reader, stream, events, temp)
-            except GateError as err:
-                raise _RefusedError(err) from err
+            self._check_gate(reader, stream, events, temp)
             check_unchanged(request.source, self.before)
             if temp is not None:
                 output_digest = digest_file(temp)

@@ -173,6 +173,7 @@ def release(
     stale_after_s: float = STALE_AFTER_S,
     batch_id: str | None = None,
     owner: Owner | None = None,
+    deliberate: bool = False,
 ) -> list[Released]:
     """Mark running sessions whose worker is dead as failed (INTERRUPTED).
 
@@ -188,6 +189,9 @@ def release(
         Look at the sessions of this batch only.
     owner : Owner, optional
         Also release what this worker holds, alive or not: it gives up.
+    deliberate : bool
+        The workers were stopped on purpose (Ctrl-C): that is no sign against their recordings and
+        does not count as an attempt.
 
     Returns
     -------
@@ -201,7 +205,7 @@ def release(
     for row in db.scalars(running, execution_options={"populate_existing": True}):
         if _owner_of(row) != owner and _lives(row, now, stale_after_s):
             continue
-        if _swap(db, _unchanged(row), _interrupted(row, now)):
+        if _swap(db, _unchanged(row), _interrupted(row, now, deliberate=deliberate)):
             released.append(
                 Released(
                     session_id=row.id,
@@ -322,12 +326,14 @@ def _claimed_values(request: ClaimRequest, owner: Owner, now: datetime) -> dict[
     }
 
 
-def _interrupted(row: AudioSession, now: datetime) -> dict[str, Any]:
+def _interrupted(row: AudioSession, now: datetime, *, deliberate: bool = False) -> dict[str, Any]:
     times = "once" if row.attempt == 1 else f"{row.attempt} times"
+    how = "the run was stopped" if deliberate else f"its worker died {times}"
     return {
         "status": FAILED,
+        "attempt": row.attempt - 1 if deliberate else row.attempt,
         "error_code": ErrorCode.INTERRUPTED.value,
-        "error_message": f"{row.source_path}: its worker died {times}",
+        "error_message": f"{row.source_path}: {how}",
         "finished_at": now,
         # Nobody's any more: should the worker live after all, its heartbeat tells it so.
         "owner_host": None,
@@ -394,8 +400,14 @@ def _answer(
 def _check_session_id(db: Session, request: ClaimRequest) -> None:
     if request.session_id is None:
         return
-    other = db.scalar(select(AudioSession.fingerprint).where(AudioSession.id == request.session_id))
-    if other not in {None, request.fingerprint}:
+    other = db.get(AudioSession, request.session_id, populate_existing=True)
+    if other is None or other.fingerprint == request.fingerprint:
+        return
+    if other.status == FAILED and other.source_path == request.source_path:
+        # The file was mended or completed since: its failure is over and gives the id up.
+        db.delete(other)
+        db.flush()
+    else:
         msg = (
             f"session_id {request.session_id!r} belongs to another recording or other settings; "
             "choose another id or leave it out"

@@ -87,6 +87,9 @@ def finish(
             del values[name]
     values["finished_at"] = summary.finished_at or now or datetime.now(UTC)
     values |= {"output_bytes": output_bytes, "temp_path": None}
+    if summary.error_code is ErrorCode.INTERRUPTED:
+        # Who can say that it was stopped did not die of the recording: no attempt was used up.
+        values["attempt"] = AudioSession.attempt - 1
     changed = db.execute(
         update(AudioSession)
         .where(

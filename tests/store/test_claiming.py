@@ -389,3 +389,36 @@ def test_the_database_itself_forbids_unknown_statuses(database):
     take(database)
     with pytest.raises(StoreError), database.begin() as db:
         db.execute(text("UPDATE audio_sessions SET status = 'done'"))
+
+
+def test_stopping_on_purpose_is_never_counted_against_a_recording(database):
+    for _ in range(5):
+        held = take(database, owner=dead_owner(), max_attempts=2)
+        assert (held.outcome, held.attempt) == (Outcome.CLAIMED, 1)
+        with database.begin() as db:
+            (released,) = release(db, now=NOW, deliberate=True)
+        assert released.session_id == held.session_id
+
+
+def test_a_worker_that_says_it_was_interrupted_did_not_die_of_the_recording(database):
+    for _ in range(5):
+        held = take(database, max_attempts=2)
+        assert (held.outcome, held.attempt) == (Outcome.CLAIMED, 1)
+        with database.begin() as db:
+            stopped = result(
+                held.session_id, status=Status.FAILED, error_code=ErrorCode.INTERRUPTED
+            )
+            finish(db, stopped, Owner.current())
+
+
+def test_a_failed_recording_gives_its_id_to_the_mended_file(database):
+    failed = take(database, "empty", session_id="meeting", source_path="/audio/m.wav")
+    with database.begin() as db:
+        summary = result(
+            failed.session_id, "empty", status=Status.FAILED, source_path="/audio/m.wav"
+        )
+        finish(db, summary, Owner.current())
+    mended = take(database, "whole", session_id="meeting", source_path="/audio/m.wav")
+    assert (mended.outcome, mended.session_id, mended.attempt) == (Outcome.CLAIMED, "meeting", 1)
+    with pytest.raises(InputError, match="another recording"):
+        take(database, "other", session_id="meeting", source_path="/audio/other.wav")

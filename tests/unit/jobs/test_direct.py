@@ -145,9 +145,10 @@ def test_ctrl_c_ends_the_batch_and_frees_its_claims(
     freed: list[str | None] = []
     real = direct_module.reconcile
 
-    def note(database, *, batch_id=None):
+    def note(database, *, batch_id=None, deliberate=False):
+        assert deliberate  # to stop is no sign against a recording
         freed.append(batch_id)
-        return real(database, batch_id=batch_id)
+        return real(database, batch_id=batch_id, deliberate=deliberate)
 
     monkeypatch.setattr(direct_module, "reconcile", note)
 
