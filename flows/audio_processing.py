@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import CRITICAL, ERROR
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -22,7 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from anc_core.errors import AncError, TransientError
+from anc_core.errors import AncError, ErrorCode, TransientError
 from anc_core.jobs.batch import (
     begin,
     conclude,
@@ -43,6 +44,16 @@ from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, p
 from flows.common import is_last_attempt, logged, logger, retry_options
 
 R = TypeVar("R")
+
+_PASSING_CODES = frozenset(
+    {
+        ErrorCode.CHANGED_DURING_READ,
+        ErrorCode.DB_UNAVAILABLE,
+        ErrorCode.INTERRUPTED,
+        ErrorCode.OUT_OF_MEMORY,
+    }
+)
+"""What a retry might have cured."""
 
 ModeName = Literal["auto", "suppress", "cancel"]
 OverwriteName = Literal["skip", "fail", "replace"]
@@ -302,8 +313,11 @@ def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
     except TransientError as err:
         if not final:
             raise
+        logger().critical(
+            "%s after %d retries: %s", type(err).__name__, settings.retries, err, exc_info=True
+        )
         results = results_of_lost_shard(shard, running.database, err)
-    _log_results(results, attempts=settings.retries + 1 if final else 1)
+    _log_results(results, retries=settings.retries if final else 0)
     return results
 
 
@@ -365,11 +379,14 @@ def _at_work(plan: BatchPlan, database: Database, settings: Settings) -> Iterato
             del _RUNNING[plan.batch_id]
 
 
-def _log_results(results: Sequence[RecordingResult], *, attempts: int) -> None:
+def _log_results(results: Sequence[RecordingResult], *, retries: int) -> None:
+    """Log what became of each recording; what no retry cured is CRITICAL."""
     log = logger()
     for line in results:
         if line.status is Status.FAILED:
-            log.error("%s: %s %s", line.source_path, line.error_code, line.error_message)
+            given_up = retries > 0 and line.error_code in _PASSING_CODES
+            level, how = (CRITICAL, f" after {retries} retries") if given_up else (ERROR, "")
+            log.log(level, "%s%s: %s", line.error_code, how, line.error_message)
         elif line.status is Status.DEGRADED:
             log.warning("%s: degraded, %s", line.source_path, line.reason)
         else:

@@ -1,9 +1,10 @@
 """Emergency sounds: recognised by rhythm and sweep, never cancelled.
 
-``AlarmDetector`` listens to a stream, ``detect`` to a whole array. The path of a decision:
-``ridges`` (tonal peaks of every frame) -> ``tracks`` (peaks linked) -> ``sweeps`` and ``rhythm``
-(rules, each a list of findings with a score) -> ``decisions`` (half-second cells, hysteresis,
-windows) -> ``events`` (merged and described).
+:class:`AlarmDetector` listens to a stream, :func:`anc_core.emergency.detect.detect` to a whole array
+(it isn't repeated here: a module and a function of one name in one package hide each other). The
+path of a decision: ``ridges`` (tonal peaks of every frame) -> ``tracks`` (peaks linked) ->
+``sweeps`` and ``rhythm`` (rules; each returns findings with a score) -> ``decisions`` (half-second
+cells, hysteresis, windows) -> ``events`` (merged and described).
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from anc_core.emergency.base import EmergencyDetector
 
 if TYPE_CHECKING:
-    from anc_core.emergency.detect import detect
     from anc_core.emergency.detector import AlarmDetector
 
-__all__ = ["AlarmDetector", "EmergencyDetector", "detect"]
+__all__ = ["AlarmDetector", "EmergencyDetector"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: the type is that of the named thing
@@ -25,9 +25,5 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: the type is that o
         from anc_core.emergency.detector import AlarmDetector
 
         return AlarmDetector
-    if name == "detect":
-        from anc_core.emergency.detect import detect
-
-        return detect
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

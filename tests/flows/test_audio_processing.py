@@ -195,6 +195,34 @@ def test_progress_table_and_summary_are_published(tmp_path: Path, store_url: str
     noisy_voice(tmp_path / "in" / "a.wav")
     batch_process_files(file_paths=[tmp_path / "in"], output_dir=tmp_path / "out")
     with get_client(sync_client=True) as client:
-        artifacts = {a.key: a for a in client.read_artifacts()}
+        artifacts = {a.key: a for a in client.read_latest_artifacts()}
     assert {"batch-progress", "batch-files", "batch-summary"} <= set(artifacts)
     assert "1 ok" in artifacts["batch-summary"].description
+
+
+def test_a_shard_whose_worker_always_dies_ends_critical_and_the_batch_goes_on(
+    tmp_path: Path,
+    store_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    import flows.audio_processing as module
+    from anc_core.errors import WorkerDiedError
+
+    monkeypatch.setenv("ANC_RETRY_DELAY_S", "0")
+    monkeypatch.setenv("ANC_RETRIES", "2")
+    tries: list[int] = []
+
+    def die(self, *args):
+        tries.append(1)
+        raise WorkerDiedError("a worker process was killed by SIGKILL")
+
+    monkeypatch.setattr(module.WorkerPool, "run", die)
+    noisy_voice(tmp_path / "in" / "a.wav")
+    with caplog.at_level(logging.INFO):
+        summary = module.batch_process_files([tmp_path / "in"], output_dir=tmp_path / "out")
+    assert len(tries) == 3
+    assert (summary.planned, summary.failed) == (1, 1)
+    assert summary.failures[0].error_code is ErrorCode.INTERRUPTED
+    critical = [r for r in caplog.records if r.levelno == logging.CRITICAL]
+    assert any("WorkerDiedError after 2 retries" in r.message and r.exc_info for r in critical)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from anc_core.emergency.findings import Kind
+from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
+
+RATE = 64
+
+
+def heard(pulses, *, is_complete: bool = False) -> Heard:
+    """Return a context in which ``pulses`` (start_s, stop_s, hertz) sound at -20 dBFS."""
+    pitch = np.full((CONTEXT_FRAMES, 2), np.nan, np.float32)
+    steady = np.zeros((CONTEXT_FRAMES, 2), np.int64)
+    for start_s, stop_s, hertz in pulses:
+        frames = slice(round(start_s * RATE), round(stop_s * RATE))
+        pitch[frames, 0] = np.log2(hertz)
+        steady[frames, 0] = np.arange(1, len(pitch[frames]) + 1)
+    level = np.where(np.isnan(pitch), np.nan, -20.0).astype(np.float32)
+    return Heard(pitch, level, pitch, level, steady, 100, is_complete)
+
+
+def three(at_s: float, hertz: float = 3105.0, stretch: float = 1.0):
+    return [(at_s + i * stretch, at_s + (i + 0.5) * stretch, hertz) for i in range(3)]
+
+
+def four(at_s: float, hertz: float = 3200.0):
+    return [(at_s + 0.2 * i, at_s + 0.2 * i + 0.1, hertz) for i in range(4)]
+
+
+def kinds(context: Heard) -> dict[Kind, float]:
+    return {finding.kind: finding.score for finding in rhythm_findings(context)}
+
+
+@pytest.mark.parametrize("hertz", [520.0, 970.0, 3105.0, 4000.0])
+@pytest.mark.parametrize("stretch", [0.9, 1.0, 1.1])
+def test_t3_is_known_by_its_rhythm_at_any_pitch_within_ten_percent(hertz, stretch):
+    pulses = [p for k in range(2) for p in three(1 + 4 * k * stretch, hertz, stretch)]
+    (finding,) = rhythm_findings(heard(pulses))
+    assert finding.kind is Kind.TEMPORAL_THREE
+    assert finding.score == 0.95
+    assert finding.on_s == pytest.approx(0.5 * stretch, abs=1.5 / RATE)
+    assert finding.cycle_s == pytest.approx(4 * stretch, abs=1.5 / RATE)
+    assert finding.low_hz == pytest.approx(hertz, rel=1e-3)
+    assert finding.start == 100 + RATE
+    assert len(finding.onsets) == 2
+
+
+def test_single_t3_group_scores_less_than_a_repeated_one():
+    assert kinds(heard(three(4))) == {Kind.TEMPORAL_THREE: 0.75}
+
+
+def test_t3_waits_for_its_silence_unless_the_recording_ends():
+    pulses = three(CONTEXT_FRAMES / RATE - 2.6)
+    assert not kinds(heard(pulses))
+    assert Kind.TEMPORAL_THREE in kinds(heard(pulses, is_complete=True))
+
+
+def test_t4_is_four_quick_beeps():
+    assert kinds(heard(four(2) + four(7.7))) == {Kind.TEMPORAL_FOUR: 0.95}
+    assert kinds(heard(four(2))) == {Kind.TEMPORAL_FOUR: 0.75}
+
+
+@pytest.mark.parametrize("num", [1, 2])
+def test_one_or_two_beeps_are_no_rhythm(num):
+    assert not kinds(heard(four(5)[:num]))
+
+
+def test_beeper_of_a_lorry_is_regular_pulses():
+    pulses = [(i, i + 0.5, 1250.0) for i in range(10)]
+    assert set(kinds(heard(pulses))) == {Kind.PULSES}
+
+
+def test_irregular_beeps_are_no_alarm():
+    rng = np.random.default_rng(7)
+    starts = np.cumsum(rng.uniform(0.4, 1.8, 8))
+    pulses = [(s, s + rng.uniform(0.1, 0.35), 1250.0) for s in starts]
+    assert all(score < 0.5 for score in kinds(heard(pulses)).values())
+
+
+def test_pulses_of_changing_pitch_are_no_t3():
+    pulses = [(a, b, 3105.0 * (1 + 0.012 * i)) for i, (a, b, _) in enumerate(three(4))]
+    assert Kind.TEMPORAL_THREE not in kinds(heard(pulses))
+
+
+@pytest.mark.parametrize(("low", "high"), [(440.0, 585.0), (450.0, 600.0), (1350.0, 1800.0)])
+@pytest.mark.parametrize("each_s", [0.25, 0.5, 1.0])
+def test_hi_lo_is_two_notes_in_turn(low, high, each_s):
+    notes = [(i * each_s, (i + 1) * each_s, [low, high][i % 2]) for i in range(int(12 / each_s))]
+    found = [f for f in rhythm_findings(heard(notes)) if f.kind is Kind.TWO_TONE]
+    assert found[0].score >= 0.9
+    assert (found[0].low_hz, found[0].high_hz) == pytest.approx((low, high), rel=1e-3)
+    assert found[0].cycle_s == pytest.approx(2 * each_s, abs=2.5 / RATE)
+
+
+def test_melody_is_not_hi_lo():
+    rng = np.random.default_rng(8)
+    scale = [523.0, 587.0, 659.0, 698.0, 784.0]
+    edges = np.cumsum(rng.choice([0.2, 0.4, 0.6], 24))
+    notes = [(a, b, scale[rng.integers(5)]) for a, b in pairwise(edges)]
+    assert Kind.TWO_TONE not in kinds(heard([n for n in notes if n[1] < 12]))
