@@ -39,7 +39,7 @@ from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
 from anc_core.settings import Settings
-from anc_core.store import Database, batch_progress, open_database
+from anc_core.store import Database, batch_progress, open_database, open_existing
 from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
 from flows.common import is_last_attempt, logged, logger, retry_options
 
@@ -238,7 +238,6 @@ def batch_process_files(
     """
     started = time.monotonic()
     settings = Settings.load()
-    database = open_database(settings.resolved_database_url)
     request = BatchRequest(
         inputs=file_paths,
         output_dir=output_dir,
@@ -255,32 +254,33 @@ def batch_process_files(
         site=site,
         batch_id=batch_id,
     )
+    plan = plan_recordings.with_options(**retry_options(settings))(request, dry_run)
+    if dry_run:
+        summary = summarise(plan, (), dry_run=True)
+        publish_summary(summary)
+        return summary
+    database = open_database(settings.resolved_database_url)
     try:
-        plan = plan_recordings.with_options(**retry_options(settings))(request)
-        if dry_run:
-            summary = summarise(plan, (), dry_run=True)
-            publish_summary(summary)
-            return summary
         results, shards = _process(plan, database, settings)
-        wall_s = time.monotonic() - started
-        summary = record_sessions.with_options(**retry_options(settings))(
-            plan, results, shards, wall_s
-        )
     finally:
         database.dispose()
+    wall_s = time.monotonic() - started
+    summary = record_sessions.with_options(**retry_options(settings))(plan, results, shards, wall_s)
     return _verdict(summary, max_failures)
 
 
 @task(name="plan-recordings", cache_policy=NO_CACHE, persist_result=False)
 @logged
-def plan_recordings(request: BatchRequest) -> BatchPlan:
+def plan_recordings(request: BatchRequest, dry_run: bool) -> BatchPlan:
     """Find the recordings, set apart what is done, the same or impossible; write nothing."""
     settings = Settings.load()
-    database = open_database(settings.resolved_database_url)
+    open_ = open_existing if dry_run else open_database
+    database = open_(settings.resolved_database_url)
     try:
         return plan_batch(request, database=database, settings=settings)
     finally:
-        database.dispose()
+        if database is not None:
+            database.dispose()
 
 
 def _shard_name() -> str:

@@ -153,7 +153,7 @@ def process(
 
         parameters |= {"mode": Mode(mode), "overwrite": Overwrite(overwrite)}
         job = RecordingJob(source=file, sink=sink, reference=reference, **parameters)
-        with recording_bar(_num_samples(file), quiet=quiet or as_json) as show:
+        with recording_bar(*_length(file), quiet=quiet or as_json) as show:
             summary = run_one(job, database=database, settings=settings, on_progress=show)
     from flows.console import print_json, print_session
 
@@ -217,7 +217,7 @@ def batch(
         raise click.UsageError(msg)
     from anc_core.jobs.plan import BatchRequest
 
-    settings, database = _open(database_url, workers=workers)
+    settings = _settings(database_url, workers=workers)
     request = BatchRequest(
         inputs=inputs,
         output_dir=None if no_output else output_dir,
@@ -236,7 +236,7 @@ def batch(
     if as_flow:
         summary = _batch_as_flow(request, settings, max_failures, dry_run=dry_run)
     else:
-        summary = _batch_directly(request, settings, database, dry_run, quiet or as_json)
+        summary = _batch_directly(request, settings, dry_run=dry_run, quiet=quiet or as_json)
     from flows.console import print_batch, print_json
 
     (print_json if as_json else print_batch)(summary)
@@ -246,18 +246,21 @@ def batch(
 
 
 def _batch_directly(
-    request: BatchRequest, settings: Settings, database: Database, dry_run: bool, quiet: bool
+    request: BatchRequest, settings: Settings, *, dry_run: bool, quiet: bool
 ) -> BatchSummary:
     from anc_core.jobs.batch import summarise
     from anc_core.jobs.direct import run_batch
     from anc_core.jobs.plan import plan_batch
+    from anc_core.store import open_database, open_existing
     from flows.console import batch_bar, describe_plan, safe
 
     if dry_run:
-        plan = plan_batch(request, database=database, settings=settings)
+        existing = open_existing(settings.resolved_database_url)
+        plan = plan_batch(request, database=existing, settings=settings)
         for source, sink in describe_plan(plan):
             click.echo(safe(f"{source} -> {sink}").plain, err=True)
         return summarise(plan, (), dry_run=True)
+    database = open_database(settings.resolved_database_url)
     with batch_bar(quiet=quiet) as show:
         return run_batch(request, database=database, settings=settings, on_progress=show)
 
@@ -364,11 +367,16 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
-def _open(database_url: str | None, **overrides: Any) -> tuple[Settings, Database]:  # noqa: ANN401
+def _settings(database_url: str | None, **overrides: Any) -> Settings:  # noqa: ANN401
     from anc_core.settings import Settings
+
+    return Settings.load(database_url=database_url, **overrides)
+
+
+def _open(database_url: str | None) -> tuple[Settings, Database]:
     from anc_core.store import open_database
 
-    settings = Settings.load(database_url=database_url, **overrides)
+    settings = _settings(database_url)
     return settings, open_database(settings.resolved_database_url)
 
 
@@ -407,15 +415,16 @@ def _sink(file: Path, output: Path, *, is_copy: bool) -> Path:
     return output_place(file, output, is_copy=is_copy)
 
 
-def _num_samples(file: Path) -> int | None:
+def _length(file: Path) -> tuple[int | None, int]:
+    """Return samples and rate by the header; what is wrong with it is said when it is processed."""
     from anc_core.audio import open_reader
     from anc_core.errors import AncError
 
     try:
         with open_reader(file) as reader:
-            return reader.declared_num_samples
+            return reader.declared_num_samples, reader.sample_rate
     except AncError:
-        return None  # said when it is processed
+        return None, 1
 
 
 def _parameter(text: str) -> tuple[str, Any]:

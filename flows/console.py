@@ -150,12 +150,21 @@ def batch_bar(*, quiet: bool) -> Iterator[Callable[[BatchPlan, BatchProgress], N
 
 
 @contextmanager
-def recording_bar(total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show the progress of one recording, in samples."""
+def recording_bar(
+    num_samples: int | None, sample_rate: int, *, quiet: bool
+) -> Iterator[Callable[[int], None]]:
+    """Show the progress of one recording, in seconds of audio."""
     console = Console(stderr=True)
     with _bar(console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("cleaning", total=total, rate="")
-        yield lambda done: bar.update(task, completed=done)
+        total_s = None if num_samples is None else num_samples / sample_rate
+        task = bar.add_task("cleaning", total=total_s, rate="")
+
+        def show(done: int) -> None:
+            elapsed = bar.tasks[task].elapsed or 0.0
+            rate = f"s, {done / sample_rate / elapsed:.0f} x real time" if elapsed > 1 else "s"
+            bar.update(task, completed=done / sample_rate, rate=rate)
+
+        yield show
 
 
 def _bar(console: Console, *, disable: bool) -> Progress:

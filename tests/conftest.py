@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A runner that was started in the background ignores Ctrl-C, and so would all its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _PREDECESSOR = ("AUDIO_SAMPLE_RATE", "AUDIO_CHUNK_SIZE", "ML_MODEL_PATH", "ML_SCALER_PATH")
 

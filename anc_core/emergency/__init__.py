@@ -1,8 +1,9 @@
 """Emergency sounds: recognised by rhythm and sweep, never cancelled.
 
-:class:`AlarmDetector` listens to a stream, :func:`anc_core.emergency.detect.detect` to a whole array
-(it isn't repeated here: a module and a function of one name in one package hide each other). The
-path of a decision: ``ridges`` (tonal peaks of every frame) -> ``tracks`` (peaks linked) ->
+:class:`AlarmDetector` listens to a stream, :func:`anc_core.emergency.detect.detect` to a whole
+array (not repeated here: a module and a function of one name would hide each other).
+
+The path of a decision: ``ridges`` (tonal peaks of every frame) -> ``tracks`` (peaks linked) ->
 ``sweeps`` and ``rhythm`` (rules; each returns findings with a score) -> ``decisions`` (half-second
 cells, hysteresis, windows) -> ``events`` (merged and described).
 """

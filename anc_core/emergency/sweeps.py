@@ -9,6 +9,7 @@ elsewhere. A voice agrees nowhere, a held note everywhere: the *difference* of t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -201,49 +202,30 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
     step = np.diff(contour)[is_there[1:] & is_there[:-1]]
     if np.count_nonzero(np.abs(step) < 0.25) < _MIN_CONTINUITY * len(contour):
         return []
-    now, before = contour[_SHORT_LAG:], contour[:-_SHORT_LAG]
-    follows = (np.abs(now - before) < 2 * _SAME) & (now > 0)
-    if np.count_nonzero(follows) < 2 * _SHORT_LAG:
-        return []
-    low, high = np.percentile(now[follows], [10, 90])
-    motion = (now - before)[follows]
-    if high - low < _MIN_RANGE:
-        return []
     agreement = _agreement(contour)
-    moving = np.mean(np.abs(motion) > _MIN_MOTION)
-    slow = float(moving * agreement[_SHORT_LAG] - np.mean(agreement[3 * _SHORT_LAG :]))
+    slow = agreement[_SHORT_LAG] - np.mean(agreement[3 * _SHORT_LAG :])
     fast, lag = _repetition(agreement)
-    fast *= float(moving)
-    upward = float(np.sum(motion[motion > 0]) / np.sum(np.abs(motion)))
-    start, stop = first_frame, first_frame + len(contour)
-    low_hz, high_hz = 2.0 ** float(low), 2.0 ** float(high)
+    stop = first_frame + len(contour)
     findings = []
-    if slow > _SLOW_RANGE[0]:
-        findings.append(
-            Finding(
-                kind=Kind.SWEEP,
-                start=start,
-                stop=stop,
-                score=_graded(slow, _SLOW_RANGE),
-                low_hz=low_hz,
-                high_hz=high_hz,
-                upward=upward,
+    for kind, evidence, limits, cycle_s, motion in (
+        (Kind.SWEEP, float(slow), _SLOW_RANGE, 0.0, _motion(contour, _SLOW_MOTION)),
+        (Kind.FAST_SWEEP, fast, _FAST_RANGE, lag / FRAMES_PER_S, _motion(contour, _FAST_MOTION)),
+    ):
+        # Agreement without movement does not count: the beginning of any tone has it.
+        score = _graded(evidence * motion.share, limits)
+        if score > 0 and motion.high - motion.low >= _MIN_RANGE:
+            findings.append(
+                Finding(
+                    kind=kind,
+                    start=first_frame,
+                    stop=stop,
+                    score=score,
+                    low_hz=2.0**motion.low,
+                    high_hz=2.0**motion.high,
+                    cycle_s=cycle_s,
+                    upward=motion.upward,
+                )
             )
-        )
-    if fast > _FAST_RANGE[0]:
-        cycle = lag / FRAMES_PER_S
-        findings.append(
-            Finding(
-                kind=Kind.FAST_SWEEP,
-                start=start,
-                stop=stop,
-                score=_graded(fast, _FAST_RANGE),
-                low_hz=low_hz,
-                high_hz=high_hz,
-                cycle_s=cycle,
-                upward=upward,
-            )
-        )
     return findings
 
 
@@ -252,9 +234,47 @@ _MIN_CONTINUITY = 0.4
 _SLOW_RANGE = (0.1, 0.34)
 """Agreement that scores 0 and 1; voices stay below 0.2 (98 %), noises below 0.25."""
 _FAST_RANGE = (0.25, 0.55)
-_MIN_MOTION = 0.004
-"""Octaves in 125 ms: a held note moves less, a slow wail five times as much. Agreement without
-movement does not count, or the beginning of any tone would look like a sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MotionLimits:
+    """What counts as movement: over ``lag`` frames, between two distances in octaves."""
+
+    lag: int
+    least: float
+    most: float
+
+
+_SLOW_MOTION = _MotionLimits(lag=_SHORT_LAG, least=0.004, most=0.2)
+"""A held note moves less in 125 ms, a slow wail five times as much."""
+_FAST_MOTION = _MotionLimits(lag=2, least=0.02, most=0.4)
+"""0.6 to 13 octaves a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Motion:
+    """How the continuous parts of a contour move: their share that does, reach and direction."""
+
+    share: float
+    low: float
+    high: float
+    upward: float
+
+
+def _motion(contour: NDArray[np.float32], limits: _MotionLimits) -> _Motion:
+    now, before = contour[limits.lag :], contour[: -limits.lag]
+    follows = (np.abs(now - before) < limits.most) & (now > 0)
+    if np.count_nonzero(follows) < 2 * _SHORT_LAG:
+        return _Motion(0.0, 0.0, 0.0, 0.5)
+    low, high = np.percentile(now[follows], [10, 90])
+    moved = (now - before)[follows]
+    distance = float(np.sum(np.abs(moved))) + 1e-9
+    return _Motion(
+        share=float(np.mean(np.abs(moved) > limits.least)),
+        low=float(low),
+        high=float(high),
+        upward=float(np.sum(moved[moved > 0])) / distance,
+    )
 
 
 def _agreement(contour: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -279,4 +299,4 @@ def _repetition(agreement: NDArray[np.float64]) -> tuple[float, int]:
 def _graded(value: float, limits: tuple[float, float]) -> float:
     """Return ``value`` as a score: 0 and 1 at the limits, straight in between."""
     low, high = limits
-    return min(1.0, (value - low) / (high - low))
+    return min(1.0, max(0.0, (value - low) / (high - low)))

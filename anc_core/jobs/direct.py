@@ -76,6 +76,8 @@ def run_batch(
         As :func:`anc_core.jobs.plan.plan_batch`: nothing was begun.
     """
     started = time.monotonic()
+    # The workers open the database by the settings: it must be this one.
+    settings = settings.model_copy(update={"database_url": database.url})
     plan = plan_batch(request, database=database, settings=settings)
     begin(plan, database)
     workers = workers_for(plan, settings)

@@ -114,8 +114,10 @@ class _Draft:
         )
 
 
-def plan_batch(request: BatchRequest, *, database: Database, settings: Settings) -> BatchPlan:
-    """Return what a batch will do.
+def plan_batch(
+    request: BatchRequest, *, database: Database | None, settings: Settings
+) -> BatchPlan:
+    """Return what a batch will do; without a database nothing was done before.
 
     Raises
     ------
@@ -183,7 +185,11 @@ def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
         draft.duplicates.append(Duplicate(source=path, original=first[os.path.realpath(path)]))
 
 
-def _known_sources(database: Database, found: Iterable[Found]) -> dict[str, list[FinishedSource]]:
+def _known_sources(
+    database: Database | None, found: Iterable[Found]
+) -> dict[str, list[FinishedSource]]:
+    if database is None:
+        return {}
     with database.read() as db:
         return finished_sources(db, [_key(item.path) for item in found])
 
@@ -204,7 +210,9 @@ def _draft_item(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> 
         draft.finished.append((job, done))
 
 
-def _settle_the_finished(draft: _Draft, database: Database) -> None:
+def _settle_the_finished(draft: _Draft, database: Database | None) -> None:
+    if database is None:
+        return
     ids = [done.session_id for _, done in draft.finished]
     with database.read() as db:
         summaries = {s.session_id: s for s in list_sessions(db, session_ids=ids)} if ids else {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         heartbeat,
         release,
     )
-    from anc_core.store.database import Database, open_database
+    from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.identifiers import new_session_id, validate_session_id
     from anc_core.store.integrity import check_integrity
     from anc_core.store.ledger import (
@@ -58,7 +58,7 @@ _HOMES = {
         "heartbeat",
         "release",
     ),
-    "database": ("Database", "open_database"),
+    "database": ("Database", "open_database", "open_existing"),
     "identifiers": ("new_session_id", "validate_session_id"),
     "integrity": ("check_integrity",),
     "ledger": (
@@ -102,6 +102,7 @@ __all__ = [
     "new_session_id",
     "open_batch",
     "open_database",
+    "open_existing",
     "record_audit",
     "release",
     "sessions_between",

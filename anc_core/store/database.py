@@ -103,6 +103,15 @@ class Database:
         self._engine.dispose()
 
 
+def open_existing(url: str) -> Database | None:
+    """Return the database if there is one, as :func:`open_database`; nothing is created.
+
+    ``None`` stands for a SQLite file that does not exist.
+    """
+    file = sqlite_file(parse_url(url))
+    return None if file is not None and not file.exists() else open_database(url)
+
+
 def open_database(url: str, *, migrate: bool = True) -> Database:
     """Open a database, creating or upgrading its schema where needed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from store_samples import process
 from store_workers import race_to_open
 
 from anc_core.errors import InputError, SchemaError, StoreBusyError, StoreError, TransientError
-from anc_core.store import Database, get_session, open_database
+from anc_core.store import Database, get_session, list_sessions, open_database
 from anc_core.store.engine import BUSY_TIMEOUT_S, make_engine, parse_url
 from anc_core.store.schema import HEAD
 from anc_core.store.tables import Base
@@ -218,14 +219,31 @@ def test_an_error_rolls_back(database):
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_opens_its_own_connection(database):
-    process(database, "before")
-    child = multiprocessing.get_context("fork").Process(target=process, args=(database, "child"))
-    child.start()
-    child.join(60)
-    assert child.exitcode == 0
-    process(database, "after")
+def test_a_forked_child_opens_its_own_connection(database, database_url):
+    # In a process of its own: what else a test process has loaded need not survive a fork.
+    script = (
+        "import multiprocessing, sys\n"
+        "from anc_core.store import open_database\n"
+        "from store_samples import process\n"
+        "database = open_database(sys.argv[1])\n"
+        "process(database, 'before')\n"
+        "fork = multiprocessing.get_context('fork')\n"
+        "child = fork.Process(target=process, args=(database, 'child'))\n"
+        "child.start(); child.join(60)\n"
+        "process(database, 'after')\n"
+        "sys.exit(child.exitcode)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, database_url],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    with database.read() as db:
+        assert {s.fingerprint for s in list_sessions(db)} == {"before", "child", "after"}
 
 
 def test_opening_leaves_the_file_where_the_url_says(tmp_path, monkeypatch, open_store):

@@ -21,7 +21,7 @@ def share_protected(path: Path) -> float:
 
 def test_most_siren_time_is_protected(realdata):
     by_recording: dict[str, list[float]] = {}
-    for path in sorted((realdata / "emergency" / "siren").iterdir())[::3]:
+    for path in sorted((realdata / "emergency" / "siren").iterdir()):
         by_recording.setdefault(path.name.split("-")[0], []).append(share_protected(path))
     # Measured 0.82 (all clips), two of 16 recordings hold hardly any siren.
     assert np.mean([np.mean(shares) for shares in by_recording.values()]) > 0.7

@@ -220,7 +220,7 @@ def test_bars_leave_standard_output_alone_and_are_silent_without_a_terminal(
     plan = BatchPlan(batch_id="b", jobs=(RecordingJob(source=Path("a.wav")),))
     with console.batch_bar(quiet=quiet) as show:
         show(plan, BatchProgress(done=1, failed=0, running=0, audio_s=1.0))
-    with console.recording_bar(100, quiet=quiet) as advance:
+    with console.recording_bar(100, 16_000, quiet=quiet) as advance:
         advance(50)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
