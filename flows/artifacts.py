@@ -55,7 +55,7 @@ class ProgressArtifact:
     def _describe(self, done: int, audio_s: float) -> str:
         return (
             f"{done} of {len(self._plan.jobs)} files, "
-            f"{audio_s / 3600:.2f} of {self._total_s / 3600:.2f} h of audio"
+            f"{_audio(audio_s)} of {_audio(self._total_s)} of audio"
         )
 
 
@@ -76,10 +76,15 @@ def describe_counts(summary: BatchSummary) -> str:
         "degraded": summary.degraded,
         "skipped": summary.skipped,
         "failed": summary.failed,
-        "duplicates": summary.duplicates,
+        "duplicate": summary.duplicates,
     }
     parts = ", ".join(f"{count} {name}" for name, count in named.items() if count)
     return f"{summary.planned} files: {parts or 'nothing to do'}"
+
+
+def _audio(seconds: float) -> str:
+    """Return a length of audio in hours, or in minutes where that says more."""
+    return f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
 def summary_markdown(summary: BatchSummary) -> str:
@@ -88,7 +93,7 @@ def summary_markdown(summary: BatchSummary) -> str:
     lines = [
         f"## {describe_counts(summary)}",
         "",
-        f"- audio processed: {summary.audio_s / 3600:.2f} h in {summary.wall_s:.1f} s ({speed})",
+        f"- audio processed: {_audio(summary.audio_s)} in {summary.wall_s:.1f} s ({speed})",
         f"- emergency events heard: {summary.events}",
         f"- outputs: {_inert(summary.output_dir or 'none were asked for')}",
         f"- task runs: {summary.shards} shards + plan + summary",
@@ -96,9 +101,9 @@ def summary_markdown(summary: BatchSummary) -> str:
     if summary.dry_run:
         lines.append("- **dry run**: nothing was written")
     if summary.failures:
-        lines += ["", "### Failed", "", "| file | code | what happened |", "|---|---|---|"]
+        lines += ["", "### Failed", "", "| file | what happened |", "|---|---|"]
         lines += [
-            f"| {_inert(r.source_path)} | {r.error_code or ''} | {_inert(r.error_message or '')} |"
+            f"| {_inert(r.source_path)} | {_inert(r.what_happened)} |"
             for r in summary.failures[:MAX_TABLE_ROWS]
         ]
     return "\n".join(lines)
@@ -118,7 +123,7 @@ def _row(result: RecordingResult) -> dict[str, Any]:
         "speed x": figure(result.speed_x, 0),
         "emergency events": result.emergency_events,
         "protected s": figure(result.protected_s),
-        "note": result.error_code or result.reason or ", ".join(result.warnings),
+        "note": result.what_happened,
     }
 
 

@@ -269,7 +269,12 @@ def batch_process_files(
     return _verdict(summary, max_failures)
 
 
-@task(name="plan-recordings", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="plan-recordings",
+    task_run_name="plan the recordings",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 @logged
 def plan_recordings(request: BatchRequest, dry_run: bool) -> BatchPlan:
     """Find the recordings, set apart what is done, the same or impossible; write nothing."""
@@ -321,7 +326,12 @@ def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
     return results
 
 
-@task(name="record-sessions", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="record-sessions",
+    task_run_name="record the sessions",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 @logged
 def record_sessions(
     plan: BatchPlan, results: list[RecordingResult], shards: int, wall_s: float

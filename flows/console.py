@@ -218,9 +218,7 @@ def _cells(line: RecordingResult, root: Path) -> list[Text]:
 def _note(line: RecordingResult, root: Path) -> str:
     if line.duplicate_of:
         return f"= {_relative(line.duplicate_of, root)}"
-    words = line.error_message or line.reason or ", ".join(line.warnings)
-    words = words.removeprefix(f"{line.source_path}: ")
-    return f"{line.error_code}: {words}" if line.error_code else words
+    return line.what_happened
 
 
 def _relative(path: str, root: Path) -> str:

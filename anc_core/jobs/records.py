@@ -88,6 +88,13 @@ class RecordingResult(Record):
     reason: str | None = None
     duplicate_of: str | None = None
 
+    @property
+    def what_happened(self) -> str:
+        """Code and reason in words, without the name of the recording, which stands beside it."""
+        words = self.error_message or self.reason or ", ".join(self.warnings)
+        words = words.removeprefix(f"{self.source_path}: ")
+        return f"{self.error_code}: {words}" if self.error_code else words
+
     @classmethod
     def of(cls, summary: SessionSummary) -> RecordingResult:
         """Return the line that stands for ``summary``."""
