@@ -16,7 +16,7 @@ from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from anc_core.api import cancel, suppress
-    from anc_core.emergency import detect
+    from anc_core.emergency.detect import detect
     from anc_core.pipeline import process_recording
     from anc_core.settings import Settings
     from anc_core.version import __version__

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.emergency.findings import GROUP_OF, GROUPS, KINDS, Finding
+from anc_core.emergency.findings import GROUP_OF, GROUPS, Finding
 from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.records import Window
 
@@ -30,7 +30,6 @@ _HOLD_SHARE = 0.6
 """A protected stretch goes on while the score is above this share of the threshold."""
 _MAX_WINDOW_CELLS = 5 * CELLS_PER_S
 """A window is cut there, so that an alarm of an hour is 720 rows and not one."""
-_GROUP_INDEX = np.array([GROUPS.index(GROUP_OF[kind]) for kind in KINDS])
 _GAP_CELLS = np.array([round(group.merge_gap_s * CELLS_PER_S) for group in GROUPS])
 _MIN_COVER_FRAMES = CELL_FRAMES // 4
 
@@ -62,7 +61,7 @@ class Decision:
 
 
 class CellBoard:
-    """Scores per channel, kind and cell; turns them into decisions in order.
+    """Scores per channel, group and cell; turns them into decisions in order.
 
     Parameters
     ----------

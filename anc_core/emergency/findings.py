@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How a stretch was recognised; the order is that of :data:`KINDS`."""
+    """How a stretch was recognised."""
 
     TEMPORAL_THREE = "T3 rhythm"
     TEMPORAL_FOUR = "T4 rhythm"
@@ -20,9 +20,6 @@ class Kind(StrEnum):
     TWO_TONE = "two tones"
     PULSES = "regular pulses"
     STEADY = "steady tone"
-
-
-KINDS = tuple(Kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ What parts a siren from a voice is not the pitch but how *smoothly* it moves: a 
 rotor draws a clean line for seconds, while formants, babble and noise peaks jitter. Roughness is
 the distance of a track from its own moving average over 9 frames (a straight sweep has none); a
 *smooth run* lasts as long as its running mean stays below :data:`MAX_ROUGHNESS`. On half of the
-development recordings runs of over 0.8 s that cover 0.2 octaves took 0 % of the speech and about
-90 % of the siren time.
+development recordings runs of over 0.75 s that cover 0.1 octaves with a roughness below 0.009 took
+0.2 % of the speech, 97 % of clean wails and whoops, and none of the yelps (see ``sweeps``).
 """
 
 from __future__ import annotations

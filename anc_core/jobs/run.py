@@ -107,21 +107,27 @@ def run_recording(
         content = _read_content(job, request, settings)
     except RecordingError as err:
         # A file that cannot be read still gets its row: reports count failures by their code.
-        unread = _Content(None, None, request.fingerprint(f"unread:{job.source.absolute()}", None))
+        unread = _Content(None, None, request.fingerprint(f"unread:{job.source}", None))
         return _Session(job, request, unread, database, settings, None).fail_unread(err)
     return _Session(job, request, content, database, settings, on_progress).run()
 
 
 def _checked(job: RecordingJob) -> RecordingJob:
-    """Return ``job`` with its words checked, before any path is made of them."""
+    """Return ``job`` with its words checked and its paths absolute, before any is used."""
     if job.session_id is not None:
         validate_session_id(job.session_id)
     try:
-        return replace(job, overwrite=Overwrite(job.overwrite))
+        overwrite = Overwrite(job.overwrite)
     except ValueError:
         known = ", ".join(Overwrite)
         msg = f"overwrite {str(job.overwrite)!r} is unknown; choose one of {known}"
         raise InputError(msg) from None
+    return replace(
+        job,
+        overwrite=overwrite,
+        source=job.source.absolute(),
+        sink=None if job.sink is None else job.sink.absolute(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +225,15 @@ class _Session:
     def _is_own(self, previous: SessionSummary) -> bool:
         done = previous.status in {Status.OK, Status.DEGRADED}
         same_batch = self.job.batch_id is not None and previous.batch_id == self.job.batch_id
-        return done and same_batch and previous.source_path == str(self.job.source.absolute())
+        return done and same_batch and previous.source_path == str(self.job.source)
 
     def _claim(self, *, redo: bool) -> Claim:
         job, identity = self.job, self.content.identity
-        sink = None if job.sink is None else job.sink.absolute()
+        sink = job.sink
         request = ClaimRequest(
             fingerprint=self.content.fingerprint,
             session_id=job.session_id,
-            source_path=str(job.source.absolute()),
+            source_path=str(job.source),
             source_digest=self.content.digest,
             source_bytes=None if identity is None else identity.size,
             source_mtime_ns=None if identity is None else identity.mtime_ns,
@@ -328,10 +334,10 @@ class _Session:
             raise SinkError(ErrorCode.COLLISION, _exists(sink))
         if sink.is_file() and sink.stat().st_size == 0:
             return  # a placeholder holds nothing that could be lost
-        if self.replaceable == sink.absolute():
+        if self.replaceable == sink:
             return
         with self.database.read() as db:
-            ours = is_known_output(db, str(sink.absolute()))
+            ours = is_known_output(db, str(sink))
         if not ours and not sidecar.describes(sink):
             msg = f"{sink} exists and is not ours; move it, or use overwrite 'replace'"
             raise SinkError(ErrorCode.COLLISION, msg)
@@ -397,7 +403,7 @@ class _Session:
     def _skipped(self, held: Claim, reason: str) -> SessionSummary:
         base = held.previous or self._blank(held)
         update: dict[str, object] = {"status": Status.SKIPPED, "reason": reason}
-        update["source_path"] = str(self.job.source.absolute())
+        update["source_path"] = str(self.job.source)
         if self.job.sink is not None and base.output_digest is not None:
             update["output_path"] = str(self.job.sink)
             update["sidecar_path"] = str(sidecar.sidecar_path(self.job.sink))
@@ -416,7 +422,7 @@ class _Session:
                 status=Status.FAILED,
                 session_id=held.session_id,
                 fingerprint=self.content.fingerprint,
-                source_path=str(self.job.source.absolute()),
+                source_path=str(self.job.source),
                 source_digest=self.content.digest,
                 source_bytes=None if identity is None else identity.size,
                 mode=self.request.mode,
@@ -435,7 +441,7 @@ class _Session:
         return summary.model_copy(
             update={
                 "session_id": held.session_id,
-                "source_path": str(job.source.absolute()),
+                "source_path": str(job.source),
                 "batch_id": job.batch_id,
                 "device_id": job.device_id,
                 "user_id": job.user_id,

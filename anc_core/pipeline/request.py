@@ -53,12 +53,12 @@ class RecordingRequest:
         resolved = resolve_mode(mode, has_reference=reference is not None)
         applied = apply_anc and chosen.apply_anc
         return cls(
-            source=Path(source),
-            sink=None if sink is None else Path(sink),
+            source=Path(source).absolute(),  # a record must hold from any working directory
+            sink=None if sink is None else Path(sink).absolute(),
             mode=resolved,
             preset=chosen,
             apply_anc=applied,
-            reference=None if reference is None else Path(reference),
+            reference=None if reference is None else Path(reference).absolute(),
             chunk_size=chunk_size,
             settings=settings or Settings(),
             parameters={

@@ -23,6 +23,7 @@ from anc_core.errors import (
     WorkerDiedError,
 )
 from anc_core.files import digest_file, write_text_atomic
+from anc_core.jobs.records import RecordingJob
 from anc_core.jobs.run import run_recording
 from anc_core.records import Mode, SessionSummary, Status
 from anc_core.store import ClaimRequest, Outcome, Owner, claim
@@ -294,6 +295,7 @@ import os, signal
 from pathlib import Path
 import anc_core.pipeline.sidecar as sidecar
 from anc_core.jobs.records import RecordingJob
+from anc_core.jobs.records import RecordingJob
 from anc_core.jobs.run import run_recording
 from anc_core.pipeline.attempt import Attempt
 from anc_core.settings import Settings
@@ -519,3 +521,18 @@ def test_a_sidecar_that_is_no_json_is_not_believed(bench: Bench, source: Path) -
     (bench.outputs / "x.wav").write_bytes(b"mine")
     write_text_atomic(sidecar.sidecar_path(bench.outputs / "x.wav"), "{broken")
     assert bench.run(source).error_code is ErrorCode.COLLISION
+
+
+def test_relative_paths_are_recorded_so_that_they_hold_from_anywhere(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy_voice(bench.inputs / "x.wav", duration_s=1.0)
+    monkeypatch.chdir(bench.inputs)
+    job = RecordingJob(source=Path("x.wav"), sink=Path("../clean/x.wav"))
+    summary = run_recording(job, database=bench.database, settings=bench.settings)
+    assert Path(summary.output_path).is_absolute()
+    assert Path(summary.sidecar_path).is_absolute()
+    (stored,) = bench.sessions()
+    assert (stored.source_path, stored.output_path) == (summary.source_path, summary.output_path)
+    monkeypatch.chdir("/")
+    assert Path(stored.output_path).is_file()
