@@ -27,7 +27,6 @@ def run_demo(folder: Path, *, as_json: bool) -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
     from anc_core.audio.synth.recordings import write_demo_recordings
-
     from flows.audio_processing import batch_process_files
     from flows.console import print_batch, print_json
 
