@@ -31,6 +31,7 @@ contracts: .venv/.dev  ## the import contracts
 	$(BIN)/lint-imports
 
 bench: .venv/.dev  ## measure speed and orchestration cost side by side
+	OMP_NUM_THREADS=1 $(RUN) benchmarks.stages
 	$(RUN) benchmarks.orchestration
 
 clean:  ## remove the environment and the demo

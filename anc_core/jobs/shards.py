@@ -43,9 +43,12 @@ def cut_shards(
         return []
     total_s = sum(job.estimate_s for job in jobs)
     count = min(max(math.ceil(total_s / shard_s), min(workers, len(jobs))), MAX_SHARDS, len(jobs))
-    heap: list[tuple[float, int, list[RecordingJob]]] = [(0.0, i, []) for i in range(count)]
+    # Among equal loads the emptier shard is next: jobs without an estimate fill every shard too.
+    heap: list[tuple[float, int, int, list[RecordingJob]]] = [
+        (0.0, 0, index, []) for index in range(count)
+    ]
     for job in sorted(jobs, key=lambda job: -job.estimate_s):
-        load_s, index, shard = heap[0]
+        load_s, num_jobs, index, shard = heap[0]
         shard.append(job)
-        heapq.heapreplace(heap, (load_s + job.estimate_s, index, shard))
-    return [tuple(shard) for _, _, shard in sorted(heap, key=lambda entry: -entry[0])]
+        heapq.heapreplace(heap, (load_s + job.estimate_s, num_jobs + 1, index, shard))
+    return [tuple(shard) for *_, shard in sorted(heap, key=lambda entry: -entry[0])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -102,13 +101,10 @@ def test_many_paths_are_asked_for_in_small_statements(database):
         "before_cursor_execute",
         lambda _c, _cursor, _s, parameters, _ctx, _m: sizes.append(len(parameters)),
     )
-    start = time.process_time()
     with database.read() as db:
         found = finished_sources(db, [f"/audio/{i}.wav" for i in range(4000)])
-    elapsed = time.process_time() - start
     assert len(found) == 2000
     assert max(sizes) <= 500 + 3  # and the three statuses
-    assert elapsed < 0.5
 
 
 def test_the_ledger_uses_its_index(sqlite_url, open_store):
