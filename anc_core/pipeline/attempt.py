@@ -111,6 +111,45 @@ class Attempt:
                 raise SourceChangedError(msg)
 
     def _run(self, stack: ExitStack) -> Outcome:
+        reader, chunk_size = self._open_source(stack)
+        with self.stopwatch.time("warmup"):
+            detector = self._detector(reader)
+            guard = EmergencyGuard(
+                self._processor(reader, chunk_size, stack),
+                detector or FixedIntervals([]),
+                sample_rate=reader.sample_rate,
+                fade_s=self.request.preset.protection.fade_s,
+            )
+        writer, remarks = self._open_sink(reader, stack)
+        stream = run_stream(
+            reader.chunks(chunk_size),
+            guard=guard,
+            meter=SessionMeter(reader.sample_rate, reader.num_channels),
+            writer=writer,
+            stopwatch=self.stopwatch,
+            on_progress=self.on_progress,
+        )
+        _refuse_damaged(reader, stream)
+        events = _measured_events(detector, stream, reader.sample_rate)
+        with self.stopwatch.time("encode"):
+            output_digest = self._verify(reader, stream, events, writer)
+        written = writer.remarks if writer is not None else ()
+        return Outcome(
+            reader=reader,
+            preset=self.preset,
+            stream=stream,
+            events=events,
+            detector=detector,
+            remarks=reader.remarks + stream.meter.remarks + written + remarks,
+            chunk_size=chunk_size,
+            clipped_samples_out=writer.clipped_samples if writer is not None else 0,
+            output_digest=output_digest,
+            latency=guard.latency,
+            stopwatch=self.stopwatch,
+        )
+
+    def _open_source(self, stack: ExitStack) -> tuple[AudioReader, int]:
+        """Return the reader and the size of its chunks."""
         request = self.request
         reader = stack.enter_context(
             open_reader(
@@ -125,70 +164,45 @@ class Attempt:
             requested=request.chunk_size,
             default_s=request.settings.chunk_s,
         )
-        with self.stopwatch.time("warmup"):
-            processor = self._processor(reader, chunk_size, stack)
-            detector = self._detector(reader)
-            guard = EmergencyGuard(
-                processor,
-                detector or FixedIntervals([]),
-                sample_rate=reader.sample_rate,
-                fade_s=request.preset.protection.fade_s,
-            )
-        suffix = None if request.sink is None else request.sink.suffix
-        target, format_remark = output_format(reader.format, suffix)
+        return reader, chunk_size
+
+    def _open_sink(
+        self, reader: AudioReader, stack: ExitStack
+    ) -> tuple[AudioWriter | None, tuple[Remark, ...]]:
+        """Return the writer, if samples are to be written, and what its format deserves to say."""
+        sink = self.request.sink
+        target, remark = output_format(reader.format, None if sink is None else sink.suffix)
         # A byte copy is the only original that stays bit for bit in every codec.
-        self._copies = self.preset is None and _may_be_copied(request, format_remark)
-        writer: AudioWriter | None = None
-        if request.sink is not None and not self._copies:
-            writer = stack.enter_context(
-                open_writer(
-                    request.sink,
-                    sample_rate=reader.sample_rate,
-                    num_channels=reader.num_channels,
-                    format=target,
-                    tags=reader.tags,
-                    num_samples_hint=reader.declared_num_samples,
-                    token=self.token,
-                )
+        self._copies = self.preset is None and _may_be_copied(self.request, remark)
+        if sink is None or self._copies:
+            return None, ()
+        writer = stack.enter_context(
+            open_writer(
+                sink,
+                sample_rate=reader.sample_rate,
+                num_channels=reader.num_channels,
+                format=target,
+                tags=reader.tags,
+                num_samples_hint=reader.declared_num_samples,
+                token=self.token,
             )
-        meter = SessionMeter(reader.sample_rate, reader.num_channels)
-        stream = run_stream(
-            reader.chunks(chunk_size),
-            guard=guard,
-            meter=meter,
-            writer=writer,
-            stopwatch=self.stopwatch,
-            on_progress=self.on_progress,
         )
-        _refuse_damaged(reader, stream)
-        events = _measured_events(detector, stream, reader.sample_rate)
-        output_digest = None
-        with self.stopwatch.time("encode"):
-            temp = writer.finish() if writer is not None else None
-            self._check_gate(reader, stream, events, temp)
-            check_unchanged(request.source, self.before)
-            if temp is not None:
-                output_digest = digest_file(temp)
-            elif request.sink is not None:
-                output_digest = self.source_digest
-        remarks = reader.remarks + stream.meter.remarks
-        if writer is not None:
-            remarks += writer.remarks
-        if writer is not None and format_remark is not None:
-            remarks += (format_remark,)
-        return Outcome(
-            reader=reader,
-            preset=self.preset,
-            stream=stream,
-            events=events,
-            detector=detector,
-            remarks=remarks,
-            chunk_size=chunk_size,
-            clipped_samples_out=writer.clipped_samples if writer is not None else 0,
-            output_digest=output_digest,
-            latency=guard.latency,
-            stopwatch=self.stopwatch,
-        )
+        return writer, () if remark is None else (remark,)
+
+    def _verify(
+        self,
+        reader: AudioReader,
+        stream: StreamResult,
+        events: tuple[Event, ...],
+        writer: AudioWriter | None,
+    ) -> str | None:
+        """Send the finished result through the gate; return the digest of the output to be."""
+        temp = writer.finish() if writer is not None else None
+        self._check_gate(reader, stream, events, temp)
+        check_unchanged(self.request.source, self.before)
+        if temp is not None:
+            return digest_file(temp)
+        return None if self.request.sink is None else self.source_digest
 
     def _processor(self, reader: AudioReader, chunk_size: int, stack: ExitStack) -> Processor:
         if self.preset is None:
