@@ -33,7 +33,7 @@ from anc_core.jobs.batch import (
     summarise,
 )
 from anc_core.jobs.plan import BatchRequest, plan_batch
-from anc_core.jobs.pool import WorkerPool, available_workers, workers_for
+from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, workers_for
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
@@ -310,7 +310,10 @@ def _shard_name() -> str:
 @logged
 def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
     """Process one shard in a worker process; a repetition does only what is missing."""
-    running = _RUNNING[batch_id]
+    running = _RUNNING.get(batch_id)
+    if running is None:
+        msg = f"{batch_id} was stopped before this shard began"
+        raise PoolStoppedError(msg)
     shard, settings = running.shards[index], running.settings
     final = is_last_attempt(settings.retries)
     try:

@@ -16,6 +16,7 @@ from prefect.exceptions import MissingContextError
 from prefect.runtime import task_run
 
 from anc_core.errors import TransientError
+from anc_core.jobs.pool import PoolStoppedError
 from anc_core.settings import Settings
 from flows import embedded_server
 from flows.prefect_defaults import apply_prefect_defaults
@@ -88,6 +89,10 @@ def logged(function: Callable[P, R]) -> Callable[P, R]:
         start = time.monotonic()
         try:
             result = function(*args, **kwargs)
+        except PoolStoppedError:
+            # Ctrl-C: somebody's wish, no failure.
+            log.warning(_line(settings, f"{name} stopped", facts))
+            raise
         except Exception as err:
             facts |= {
                 "duration_s": round(time.monotonic() - start, 3),

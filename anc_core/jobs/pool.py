@@ -128,9 +128,14 @@ class WorkerPool:
         return answer
 
     def stop(self) -> None:
-        """End all workers at once, whatever they do; their sessions are for others to release."""
-        for worker in self._workers:
-            worker.stop()
+        """End all workers at once, whatever they do, and see them dead.
+
+        Their sessions are for others to release: who looks for dead owners next must not find one
+        that is still dying.
+        """
+        dying = [process for worker in self._workers if (process := worker.stop()) is not None]
+        for process in dying:
+            process.wait()
 
 
 class _Worker:
@@ -161,14 +166,16 @@ class _Worker:
             return answer
         raise answer
 
-    def stop(self) -> None:
+    def stop(self) -> subprocess.Popen[bytes] | None:
+        """Kill the process; return it if the call that runs is to find out and tidy up."""
         with self._lock:
             self._stopped = True
             if self._process is None:
-                return
+                return None
             self._process.kill()
-            if not self._busy:  # else the call that runs finds its pipe closed and tidies up
+            if not self._busy:
                 self._bury()
+            return self._process
 
     def _begin(self) -> subprocess.Popen[bytes]:
         with self._lock:

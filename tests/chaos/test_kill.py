@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,11 +90,15 @@ def test_killed_three_times_a_batch_still_ends_complete(
     assert missing_outputs(database) == []
 
 
+@pytest.mark.parametrize(
+    "as_flow",
+    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.xdist_group("flow")])],
+)
 def test_ctrl_c_ends_within_five_seconds_and_the_next_run_finishes(
-    recordings: Path, tmp_path: Path
+    recordings: Path, tmp_path: Path, *, as_flow: bool
 ) -> None:
     out = tmp_path / "out"
-    command, environment = _command(recordings, out, as_flow=False), _environment(tmp_path)
+    command, environment = _command(recordings, out, as_flow=as_flow), _environment(tmp_path)
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     while not list(out.rglob("*.wav")) and process.poll() is None:
         time.sleep(0.01)
@@ -104,5 +110,9 @@ def test_ctrl_c_ends_within_five_seconds_and_the_next_run_finishes(
     with database.begin() as db:
         assert {s.status for s in list_sessions(db)} <= {"ok", "degraded", "failed"}
     assert [p for p in out.rglob("*") if p.name.startswith(".anc-")] == []
-    assert subprocess.run(command, env=environment, check=False, timeout=120).returncode == 0
+    if as_flow:
+        with closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as prefect:
+            states = [state for (state,) in prefect.execute("SELECT state_type FROM flow_run")]
+        assert states == ["CRASHED"]
+    assert subprocess.run(command, env=environment, check=False, timeout=240).returncode == 0
     assert len(list(out.glob("*.wav"))) == NUM_FILES
