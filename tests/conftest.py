@@ -7,6 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# In CI the same inputs every time: a red run is a change's fault. By hand: new ones every time.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 # A runner that was started in the background ignores Ctrl-C, and so would all its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
