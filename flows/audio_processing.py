@@ -114,8 +114,8 @@ def process_audio_file(
 
     Returns
     -------
-        The session's summary. Bad input is a summary with status failed and its error_code, and the
-        run ends as Completed with the name RecordingFailed; only what a retry did not cure raises.
+    The session's summary. Bad input is a summary with status failed and its error_code, and the
+    run ends as Completed with the name RecordingFailed; only what a retry did not cure raises.
     """
     settings = Settings.load()
     job = RecordingJob(
@@ -145,11 +145,8 @@ def process_audio_file(
 def process_recording_task(job: RecordingJob) -> SessionSummary:
     """Process one recording and record its session; safe to repeat."""
     settings = Settings.load()
-    database = open_database(settings.resolved_database_url)
-    try:
+    with _opened(settings) as database:
         return run_recording(job, database=database, settings=settings)
-    finally:
-        database.dispose()
 
 
 # --------------------------------------------------------------------------- many recordings
@@ -230,11 +227,12 @@ def batch_process_files(
 
     Returns
     -------
-        The counts, which always add up, and a line for every recording.
+    The counts, which always add up, and a line for every recording.
 
     Raises
     ------
-        BatchFailedError: If more than max_failures recordings failed; all others are done.
+    BatchFailedError
+        If more than max_failures recordings failed; all others are done.
     """
     started = time.monotonic()
     settings = Settings.load()
@@ -259,11 +257,8 @@ def batch_process_files(
         summary = summarise(plan, (), dry_run=True)
         publish_summary(summary)
         return summary
-    database = open_database(settings.resolved_database_url)
-    try:
+    with _opened(settings) as database:
         results, shards = _process(plan, database, settings)
-    finally:
-        database.dispose()
     wall_s = time.monotonic() - started
     summary = record_sessions.with_options(**retry_options(settings))(plan, results, shards, wall_s)
     return _verdict(summary, max_failures)
@@ -340,12 +335,8 @@ def record_sessions(
     plan: BatchPlan, results: list[RecordingResult], shards: int, wall_s: float
 ) -> BatchSummary:
     """Link the duplicates, count, close the batch and publish what became of it."""
-    settings = Settings.load()
-    database = open_database(settings.resolved_database_url)
-    try:
+    with _opened(Settings.load()) as database:
         summary = conclude(plan, results, database=database, shards=shards, wall_s=wall_s)
-    finally:
-        database.dispose()
     publish_summary(summary)
     return summary
 
@@ -370,6 +361,16 @@ def _process(
                 done = batch_progress(db, plan.batch_id)
             progress.update(done, final=not pending)
         return [line for future in futures for line in future.result()], len(running.shards)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    """Open the store for one task: tasks may run in other threads, at other times."""
+    database = open_database(settings.resolved_database_url)
+    try:
+        yield database
+    finally:
+        database.dispose()
 
 
 @contextmanager

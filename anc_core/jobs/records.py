@@ -151,11 +151,6 @@ class BatchSummary(Record):
     results: tuple[RecordingResult, ...] = Field(default=(), repr=False)
     failures: tuple[RecordingResult, ...] = ()
 
-    @property
-    def audio_hours(self) -> float:
-        """Hours of audio processed in this run."""
-        return self.audio_s / 3600
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
