@@ -25,9 +25,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from anc_core.errors import AncError, ErrorCode, TransientError
 from anc_core.jobs.batch import (
+    abandon,
     begin,
     conclude,
-    reconcile,
     results_of_lost_shard,
     run_shard,
     summarise,
@@ -387,7 +387,7 @@ def _at_work(plan: BatchPlan, database: Database, settings: Settings) -> Iterato
         except BaseException:
             # Ctrl-C or a crash: end the workers first, then free what they held.
             pool.stop()
-            reconcile(database, batch_id=plan.batch_id, deliberate=True)
+            abandon(plan, database)
             raise
         finally:
             del _RUNNING[plan.batch_id]

@@ -93,6 +93,13 @@ def reconcile(database: Database, *, batch_id: str | None = None, deliberate: bo
     return len(released)
 
 
+def abandon(plan: BatchPlan, database: Database) -> None:
+    """Record that the batch was stopped, and free what its workers held; they must be dead."""
+    reconcile(database, batch_id=plan.batch_id, deliberate=True)
+    with database.begin() as db:
+        close_batch(db, plan.batch_id, counts={"stopped": True}, status=Status.FAILED)
+
+
 def run_shard(
     jobs: Sequence[RecordingJob], settings: Settings, final: bool
 ) -> tuple[RecordingResult, ...]:

@@ -18,7 +18,7 @@ from tenacity import (
 )
 
 from anc_core.errors import TransientError
-from anc_core.jobs.batch import begin, conclude, reconcile, results_of_lost_shard, run_shard
+from anc_core.jobs.batch import abandon, begin, conclude, results_of_lost_shard, run_shard
 from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.pool import WorkerPool, workers_for
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
@@ -87,7 +87,7 @@ def run_batch(
         results = [line for part in parts for line in part]
     except BaseException:
         # Ctrl-C or a crash: the workers are gone, their claims are not.
-        reconcile(database, batch_id=plan.batch_id, deliberate=True)
+        abandon(plan, database)
         raise
     return conclude(
         plan,

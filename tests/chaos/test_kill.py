@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import soundfile as sf
+from sqlalchemy import text
 
 from anc_core.jobs.audit import missing_outputs
 from anc_core.store import check_integrity, list_sessions, open_database
@@ -109,6 +110,7 @@ def test_ctrl_c_ends_within_five_seconds_and_the_next_run_finishes(
     database = open_database(environment["ANC_DATABASE_URL"])
     with database.begin() as db:
         assert {s.status for s in list_sessions(db)} <= {"ok", "degraded", "failed"}
+        assert db.execute(text("SELECT status FROM batches")).scalars().all() == ["failed"]
     assert [p for p in out.rglob("*") if p.name.startswith(".anc-")] == []
     if as_flow:
         with closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as prefect:
