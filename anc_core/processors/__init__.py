@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anc_core.processors.cancel import CancelResult, ReferenceCanceller
     from anc_core.processors.chain import Chain
     from anc_core.processors.protect import EmergencyGuard, FixedIntervals
+    from anc_core.processors.spectral import SpectralSuppressor
     from anc_core.processors.suppress import Suppressor
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "FixedIntervals",
     "Processor",
     "ReferenceCanceller",
+    "SpectralSuppressor",
     "Suppressor",
     "aligned",
 ]
@@ -37,6 +39,7 @@ _MODULES = {
     "FixedIntervals": "protect",
     "Processor": "base",
     "ReferenceCanceller": "cancel",
+    "SpectralSuppressor": "spectral",
     "Suppressor": "suppress",
 }
 
