@@ -23,7 +23,11 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # isfinite() guards. Sums may be reordered for SIMD; the order depends on array lengths only.
 _FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 
-_KERNEL_MODULES = ("anc_core.dsp.suppression", "anc_core.dsp.nlms")
+_KERNEL_MODULES = (
+    "anc_core.dsp.suppression",
+    "anc_core.dsp.nlms",
+    "anc_core.dsp.content_kernels",
+)
 
 
 def jit(signature: str) -> Callable[[Kernel], Kernel]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from anc_core.processors.base import Processor
     from anc_core.processors.cancel import CancelResult, ReferenceCanceller
     from anc_core.processors.chain import Chain
+    from anc_core.processors.harmless import ContentSummary, HarmlessMix
+    from anc_core.processors.neural import NeuralSuppressor
     from anc_core.processors.protect import EmergencyGuard, FixedIntervals
     from anc_core.processors.spectral import SpectralSuppressor
     from anc_core.processors.suppress import Suppressor
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CancelResult",
     "Chain",
+    "ContentSummary",
     "EmergencyGuard",
     "FixedIntervals",
+    "HarmlessMix",
     "Processor",
     "ReferenceCanceller",
     "SpectralSuppressor",
@@ -35,8 +39,11 @@ __all__ = [
 _MODULES = {
     "CancelResult": "cancel",
     "Chain": "chain",
+    "ContentSummary": "harmless",
     "EmergencyGuard": "protect",
     "FixedIntervals": "protect",
+    "HarmlessMix": "harmless",
+    "NeuralSuppressor": "neural",
     "Processor": "base",
     "ReferenceCanceller": "cancel",
     "SpectralSuppressor": "spectral",

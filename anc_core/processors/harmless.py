@@ -1,0 +1,216 @@
+"""Do no harm: where there is nothing to gain, the input passes instead of an engine's output.
+
+Context: a suppressor takes for noise whatever is not speech, so music and bird song lose, and a
+clean voice can only get worse. Decision: the content of the recording is judged for itself, with
+seconds of look-ahead (:mod:`anc_core.dsp.content`), and the output is a mixture of what the engine
+made and of the input. Consequence: any engine whose output is aligned with its input can stand
+inside; it runs all the time, so that its state is right when it is needed again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anc_core.arrays import Chunk, check_chunk
+from anc_core.dsp.buffer import SampleBuffer
+from anc_core.dsp.content import ContentMeter
+from anc_core.dsp.content_model import strength_of
+from anc_core.dsp.finite import repair
+from anc_core.dsp.slow_curve import SlowCurve
+from anc_core.metrics.findings import bandwidth_hz
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from anc_core.processors.base import Processor
+
+_NARROWBAND_SHARE = 0.55
+"""Of the Nyquist frequency: 4 kHz at 16 kHz is narrow, 7 kHz (wideband telephony) is not."""
+_NARROWBAND_HZ = 4_400.0
+"""However high the rate: a telephone line ends at 3.4 to 4 kHz."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentSummary:
+    """What the detector made of a recording.
+
+    Attributes
+    ----------
+    duration_s : float
+        Judged; whole frames of 64 ms.
+    music_s, bird_song_s, clean_speech_s : float
+        Time in which the strength was lowered for this reason; the strongest reason counts.
+    mean_strength : float
+        Of the engine, 0 to 1; 1 for a recording without a frame.
+    bandwidth_hz : float or None
+        Where the sound ends in a cliff; None if it does not.
+    is_narrowband : bool
+        The cliff lies at telephone bandwidth, below what the sample rate has room for.
+    """
+
+    duration_s: float
+    music_s: float
+    bird_song_s: float
+    clean_speech_s: float
+    mean_strength: float
+    bandwidth_hz: float | None
+    is_narrowband: bool
+
+
+class HarmlessMix:
+    """Mix the output of ``engine`` with the input: all engine in noise, less where it would harm.
+
+    Parameters
+    ----------
+    engine : Processor
+        Suppressor of any kind that keeps the phase; new or reset.
+    sample_rate : float
+        Hz.
+
+    Notes
+    -----
+    ``output = s engine + (1 - s) input``. The strength ``s`` belongs to an instant, not to a
+    channel: an instrument that is panned to one side must not lose its place. It moves in straight
+    lines of half a second. Where it is 1 the engine's output passes bit for bit, where it is 0 the
+    input does. Samples wait inside for the verdict, about 8 s of them. Non-finite samples count
+    as 0. :attr:`content` may be read until the next stream begins.
+
+    Examples
+    --------
+    >>> from anc_core.processors import SpectralSuppressor, aligned
+    >>> mix = HarmlessMix(SpectralSuppressor(16_000), 16_000)
+    >>> noise = np.random.default_rng(1).normal(0, 0.1, (80_000, 1)).astype(np.float32)
+    >>> quiet = np.concatenate(list(aligned([noise], mix)))
+    >>> quiet.shape, mix.content.mean_strength
+    ((80000, 1), 1.0)
+    """
+
+    def __init__(self, engine: Processor, sample_rate: float) -> None:
+        self._engine = engine
+        self._meter = ContentMeter(sample_rate, engine.num_channels)
+        self._curve = SlowCurve(self._meter.segment_length, self._meter.first_centre)
+        self._waiting = SampleBuffer(engine.num_channels)
+        self._original = SampleBuffer(engine.num_channels)
+        self._processed = SampleBuffer(engine.num_channels)
+        self._has_ended: bool = False
+        self.reset()
+
+    @property
+    def num_channels(self) -> int:
+        """Columns of every chunk, in and out."""
+        return self._engine.num_channels
+
+    @property
+    def latency(self) -> int:
+        """Delay in samples: that of the engine after the look-ahead of the detector."""
+        segments = (self._curve.look_ahead + 1) * self._meter.segment_length
+        return self._engine.latency + self._meter.look_ahead + segments
+
+    @property
+    def content(self) -> ContentSummary:
+        """What has been decided so far; all of it after :meth:`flush`."""
+        segment_s = self._meter.segment_length / self._meter.sample_rate
+        spectrum = self._meter.mean_spectrum
+        edge_hz = bandwidth_hz(spectrum, self._meter.sample_rate)
+        room_hz = self._meter.sample_rate / 2.0
+        limit_hz = min(_NARROWBAND_HZ, _NARROWBAND_SHARE * room_hz)
+        return ContentSummary(
+            duration_s=self._num_segments * segment_s,
+            music_s=int(self._reasons[0]) * segment_s,
+            bird_song_s=int(self._reasons[1]) * segment_s,
+            clean_speech_s=int(self._reasons[2]) * segment_s,
+            mean_strength=self._total_strength / self._num_segments if self._num_segments else 1.0,
+            bandwidth_hz=edge_hz,
+            is_narrowband=edge_hz is not None and edge_hz <= limit_hz,
+        )
+
+    def process(self, chunk: Chunk) -> Chunk:
+        """Take ``chunk`` (num_samples, num_channels), return what is decided, delayed by `latency`.
+
+        Raises
+        ------
+        InputError
+            If ``chunk`` has another shape or is not floating point.
+        """
+        if self._has_ended:
+            self.reset()
+        chunk = repair(check_chunk(chunk, self.num_channels))
+        self._waiting.put(chunk)
+        self._judge(self._meter.push(chunk))
+        return self._advance()
+
+    def flush(self) -> Chunk:
+        """Return the rest, so that in all num_samples + latency came out, and reset."""
+        if self._has_ended:
+            self.reset()
+        self._judge(self._meter.flush())
+        self._curve.finish()
+        output = self._advance()
+        self._receive(self._engine.flush())
+        self._has_ended = True
+        return np.concatenate([output, self._mixed()])
+
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        self._engine.reset()
+        self._meter.reset()
+        self._curve.reset()
+        for buffer in (self._waiting, self._original, self._processed):
+            buffer.clear()
+        self._num_to_skip: int = self._engine.latency
+        self._num_fed = 0
+        self._has_delayed = False
+        self._has_ended = False
+        self._num_segments = 0
+        self._total_strength = 0.0
+        self._reasons = np.zeros(3, np.int64)
+
+    def _judge(self, scores: NDArray[np.float64]) -> None:
+        """Turn ``scores`` (num_segments, 3) into points of the strength curve."""
+        for row in scores:
+            strengths = strength_of(row)
+            strength = float(strengths.min())
+            self._curve.put([strength])
+            self._num_segments += 1
+            self._total_strength += strength
+            if strength < 1.0:
+                self._reasons[int(strengths.argmin())] += 1
+
+    def _advance(self) -> Chunk:
+        """Feed the engine with all whose strength is known, and return what comes of it."""
+        ready = self._curve.num_final - (self._num_fed - self._num_mixed_samples())
+        ready = len(self._waiting) if math.isinf(ready) else min(int(ready), len(self._waiting))
+        if ready > 0:
+            part = self._waiting.take(ready)
+            self._num_fed += ready
+            self._original.put(part)
+            self._receive(self._engine.process(part))
+        delay = 0 if self._has_delayed else self.latency
+        self._has_delayed = True
+        zeros = np.zeros((delay, self.num_channels), np.float32)
+        return np.concatenate([zeros, self._mixed()])
+
+    def _num_mixed_samples(self) -> int:
+        return self._num_fed - len(self._original)
+
+    def _receive(self, processed: Chunk) -> None:
+        """Queue what the engine returned, without its delay."""
+        skipped = min(self._num_to_skip, len(processed))
+        self._num_to_skip -= skipped
+        self._processed.put(processed[skipped:])
+
+    def _mixed(self) -> Chunk:
+        """Return the mixture of all that both sides have."""
+        ready = min(len(self._original), len(self._processed))
+        if ready == 0:
+            return np.zeros((0, self.num_channels), np.float32)
+        strength = self._curve.take(ready)[:, np.newaxis]
+        original, processed = self._original.take(ready), self._processed.take(ready)
+        if strength.min() == 1.0:
+            return processed
+        mixed = (strength * processed + (1.0 - strength) * original).astype(np.float32)
+        return np.where(strength == 1.0, processed, np.where(strength == 0.0, original, mixed))
