@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from flows.compare_command import compare
+
 if TYPE_CHECKING:
     from anc_core.jobs.plan import BatchRequest
     from anc_core.jobs.records import BatchSummary
@@ -365,6 +367,9 @@ def db_check(database_url: str | None) -> None:
     if problems:
         sys.exit(EXIT_FAILED)
     click.echo(f"{database.display_url}: ok")
+
+
+cli.add_command(compare)
 
 
 def _settings(database_url: str | None, **overrides: Any) -> Settings:  # noqa: ANN401

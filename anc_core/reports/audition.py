@@ -1,0 +1,302 @@
+"""The audition page: what a comparison found, and recordings to hear and see before and after.
+
+One HTML file without anything from elsewhere: sounds are FLAC and pictures PNG inside of it. All
+text is escaped by the template. Spectrograms need matplotlib (extra ``compare``); where it is
+missing the page says so and has sounds only.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.audio import StreamResampler
+from anc_core.files import write_text_atomic
+
+CLIP_S = 8.0
+"""Length of a sound on the page: its loudest stretch."""
+MAX_LISTENING_RATE_HZ = 48_000
+MAX_PAGE_BYTES = 16_000_000
+"""Mail and phones carry this much; examples beyond it are left out, and the page says how many."""
+
+DYNAMIC_RANGE_DB = 70.0
+"""Of the spectrograms' colours, below the loudest cell of the unprocessed sound."""
+
+_FRAME_S, _HOP_S = 0.032, 0.008
+_PICTURE_INCHES = (4.6, 1.9)
+_INK = "#808890"  # readable on white and on black
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a recording.
+
+    Attributes
+    ----------
+    label : str
+        "before", the system's name, "clean reference".
+    samples : ndarray, shape (num_samples,)
+        Float, full scale +-1; all versions of an example have the same length.
+    figures, gains : mapping
+        Figure -> value, and -> difference to the first version; ``None`` = not to be had.
+    """
+
+    label: str
+    samples: Samples
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    gains: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A recording to listen to; the first version is the unprocessed one."""
+
+    title: str
+    why: str
+    sample_rate: int
+    versions: Sequence[Version]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    key: str
+    title: str
+    hint: str
+    digits: int
+
+
+QUALITY_COLUMNS = (
+    _Column("pesq", "PESQ", "MOS-LQO, ITU-T P.862; more is better", 2),
+    _Column("estoi", "ESTOI", "intelligibility, 0 to 1; more is better", 3),
+    _Column("si_sdr_db", "SI-SDR dB", "closeness to the clean reference; more is better", 1),
+    _Column("dnsmos_ovrl", "OVRL", "DNSMOS P.835, the whole, 1 to 5", 2),
+    _Column("dnsmos_sig", "SIG", "DNSMOS P.835, the voice, 1 to 5", 2),
+    _Column("dnsmos_bak", "BAK", "DNSMOS P.835, the background, 1 to 5", 2),
+)
+
+
+def write_audition(
+    path: Path | str, comparison: Mapping[str, Any], examples: Iterable[Example]
+) -> None:
+    """Write the page to ``path``, complete or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The page.
+    comparison : mapping
+        A comparison as plain values (``anc_core.jobs.compare.Comparison.model_dump()``).
+    examples : iterable of Example
+        Drawn one at a time, until the page is full.
+
+    Raises
+    ------
+    SinkError
+        NO_SPACE or NOT_WRITABLE.
+    """
+    rendered, left_out = _render_examples(examples)
+    template = _environment().get_template("audition.html")
+    shown = [column for column in QUALITY_COLUMNS if _is_measured(comparison, column.key)]
+    text = template.render(
+        comparison=comparison,
+        columns=shown,
+        missing=[column for column in QUALITY_COLUMNS if column not in shown],
+        examples=rendered,
+        left_out=left_out,
+        clip_s=CLIP_S,
+        range_db=DYNAMIC_RANGE_DB,
+        has_pictures=_can_draw(),
+    )
+    write_text_atomic(path, text)
+
+
+def _is_measured(comparison: Mapping[str, Any], key: str) -> bool:
+    values = [comparison["before"].get(key)]
+    values += [system["means"].get(key) for system in comparison["systems"]]
+    return any(value is not None for value in values)
+
+
+def _environment() -> Any:  # noqa: ANN401 - jinja2 is loaded only here
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "signed": _signed, "share": _share}
+    return environment
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def _signed(value: float | None, digits: int = 1) -> str:
+    if value is None:
+        return "–"
+    rounded = round(value, digits)
+    return f"{rounded + 0.0:+.{digits}f}".replace("-", "−")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+# --------------------------------------------------------------------------- sounds and pictures
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    title: str
+    why: str
+    start_s: float
+    duration_s: float
+    scale_db: float | None
+    """How much all versions were lowered so that none clips."""
+    versions: list[dict[str, Any]]
+
+
+def _render_examples(examples: Iterable[Example]) -> tuple[list[_Rendered], int]:
+    """Return what fits into the page, and how many examples did not."""
+    rendered: list[_Rendered] = []
+    size = left_out = 0
+    for example in examples:
+        if left_out:
+            left_out += 1
+            continue
+        item = _render(example)
+        size += sum(len(v["sound"]) + len(v["picture"] or "") for v in item.versions)
+        if rendered and size > MAX_PAGE_BYTES:
+            left_out = 1
+            continue
+        rendered.append(item)
+    return rendered, left_out
+
+
+def _render(example: Example) -> _Rendered:
+    rate = example.sample_rate
+    # What is said is judged, so the clean version tells where to listen, if there is one.
+    clip = loudest(example.versions[-1].samples, round(CLIP_S * rate))
+    clips = [version.samples[clip].astype(np.float32) for version in example.versions]
+    if rate > MAX_LISTENING_RATE_HZ:
+        clips = [_lower_rate(samples, rate) for samples in clips]
+        rate = MAX_LISTENING_RATE_HZ
+    peak = max((float(np.max(np.abs(samples), initial=0.0)) for samples in clips), default=0.0)
+    scale = 0.999 / peak if peak > 0.999 else 1.0
+    clips = [samples * np.float32(scale) for samples in clips]
+    pictures: Iterator[str | None] = iter(_pictures(clips, rate) if _can_draw() else ())
+    return _Rendered(
+        title=example.title,
+        why=example.why,
+        start_s=clip.start / example.sample_rate,
+        duration_s=(clip.stop - clip.start) / example.sample_rate,
+        scale_db=20.0 * float(np.log10(scale)) if scale < 1.0 else None,
+        versions=[
+            {
+                "label": version.label,
+                "figures": version.figures,
+                "gains": version.gains,
+                "sound": _data_url(*_encoded(samples, rate)),
+                "picture": next(pictures, None),
+            }
+            for version, samples in zip(example.versions, clips, strict=True)
+        ],
+    )
+
+
+def loudest(samples: Samples, length: int) -> slice:
+    """Return the stretch of ``length`` samples that holds the most energy.
+
+    Examples
+    --------
+    >>> loudest(np.array([0.0, 0.1, 0.9, 0.9, 0.0], np.float32), 2)
+    slice(2, 4, None)
+    """
+    if len(samples) <= length:
+        return slice(0, len(samples))
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    start = int(np.argmax(energy[length:] - energy[:-length]))
+    return slice(start, start + length)
+
+
+def _lower_rate(samples: Samples, rate: int) -> Samples:
+    resampler = StreamResampler(rate, MAX_LISTENING_RATE_HZ, 1)
+    parts = [resampler.process(samples[:, np.newaxis]), resampler.flush()]
+    return np.concatenate(parts)[:, 0]
+
+
+def _encoded(samples: Samples, rate: int) -> tuple[str, bytes]:
+    """Return ``samples`` as FLAC: lossless, or nobody could tell an artefact from the codec's."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
+    return "audio/flac", file.getvalue()
+
+
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _can_draw() -> bool:
+    return find_spec("matplotlib") is not None
+
+
+def _pictures(clips: Sequence[Samples], rate: int) -> Iterator[str]:
+    """Yield a spectrogram of each clip; the first one sets the colour scale of all."""
+    levels = [_spectrogram_db(samples, rate) for samples in clips]
+    top = float(np.max(levels[0], initial=-200.0))
+    for level in levels:
+        yield _data_url("image/png", _drawn(level, rate, top))
+
+
+def _spectrogram_db(samples: Samples, rate: int) -> NDArray[np.float32]:
+    """Return levels of shape (num_bins, num_frames), dB."""
+    length, hop = max(round(_FRAME_S * rate), 16), max(round(_HOP_S * rate), 1)
+    padded = np.pad(samples, (length // 2, length))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+    frames = frames[: max(1, -(-len(samples) // hop))]
+    power = np.abs(np.fft.rfft(frames * np.hanning(length).astype(np.float32))) ** 2
+    return np.asarray(10.0 * np.log10(power.T / length**2 + 1e-20), np.float32)
+
+
+def _drawn(level_db: NDArray[np.float32], rate: int, top_db: float) -> bytes:
+    # Figure and canvas by hand: pyplot would keep every figure, and look for a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_PICTURE_INCHES, dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    seconds, kilohertz = level_db.shape[1] * _HOP_S, rate / 2_000
+    axes.imshow(
+        level_db,
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, seconds, 0.0, kilohertz),
+        cmap="magma",
+        vmin=top_db - DYNAMIC_RANGE_DB,
+        vmax=top_db,
+        interpolation="antialiased",
+    )
+    axes.set_xlabel("s", color=_INK, fontsize=8, labelpad=0)
+    axes.set_ylabel("kHz", color=_INK, fontsize=8)
+    axes.tick_params(colors=_INK, labelsize=8)
+    for spine in axes.spines.values():
+        spine.set_color(_INK)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", transparent=True)
+    return file.getvalue()
