@@ -75,8 +75,8 @@ if both kinds of error were as bad and all kinds of sound as frequent as in the 
 LEAST_ABOVE = np.array([0.5, 0.5, 1.5])
 """Scores from which it has its least strength."""
 LEAST_STRENGTH = np.array([0.0, 0.0, 0.4])
-"""Music and bird song pass; in clean speech faint noise still sinks by 8 dB, and PESQ of 80 clean
-recordings against themselves rises from 3.95 to 4.55 on average with the spectral engine."""
+"""Music and bird song pass. In clean speech faint noise may still sink by up to 4 dB; with the
+spectral engine PESQ of 37 clean recordings against themselves is 4.51 instead of 4.01."""
 
 
 def scores_of(features: NDArray[np.float64]) -> NDArray[np.float64]:
