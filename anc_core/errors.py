@@ -9,6 +9,7 @@
     │   ├── SourceError                    the input is at fault (EMPTY_FILE, NOT_AUDIO, ...)
     │   ├── SinkError                      the output is at fault (NO_SPACE, COLLISION, ...)
     │   └── GateError                      the result is at fault (LENGTH, LAG, SPEECH_LOSS, ...)
+    ├── ModelBundleError                   a model is missing, changed or not for this program
     ├── StoreError                         the database is at fault
     │   ├── SessionNotFoundError (LookupError)
     │   └── SchemaError                    newer schema than this code, or a damaged one
@@ -77,6 +78,7 @@ class WarningCode(StrEnum):
     TAGS_DROPPED = "TAGS_DROPPED"
     HEADER_REPAIRED = "HEADER_REPAIRED"
     SEVERAL_TRACKS = "SEVERAL_TRACKS"
+    MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
 
 
 class AncError(Exception):
@@ -121,6 +123,17 @@ class SinkError(RecordingError):
 
 class GateError(RecordingError):
     """The result did not pass the quality gate."""
+
+
+class ModelBundleError(AncError):
+    """A model bundle is missing (MODEL_MISSING), or not what it should be (MODEL_HASH)."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[ModelBundleError], tuple[ErrorCode, str]]:
+        return type(self), (self.code, str(self))
 
 
 class StoreError(AncError):

@@ -147,6 +147,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{(self.home / 'anc.db').expanduser().absolute()}"
 
     @property
+    def models_dir(self) -> Path:
+        """Folder of the models that this installation trained or imported."""
+        return (self.home / "models").expanduser().absolute()
+
+    @property
     def chunk_s(self) -> float:
         """Length of a chunk in seconds, the same at every rate."""
         return self.chunk_size / self.sample_rate

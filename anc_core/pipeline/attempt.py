@@ -19,7 +19,7 @@ from anc_core.audio import (
     open_writer,
     output_format,
 )
-from anc_core.errors import ErrorCode, SourceChangedError, SourceError
+from anc_core.errors import ErrorCode, SourceChangedError, SourceError, WarningCode
 from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_file
 from anc_core.metrics import SessionMeter
 from anc_core.pipeline import gate
@@ -29,6 +29,8 @@ from anc_core.pipeline.stopwatch import Stopwatch
 from anc_core.pipeline.stream import OnProgress, StreamResult, run_stream
 from anc_core.presets import Preset
 from anc_core.processors import EmergencyGuard, FixedIntervals, Processor
+from anc_core.processors.neural import MIN_SAMPLE_RATE_HZ
+from anc_core.processors.suppress import AUTO
 from anc_core.records import Event, Mode, Remark
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Outcome:
     clipped_samples_out: int
     output_digest: str | None
     latency: int
+    model_id: str | None
     stopwatch: Stopwatch
 
 
@@ -76,6 +79,7 @@ class Attempt:
         self.stopwatch = Stopwatch()
         self._stack = ExitStack()
         self._copies = False
+        self._model_id: str | None = None
 
     @contextmanager
     def run(self) -> Iterator[Outcome]:
@@ -140,11 +144,16 @@ class Attempt:
             stream=stream,
             events=events,
             detector=detector,
-            remarks=reader.remarks + stream.meter.remarks + written + remarks,
+            remarks=reader.remarks
+            + stream.meter.remarks
+            + written
+            + remarks
+            + self._engine_remarks(reader),
             chunk_size=chunk_size,
             clipped_samples_out=writer.clipped_samples if writer is not None else 0,
             output_digest=output_digest,
             latency=guard.latency,
+            model_id=self._model_id,
             stopwatch=self.stopwatch,
         )
 
@@ -209,7 +218,14 @@ class Attempt:
             return Bypass(reader.num_channels)
         request = self.request
         if request.mode is Mode.SUPPRESS:
-            return build_suppressor(self.preset, reader.sample_rate, reader.num_channels)
+            suppressor = build_suppressor(
+                self.preset,
+                reader.sample_rate,
+                reader.num_channels,
+                request.settings.models_dir,
+            )
+            self._model_id = suppressor.model_id
+            return suppressor
         assert request.reference is not None  # noqa: S101 - resolve() saw to it
         reference = stack.enter_context(open_reader(request.reference))
         return WithReference(
@@ -217,6 +233,16 @@ class Attempt:
             _at_rate(reference, reader.sample_rate, chunk_size),
             reference.num_channels,
         )
+
+    def _engine_remarks(self, reader: AudioReader) -> tuple[Remark, ...]:
+        """Return what deserves to be said of the engine: that it was not the one meant."""
+        if self.preset is None or self.request.mode is not Mode.SUPPRESS or self._model_id:
+            return ()
+        is_meant = self.preset.suppression.method == AUTO
+        if not is_meant or reader.sample_rate < MIN_SAMPLE_RATE_HZ:
+            return ()
+        message = "the neural weights are missing or refused; the spectral engine did the work"
+        return (Remark(code=WarningCode.MODEL_UNAVAILABLE, message=message),)
 
     def _detector(self, reader: AudioReader) -> AlarmDetector | None:
         protection = self.request.preset.protection

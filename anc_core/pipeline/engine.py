@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from anc_core.dsp.buffer import SampleBuffer
 from anc_core.errors import InputError
 from anc_core.presets import Preset
 from anc_core.processors import ReferenceCanceller, Suppressor
+from anc_core.processors.suppress import SPECTRAL
 from anc_core.records import Mode
 
 
@@ -39,9 +41,20 @@ def resolve_mode(mode: Mode | str, *, has_reference: bool) -> Mode:
     return mode
 
 
-def build_suppressor(preset: Preset, sample_rate: int, num_channels: int) -> Suppressor:
-    """Return the suppressor that ``preset`` describes."""
-    return Suppressor(sample_rate, num_channels, parameters=preset.suppression)
+def build_suppressor(
+    preset: Preset, sample_rate: int, num_channels: int, models: Path
+) -> Suppressor:
+    """Return the suppressor that ``preset`` describes; ``models`` is this installation's folder."""
+    return Suppressor(sample_rate, num_channels, parameters=preset.suppression, model=models)
+
+
+def suppression_model_id(preset: Preset, models: Path) -> str | None:
+    """Return the id of the weights that ``preset`` will be carried out with, None for none."""
+    if preset.suppression.method == SPECTRAL:
+        return None
+    from anc_core.denoiser.models import usable_model_id
+
+    return usable_model_id(models)
 
 
 def build_canceller(

@@ -228,6 +228,7 @@ def _summarise(
         warnings=remarks,
         error_code=refused[-1].code if refused else None,
         reason="; ".join(reasons) or None,
+        model_id=outcome.model_id,
         core_version=__version__,
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anc_core.errors import ErrorCode, SinkError
-from anc_core.pipeline.engine import resolve_mode
+from anc_core.pipeline.engine import resolve_mode, suppression_model_id
 from anc_core.pipeline.fingerprint import fingerprint
 from anc_core.presets import Preset, get_preset
 from anc_core.records import Mode
@@ -27,6 +27,8 @@ class RecordingRequest:
     reference: Path | None
     chunk_size: int | None
     settings: Settings
+    model_id: str | None = None
+    """Weights that will do the work, None where none are needed."""
     parameters: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -52,6 +54,10 @@ class RecordingRequest:
         chosen = get_preset(preset)
         resolved = resolve_mode(mode, has_reference=reference is not None)
         applied = apply_anc and chosen.apply_anc
+        settings = settings or Settings()
+        model_id = None
+        if applied and resolved is Mode.SUPPRESS:
+            model_id = suppression_model_id(chosen, settings.models_dir)
         return cls(
             source=Path(source).absolute(),  # a record must hold from any working directory
             sink=None if sink is None else Path(sink).absolute(),
@@ -60,7 +66,8 @@ class RecordingRequest:
             apply_anc=applied,
             reference=None if reference is None else Path(reference).absolute(),
             chunk_size=chunk_size,
-            settings=settings or Settings(),
+            settings=settings,
+            model_id=model_id,
             parameters={
                 "mode": resolved.value,
                 "apply_anc": applied,
@@ -75,7 +82,7 @@ class RecordingRequest:
             source_digest=source_digest,
             reference_digest=reference_digest,
             parameters=self.parameters,
-            model_id=None,
+            model_id=self.model_id,
             core_version=__version__,
         )
 

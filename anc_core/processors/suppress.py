@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import ValidationError
 
-from anc_core.arrays import Chunk
+from anc_core.arrays import Chunk, check_sample_rate
+from anc_core.denoiser.inference import load_gain_model
+from anc_core.denoiser.models import find_bundle, find_model
 from anc_core.errors import InputError
 from anc_core.presets import SuppressionParameters
 from anc_core.processors.base import Processor
+from anc_core.processors.neural import MIN_SAMPLE_RATE_HZ, NeuralSuppressor
 from anc_core.processors.spectral import SpectralSuppressor
+
+NEURAL, SPECTRAL, AUTO = "neural", "spectral", "auto"
 
 
 class Suppressor:
@@ -22,17 +29,29 @@ class Suppressor:
         Channels are independent of each other.
     parameters : SuppressionParameters, optional
         All numbers; default those of the preset ``default``.
-    method : {"auto", "spectral"}, optional
-        Overrides ``parameters.method``. Both mean :class:`SpectralSuppressor`.
+    method : {"auto", "neural", "spectral"}, optional
+        Overrides ``parameters.method``. ``auto`` takes the neural engine where its weights load and
+        the sample rate is 8 kHz or more, and the spectral one elsewhere.
     strength : float, optional
         Overrides ``parameters.strength``: 0 to 1, scales the gain in dB.
     max_attenuation_db : float, optional
         Overrides ``parameters.max_attenuation_db``: 0 to 80.
+    model : Path, optional
+        Bundle of the neural engine, or a folder of models to look into before the one that ships.
+
+    Attributes
+    ----------
+    engine : {"neural", "spectral"}
+        Which one does the work.
+    model_id : str or None
+        The weights that do it.
 
     Raises
     ------
     InputError
-        If a parameter is out of its range, or ``method`` is ``"neural"``.
+        If a parameter is out of its range.
+    ModelBundleError
+        If ``method`` is ``"neural"`` and its weights are missing, changed or of another version.
 
     Notes
     -----
@@ -58,6 +77,7 @@ class Suppressor:
         method: str | None = None,
         strength: float | None = None,
         max_attenuation_db: float | None = None,
+        model: Path | None = None,
     ) -> None:
         self.parameters = _with_overrides(
             parameters or SuppressionParameters(),
@@ -65,9 +85,22 @@ class Suppressor:
             strength=strength,
             max_attenuation_db=max_attenuation_db,
         )
-        self._engine: Processor = SpectralSuppressor(
-            sample_rate, num_channels, parameters=self.parameters
-        )
+        gain_model = None
+        if self.parameters.method == NEURAL:
+            gain_model = load_gain_model(find_bundle(model))
+        elif (
+            self.parameters.method == AUTO and check_sample_rate(sample_rate) >= MIN_SAMPLE_RATE_HZ
+        ):
+            gain_model = find_model(model)
+        self._engine: Processor
+        self.engine = SPECTRAL if gain_model is None else NEURAL
+        self.model_id = None if gain_model is None else gain_model.model_id
+        if gain_model is None:
+            self._engine = SpectralSuppressor(sample_rate, num_channels, parameters=self.parameters)
+        else:
+            self._engine = NeuralSuppressor(
+                sample_rate, num_channels, model=gain_model, parameters=self.parameters
+            )
 
     @property
     def num_channels(self) -> int:
@@ -112,10 +145,4 @@ def _with_overrides(
             for item in error.errors()
         )
         raise InputError(problems) from None
-    if parameters.method == "neural":
-        msg = (
-            "method 'neural': the neural engine is not part of this version; "
-            "'auto' and 'spectral' are available"
-        )
-        raise InputError(msg)
     return parameters

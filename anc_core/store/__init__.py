@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         finished_sources,
         is_known_output,
     )
+    from anc_core.store.models import mark_promoted, record_model
     from anc_core.store.owner import Owner
     from anc_core.store.sessions import (
         find_by_fingerprint,
@@ -67,6 +68,7 @@ _HOMES = {
         "finished_sources",
         "is_known_output",
     ),
+    "models": ("mark_promoted", "record_model"),
     "owner": ("Owner",),
     "sessions": (
         "find_by_fingerprint",
@@ -99,11 +101,13 @@ __all__ = [
     "heartbeat",
     "is_known_output",
     "list_sessions",
+    "mark_promoted",
     "new_session_id",
     "open_batch",
     "open_database",
     "open_existing",
     "record_audit",
+    "record_model",
     "release",
     "sessions_between",
     "validate_session_id",

@@ -1,0 +1,1 @@
+"""Training the learned suppressor. Needs PyTorch: the extra ``train``."""

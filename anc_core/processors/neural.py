@@ -1,0 +1,212 @@
+"""The learned engine: one network at every sample rate, looking ahead, in constant memory."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
+from anc_core.denoiser.features import FRAME_S, NUM_BINS, features, mean_power
+from anc_core.dsp.buffer import SampleBuffer
+from anc_core.dsp.finite import repair, tame
+from anc_core.dsp.frames import analyse, fast_frame_length, sqrt_hann, synthesise
+from anc_core.errors import InputError
+from anc_core.presets import SuppressionParameters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from anc_core.denoiser.inference import GainModel
+
+BLOCK_FRAMES = 512
+"""Frames (8.2 s) that the network weighs at once, counted from the start of the stream."""
+LOOK_AHEAD_FRAMES = 32
+"""What it may see beyond them on either side (0.5 s): a recurrent network needs a run-up."""
+_TAIL_FRAMES = 256
+"""The last block may be short, but levels and noise floors need some seconds: it gets this many
+frames of the past, as many as the network was trained on."""
+
+MIN_SAMPLE_RATE_HZ = 8_000
+DEFAULT_MAX_ATTENUATION_DB = 40.0
+
+_BAND_ABOVE = slice(160, NUM_BINS)
+"""5 to 8 kHz: what lies above is lowered by as much as this band was."""
+_ABOVE_SMOOTHING_FRAMES = 3
+_MIN_LEVEL = 1e-18
+"""Mean power of a cell, about -200 dBFS: below it a stretch counts as silent."""
+
+
+class NeuralSuppressor:
+    """Lower every time-frequency cell by as much as a trained network takes it for noise.
+
+    Parameters
+    ----------
+    sample_rate : float
+        Hz, 8 000 or more.
+    num_channels : int, default 1
+        Channels are independent of each other.
+    model : GainModel
+        The network.
+    parameters : SuppressionParameters, optional
+        ``strength`` and ``max_attenuation_db`` count here; the latter is 40 dB if not given.
+
+    Raises
+    ------
+    InputError
+        If the sample rate is lower than the network's speech band needs.
+
+    Notes
+    -----
+    Frames last 32 ms at every rate, so that bin k is the same frequency (within 2 %) whatever the
+    recording's rate; the network sees bins 1 to 256 and no resampling is needed. A recording with
+    less bandwidth has empty bins there, as a telephone call at 16 kHz has. Above 8 kHz the gain of
+    a frame is that of its band from 5 to 8 kHz: sqrt(sum G^2 P / sum P).
+
+    Blocks are counted from the start of the stream: any split of the input gives the same output,
+    bit for bit. Up to 17 s of samples wait inside.
+    """
+
+    def __init__(
+        self,
+        sample_rate: float,
+        num_channels: int = 1,
+        *,
+        model: GainModel,
+        parameters: SuppressionParameters | None = None,
+    ) -> None:
+        self._sample_rate = check_sample_rate(sample_rate)
+        if self._sample_rate < MIN_SAMPLE_RATE_HZ:
+            msg = f"the neural engine needs {MIN_SAMPLE_RATE_HZ} Hz or more, not {sample_rate}"
+            raise InputError(msg)
+        self._num_channels = check_num_channels(num_channels)
+        self._model = model
+        self.parameters = p = parameters or SuppressionParameters()
+        max_attenuation_db = p.max_attenuation_db
+        if max_attenuation_db is None:
+            max_attenuation_db = DEFAULT_MAX_ATTENUATION_DB
+        self._min_gain = np.float32(10.0 ** (-max_attenuation_db / 20.0))
+        self._strength = np.float32(p.strength)
+        self._is_bypass = p.strength == 0.0 or max_attenuation_db == 0.0
+        self._window = sqrt_hann(fast_frame_length(FRAME_S, self._sample_rate))
+        self._hop_length = len(self._window) // 2
+        self._buffer = SampleBuffer(self._num_channels)
+        self.reset()
+
+    @property
+    def num_channels(self) -> int:
+        """Columns of every chunk, in and out."""
+        return self._num_channels
+
+    @property
+    def latency(self) -> int:
+        """Delay in samples: the look-ahead of 32 frames and one frame more."""
+        return (LOOK_AHEAD_FRAMES + 2) * self._hop_length
+
+    def process(self, chunk: Chunk) -> Chunk:
+        """Take ``chunk`` (num_samples, num_channels), return what is ready, delayed by `latency`.
+
+        Raises
+        ------
+        InputError
+            If ``chunk`` has another shape or is not floating point.
+        """
+        chunk = check_chunk(chunk, self._num_channels)
+        self._num_samples += len(chunk)
+        if self._is_bypass:
+            return self._emit([repair(chunk)])
+        self._buffer.put(tame(chunk))
+        outputs = []
+        needed = BLOCK_FRAMES + LOOK_AHEAD_FRAMES
+        while len(self._buffer) >= (self._num_kept + needed + 1) * self._hop_length:
+            outputs.append(self._next_block(BLOCK_FRAMES, LOOK_AHEAD_FRAMES))
+        return self._emit(outputs)
+
+    def flush(self) -> Chunk:
+        """Return the rest, so that in all num_samples + latency came out, and reset."""
+        outputs = []
+        if not self._is_bypass and self._num_samples:
+            num_frames = math.ceil(self._num_samples / self._hop_length) + 1
+            self._buffer.put_zeros(2 * len(self._window))
+            outputs.append(self._next_block(num_frames - self._num_frames_done, 0))
+        rest = self._emit(outputs)
+        self.reset()
+        return rest
+
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        self._num_samples = 0
+        self._num_frames_done = 0
+        self._num_kept = 0  # frames at the head of the buffer that are done, kept as the past
+        self._num_emitted = 0
+        self._tails = np.zeros((self._num_channels, self._hop_length), np.float32)
+        self._buffer.clear()
+        # The first frame begins half a frame early, so that every sample lies in two frames.
+        self._buffer.put_zeros(self._hop_length)
+
+    def _next_block(self, num_frames: int, num_ahead: int) -> Chunk:
+        """Return the samples that the next ``num_frames`` complete."""
+        # A whole block needs a run-up only; the last one may be short, and takes all there is.
+        num_before = min(self._num_kept, LOOK_AHEAD_FRAMES if num_ahead else _TAIL_FRAMES)
+        known = self._buffer.peek((self._num_kept + num_frames + num_ahead + 1) * self._hop_length)[
+            (self._num_kept - num_before) * self._hop_length :
+        ]
+        output = np.empty((num_frames * self._hop_length, self._num_channels), np.float32)
+        for index in range(self._num_channels):
+            spectra = analyse(np.ascontiguousarray(known[:, index]), self._window)
+            gains = self._gains(spectra)[num_before : num_before + num_frames]
+            spectra = spectra[num_before : num_before + num_frames]
+            spectra *= gains
+            output[:, index], self._tails[index] = synthesise(
+                spectra, self._window, self._tails[index]
+            )
+        kept = min(_TAIL_FRAMES, self._num_kept + num_frames)
+        self._buffer.drop((self._num_kept + num_frames - kept) * self._hop_length)
+        self._num_kept = kept
+        is_first = self._num_frames_done == 0
+        self._num_frames_done += num_frames
+        return output[self._hop_length :] if is_first else output
+
+    def _gains(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Return the gain of every cell, shape (num_frames, num_bins)."""
+        num_bins = spectra.shape[1]
+        num_seen = min(num_bins - 1, NUM_BINS)
+        seen = spectra[:, 1 : num_seen + 1]
+        power = np.zeros((len(spectra), NUM_BINS), np.float32)
+        np.square(seen.real, out=power[:, :num_seen])
+        power[:, :num_seen] += np.square(seen.imag)
+        level = mean_power(power)
+        if level <= _MIN_LEVEL * len(self._window) ** 2:
+            return np.ones(spectra.shape, np.float32)
+        learned = self._model.gains(features(power, level))
+        np.maximum(learned, self._min_gain, out=learned)
+        if self._strength != 1.0:
+            np.power(learned, self._strength, out=learned)
+        gains = np.empty(spectra.shape, np.float32)
+        gains[:, 1 : num_seen + 1] = learned[:, :num_seen]
+        gains[:, 0] = gains[:, 1]
+        if num_bins > NUM_BINS + 1:
+            gains[:, NUM_BINS + 1 :] = _gain_above(learned, power)[:, np.newaxis]
+        return gains
+
+    def _emit(self, outputs: list[Chunk]) -> Chunk:
+        """Return ``outputs`` as one chunk, after the delay and not beyond the end of the input."""
+        if self._num_emitted == 0:
+            outputs = [np.zeros((self.latency, self._num_channels), np.float32), *outputs]
+        if not outputs:
+            return np.zeros((0, self._num_channels), np.float32)
+        output = np.concatenate(outputs)[: self._num_samples + self.latency - self._num_emitted]
+        self._num_emitted += len(output)
+        return output
+
+
+def _gain_above(gains: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the gain for what lies above the network's band, shape (num_frames,)."""
+    weights = power[:, _BAND_ABOVE] + np.float32(1e-30)
+    kept = np.sum(np.square(gains[:, _BAND_ABOVE]) * weights, axis=1)
+    kernel = np.ones(_ABOVE_SMOOTHING_FRAMES)
+    # Power is summed over neighbouring frames before the ratio is taken: a click of one frame in an
+    # empty band must not open or close the upper band by itself.
+    ratio = np.convolve(kept, kernel, "same") / np.convolve(weights.sum(axis=1), kernel, "same")
+    return np.sqrt(ratio).astype(np.float32)
