@@ -4,6 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
+# What the tests need; `make check EXTRAS=dev,train` also tests the training (PyTorch, 200 MB or more).
+EXTRAS ?= dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -33,6 +35,7 @@ contracts: .venv/.dev  ## the import contracts
 bench: .venv/.dev  ## measure speed and orchestration cost side by side
 	OMP_NUM_THREADS=1 $(RUN) benchmarks.stages
 	$(RUN) benchmarks.orchestration
+	$(RUN) benchmarks.suppression
 
 clean:  ## remove the environment and the demo
 	rm -rf .venv demo
@@ -48,5 +51,5 @@ clean:  ## remove the environment and the demo
 	@touch $@
 
 .venv/.dev: .venv/.runtime
-	$(PIP) --no-build-isolation -e ".[dev]"
+	$(PIP) --no-build-isolation -e ".[$(EXTRAS)]"
 	@touch $@

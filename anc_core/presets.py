@@ -20,10 +20,13 @@ class SuppressionParameters(Record):
     """``auto`` takes the best engine that is installed."""
     strength: float = Field(default=1.0, ge=0.0, le=1.0)
     """0 = the input bit for bit, 1 = the full gain; in between the gain in dB is scaled."""
-    max_attenuation_db: float = Field(default=18.0, ge=0.0, le=80.0)
-    """No time-frequency cell is lowered by more than this; 0 = the input bit for bit."""
+    max_attenuation_db: float | None = Field(default=None, ge=0.0, le=80.0)
+    """No time-frequency cell is lowered by more than this; 0 = the input bit for bit. By default
+    what suits the engine: 18 dB hide the spectral one's errors, the neural one needs no floor."""
     frame_s: float = Field(default=0.032, ge=0.008, le=0.128)
-    """Length of an analysis frame; rounded up to a fast FFT length."""
+    """Length of an analysis frame of the spectral engine; rounded up to a fast FFT length."""
+    do_no_harm: bool = True
+    """Leave music, bird song and clean speech alone (see docs/harmless.md)."""
     snr_smoothing: float = Field(default=0.98, ge=0.0, lt=1.0)
     """Decision-directed smoothing of the a-priori SNR (Ephraim & Malah 1984, Eq. 51)."""
     min_a_priori_snr_db: float = Field(default=-25.0, ge=-60.0, le=0.0)
@@ -81,7 +84,7 @@ _ALL = (
     Preset(
         name="strong",
         description="As quiet as possible between the words; some colouring is accepted.",
-        suppression=SuppressionParameters(max_attenuation_db=30.0, min_a_priori_snr_db=-30.0),
+        suppression=SuppressionParameters(max_attenuation_db=60.0, min_a_priori_snr_db=-30.0),
         fallback="default",
     ),
     Preset(

@@ -14,6 +14,7 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.suppressor_training import train_noise_suppressor
 
 # Nothing leaves the machine; Prefect reads this before any of its settings.
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -22,8 +23,14 @@ _HOME_OF = {
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
     "process_audio_file": "audio_processing",
+    "train_noise_suppressor": "suppressor_training",
 }
 
-__all__ = ["batch_process_files", "compare_suppressors", "process_audio_file"]
+__all__ = [
+    "batch_process_files",
+    "compare_suppressors",
+    "process_audio_file",
+    "train_noise_suppressor",
+]
 
 __getattr__ = lazy_names(__name__, _HOME_OF)

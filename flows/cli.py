@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from flows.compare_command import compare
+from flows.training_command import train_suppressor
 
 if TYPE_CHECKING:
     from anc_core.jobs.plan import BatchRequest
@@ -370,6 +371,7 @@ def db_check(database_url: str | None) -> None:
 
 
 cli.add_command(compare)
+cli.add_command(train_suppressor)
 
 
 def _settings(database_url: str | None, **overrides: Any) -> Settings:  # noqa: ANN401

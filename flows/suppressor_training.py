@@ -7,12 +7,13 @@ folder, so a run that was killed goes on where its last checkpoint was taken.
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from prefect import flow, task
@@ -27,6 +28,7 @@ from prefect.runtime import flow_run
 
 from anc_core.bundles.bundle import Bundle
 from anc_core.bundles.registry import Registry, active_bundle, shipped_models
+from anc_core.denoiser.inference import KIND, MODEL_FILE, GainModel, load_gain_model
 from anc_core.denoiser_training.parameters import TrainingParameters
 from anc_core.denoiser_training.recordings import (
     TrainingRecording,
@@ -40,9 +42,6 @@ from anc_core.records import Record
 from anc_core.settings import Settings
 from anc_core.store import mark_promoted, open_database, record_audit, record_model
 from flows.common import logged, logger, retry_options
-
-if TYPE_CHECKING:
-    from anc_core.denoiser.inference import GainModel
 
 PromoteName = Literal["if_better", "always", "never"]
 
@@ -83,6 +82,8 @@ def train_noise_suppressor(
     models_dir: Path | None = None,
     promote: PromoteName = "if_better",
     processes: int = 2,
+    synthetic_clips: int = 1600,
+    evaluation_mixtures: int = 48,
 ) -> SuppressorTrainingResult:
     """Train a suppressor on speech and noise, and put it into use if it is better.
 
@@ -98,6 +99,8 @@ def train_noise_suppressor(
         models_dir: Registry the model goes to; by default this installation's.
         promote: if_better asks the held-out mixtures; always and never do not.
         processes: Part of the recipe: each process adds 8 mixtures to a step.
+        synthetic_clips: Synthetic noises of 5 s to make once.
+        evaluation_mixtures: Held-out mixtures to judge by.
 
     Returns
     -------
@@ -106,7 +109,9 @@ def train_noise_suppressor(
     settings = Settings.load()
     name = version or datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = (work_dir or settings.home / "training" / name).expanduser().absolute()
-    parameters = TrainingParameters(seed=seed, num_steps=steps, num_processes=processes)
+    parameters = TrainingParameters(
+        seed=seed, num_steps=steps, num_processes=processes, num_synthetic=synthetic_clips
+    )
     options = retry_options(settings)
 
     rows, digest = scan_recordings.with_options(**options)(
@@ -114,7 +119,9 @@ def train_noise_suppressor(
     )
     prepare_training.with_options(**options)(folder, rows, root, digest, parameters)
     train_network.with_options(**options)(folder)
-    evaluation = evaluate_network.with_options(**options)(folder, name, models_dir)
+    evaluation = evaluate_network.with_options(**options)(
+        folder, name, models_dir, evaluation_mixtures
+    )
     return register_model.with_options(**options)(
         folder,
         rows,
@@ -200,7 +207,9 @@ def train_network(folder: Path) -> int:
 
 @task(name="evaluate-network", cache_policy=NO_CACHE, persist_result=False)
 @logged
-def evaluate_network(folder: Path, name: str, models_dir: Path | None) -> Evaluation:
+def evaluate_network(
+    folder: Path, name: str, models_dir: Path | None, num_mixtures: int
+) -> Evaluation:
     """Measure the candidate, the spectral engine and the model in use on held-out mixtures."""
     from anc_core.denoiser_training.evaluation import evaluate
     from anc_core.denoiser_training.fit import read_config
@@ -208,7 +217,14 @@ def evaluate_network(folder: Path, name: str, models_dir: Path | None) -> Evalua
 
     _, candidate = exported_model(folder, model_id=name)
     active = _active_model(models_dir)
-    evaluation = evaluate(candidate, active, folder, read_config(folder), report=logger().info)
+    evaluation = evaluate(
+        candidate,
+        active,
+        folder,
+        read_config(folder),
+        num_mixtures=num_mixtures,
+        report=logger().info,
+    )
     create_table_artifact(
         _score_rows(evaluation),
         key="suppressor-training-scores",
@@ -241,18 +257,20 @@ def register_model(
     settings = Settings.load()
     registry = Registry(models_dir or settings.models_dir)
     content, _ = exported_model(folder, model_id=name)
-    with temporary_folder() as temporary:
-        bundle = build_bundle(
-            folder,
-            Path(temporary) / name,
-            rows,
-            evaluation,
-            content,
-            version_name=name,
-            data_digest=digest,
-            command=command,
-        )
-        bundle = registry.add(bundle)
+    bundle = _present(registry, name, content)
+    if bundle is None:
+        with temporary_folder() as temporary:
+            bundle = build_bundle(
+                folder,
+                Path(temporary) / name,
+                rows,
+                evaluation,
+                content,
+                version_name=name,
+                data_digest=digest,
+                command=command,
+            )
+            bundle = registry.add(bundle)
     promoted = promote == "always" or (promote == "if_better" and evaluation.is_better)
     if promoted:
         registry.promote(bundle.kind, bundle.version, reason=f"promote={promote}")
@@ -269,6 +287,19 @@ def register_model(
     )
     create_markdown_artifact(_markdown(result), key="suppressor-model", description=bundle.model_id)
     return result
+
+
+def _present(registry: Registry, name: str, content: bytes) -> Bundle | None:
+    """Return the version ``name`` if it holds these weights: a repeated call registers nothing.
+
+    Its card may differ from the one that would be written now: the model in use, which it is
+    compared with, may be itself.
+    """
+    if name not in registry.versions(KIND):
+        return None
+    present = registry.get(KIND, name)
+    is_same = present.files.get(MODEL_FILE) == hashlib.sha256(content).hexdigest()
+    return present if is_same else None
 
 
 def _record(bundle: Bundle, settings: Settings, *, promote: str, promoted: bool) -> None:
@@ -294,8 +325,6 @@ def _record(bundle: Bundle, settings: Settings, *, promote: str, promoted: bool)
 
 def _active_model(models_dir: Path | None) -> GainModel | None:
     """Return the model that the new one must beat, None where there is none."""
-    from anc_core.denoiser.inference import KIND, load_gain_model
-
     folders = [models_dir or Settings.load().models_dir, shipped_models()]
     try:
         return load_gain_model(active_bundle(KIND, folders))

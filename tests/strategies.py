@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from anc_core.arrays import Chunk
+from anc_core.presets import SuppressionParameters
 from anc_core.processors import (
     Chain,
     EmergencyGuard,
@@ -49,6 +50,10 @@ SAMPLE_RATES = (1_000, 7_999, 8_000, 16_000, 44_100)
 
 KINDS: dict[str, Callable[[int, int], Processor]] = {
     "suppressor": Suppressor,
+    "suppressor, spectral": lambda rate, width: Suppressor(rate, width, method="spectral"),
+    "suppressor, no mix": lambda rate, width: Suppressor(
+        rate, width, parameters=SuppressionParameters(do_no_harm=False)
+    ),
     "suppressor, half strength": lambda rate, width: Suppressor(rate, width, strength=0.5),
     "suppressor, bypassed": lambda rate, width: Suppressor(rate, width, strength=0.0),
     "canceller": lambda rate, width: SelfReferenced(rate, width, num_taps=33),

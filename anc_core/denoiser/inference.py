@@ -20,6 +20,12 @@ MODEL_FILE = "model.onnx"
 
 _MIN_GAIN = np.float32(1e-6)
 
+GAIN_EXPONENT = 0.85 / COMPRESSION
+"""From the compressed gain to that of the plain magnitude. The network gives the mean of what it
+deems possible, and the mean of a power is more than the power of the mean: 1 / COMPRESSION takes
+too much. On the 48 validation mixtures of the training, factors 1 / 0.85 / 0.7 gave SI-SDR +5.59 /
++5.72 / +5.77 dB, ESTOI +.066 / +.069 / +.071, PESQ +.648 / +.637 / +.593."""
+
 
 class GainModel:
     """A network that gives a gain for every time-frequency cell.
@@ -69,7 +75,7 @@ class GainModel:
         (compressed,) = self._session.run(["gains"], {"features": features[np.newaxis]})
         # NaN compares as false: a cell the network has no answer to is left alone.
         compressed = np.where(compressed < 1.0, np.maximum(compressed, 0.0), np.float32(1.0))
-        gains = np.power(compressed, np.float32(1.0 / COMPRESSION))
+        gains = np.power(compressed, np.float32(GAIN_EXPONENT))
         return np.maximum(gains, _MIN_GAIN, dtype=np.float32)
 
     def _check(self) -> None:

@@ -26,8 +26,8 @@ GAIN_SCALE = 1.02
 class GainNetwork(nn.Module):
     """Features (batch, 2, num_frames, 256) -> compressed gains (batch, num_frames, 256).
 
-    The gain multiplies magnitudes that are compressed by ``features.COMPRESSION``; that of the
-    plain magnitude is its 1/0.3th power.
+    The gain multiplies magnitudes that are compressed by ``features.COMPRESSION``;
+    ``inference.GAIN_EXPONENT`` leads to that of the plain magnitude.
     """
 
     def __init__(self, sizes: NetworkParameters) -> None:

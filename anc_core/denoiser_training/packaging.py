@@ -13,7 +13,7 @@ import numpy as np
 
 from anc_core.bundles.bundle import Bundle, seal
 from anc_core.denoiser.features import FEATURE_SCHEMA, SAMPLE_RATE
-from anc_core.denoiser.inference import KIND, MODEL_FILE, GainModel
+from anc_core.denoiser.inference import GAIN_EXPONENT, KIND, MODEL_FILE, GainModel
 from anc_core.denoiser_training.export import to_onnx
 from anc_core.denoiser_training.fit import finished_steps, read_config, trained_network
 from anc_core.denoiser_training.recordings import TrainingRecording, write_table
@@ -43,7 +43,7 @@ def exported_model(run_dir: Path, *, model_id: str) -> tuple[bytes, GainModel]:
     probe = np.random.default_rng(1).normal(0.5, 0.4, (2, 300, 256)).astype(np.float32)
     with torch.no_grad():
         compressed = network(torch.from_numpy(probe[np.newaxis]))[0].numpy()
-    expected = np.clip(compressed, 0.0, 1.0) ** (1.0 / 0.3)
+    expected = np.clip(compressed, 0.0, 1.0) ** GAIN_EXPONENT
     difference = float(np.abs(model.gains(probe) - expected).max())
     if difference > _MAX_DIFFERENCE:
         msg = f"the exported graph differs from the network by {difference:.2g}; see export.py"

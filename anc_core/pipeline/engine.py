@@ -42,7 +42,7 @@ def resolve_mode(mode: Mode | str, *, has_reference: bool) -> Mode:
 
 
 def build_suppressor(
-    preset: Preset, sample_rate: int, num_channels: int, models: Path
+    preset: Preset, sample_rate: int, num_channels: int, models: Path | None = None
 ) -> Suppressor:
     """Return the suppressor that ``preset`` describes; ``models`` is this installation's folder."""
     return Suppressor(sample_rate, num_channels, parameters=preset.suppression, model=models)

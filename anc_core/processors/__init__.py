@@ -29,6 +29,7 @@ __all__ = [
     "EmergencyGuard",
     "FixedIntervals",
     "HarmlessMix",
+    "NeuralSuppressor",
     "Processor",
     "ReferenceCanceller",
     "SpectralSuppressor",

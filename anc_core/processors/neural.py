@@ -33,7 +33,6 @@ DEFAULT_MAX_ATTENUATION_DB = 40.0
 
 _BAND_ABOVE = slice(160, NUM_BINS)
 """5 to 8 kHz: what lies above is lowered by as much as this band was."""
-_ABOVE_SMOOTHING_FRAMES = 3
 _MIN_LEVEL = 1e-18
 """Mean power of a cell, about -200 dBFS: below it a stretch counts as silent."""
 
@@ -205,8 +204,13 @@ def _gain_above(gains: NDArray[np.float32], power: NDArray[np.float32]) -> NDArr
     """Return the gain for what lies above the network's band, shape (num_frames,)."""
     weights = power[:, _BAND_ABOVE] + np.float32(1e-30)
     kept = np.sum(np.square(gains[:, _BAND_ABOVE]) * weights, axis=1)
-    kernel = np.ones(_ABOVE_SMOOTHING_FRAMES)
     # Power is summed over neighbouring frames before the ratio is taken: a click of one frame in an
     # empty band must not open or close the upper band by itself.
-    ratio = np.convolve(kept, kernel, "same") / np.convolve(weights.sum(axis=1), kernel, "same")
+    ratio = _sum_of_three(kept) / _sum_of_three(weights.sum(axis=1))
     return np.sqrt(ratio).astype(np.float32)
+
+
+def _sum_of_three(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return each value plus its neighbours, where there are any."""
+    padded = np.pad(values.astype(np.float64), 1)
+    return padded[:-2] + padded[1:-1] + padded[2:]

@@ -22,6 +22,9 @@ _BLOCK_FRAMES = 32
 _LOOK_AHEAD_S = 1.0
 """What the first estimate of the noise may look at beyond the first block."""
 
+DEFAULT_MAX_ATTENUATION_DB = 18.0
+"""Where the preset names none: it hides the errors of the gain, and with them musical noise."""
+
 
 class SpectralSuppressor:
     """Lower every time-frequency cell by as much as it looks like noise.
@@ -180,7 +183,7 @@ class _Channel:
             np.float32(math.exp(-hop_length / sample_rate / suppression.NOISE_SMOOTHING_S)),
             np.float32(parameters.snr_smoothing),
             np.float32(10 ** (parameters.min_a_priori_snr_db / 10)),
-            np.float32(10 ** (-parameters.max_attenuation_db / 20)),
+            np.float32(10 ** (-_max_attenuation_db(parameters) / 20)),
             np.float32(parameters.strength),
         )
 
@@ -205,3 +208,8 @@ class _Channel:
         noise_psd = self._first_noise_psd(analyse(known, self._window))
         if noise_psd is not None:
             self._state = self._suppression.SuppressionState.start(noise_psd)
+
+
+def _max_attenuation_db(parameters: SuppressionParameters) -> float:
+    given = parameters.max_attenuation_db
+    return DEFAULT_MAX_ATTENUATION_DB if given is None else given

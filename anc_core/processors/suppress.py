@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anc_core.arrays import Chunk, check_sample_rate
-from anc_core.denoiser.inference import load_gain_model
+from anc_core.denoiser.inference import GainModel, load_gain_model
 from anc_core.denoiser.models import find_bundle, find_model
 from anc_core.errors import InputError
 from anc_core.presets import SuppressionParameters
 from anc_core.processors.base import Processor
+from anc_core.processors.harmless import ContentSummary, HarmlessMix
 from anc_core.processors.neural import MIN_SAMPLE_RATE_HZ, NeuralSuppressor
 from anc_core.processors.spectral import SpectralSuppressor
 
@@ -55,8 +56,10 @@ class Suppressor:
 
     Notes
     -----
-    With ``strength`` 0 or ``max_attenuation_db`` 0 every finite sample passes bit for bit, with the
-    same latency. Non-finite samples count as 0, and magnitudes above 1e9 as 1e9.
+    Where :class:`HarmlessMix` hears music, bird song or clean speech, the engine's output gives way
+    to the input (``parameters.do_no_harm``). With ``strength`` 0 or ``max_attenuation_db`` 0 every
+    finite sample passes bit for bit. Non-finite samples count as 0, and magnitudes above 1e9 as
+    1e9.
 
     Examples
     --------
@@ -85,27 +88,30 @@ class Suppressor:
             strength=strength,
             max_attenuation_db=max_attenuation_db,
         )
-        gain_model = None
-        if self.parameters.method == NEURAL:
-            gain_model = load_gain_model(find_bundle(model))
-        elif (
-            self.parameters.method == AUTO and check_sample_rate(sample_rate) >= MIN_SAMPLE_RATE_HZ
-        ):
-            gain_model = find_model(model)
-        self._engine: Processor
+        gain_model = _gain_model(self.parameters.method, sample_rate, model)
         self.engine = SPECTRAL if gain_model is None else NEURAL
         self.model_id = None if gain_model is None else gain_model.model_id
+        self._engine: Processor
         if gain_model is None:
             self._engine = SpectralSuppressor(sample_rate, num_channels, parameters=self.parameters)
         else:
             self._engine = NeuralSuppressor(
                 sample_rate, num_channels, model=gain_model, parameters=self.parameters
             )
+        changes = 0.0 not in (self.parameters.strength, self.parameters.max_attenuation_db)
+        self._mix: HarmlessMix | None = None
+        if self.parameters.do_no_harm and changes:
+            self._engine = self._mix = HarmlessMix(self._engine, sample_rate)
 
     @property
     def num_channels(self) -> int:
         """Columns of every chunk, in and out."""
         return self._engine.num_channels
+
+    @property
+    def content(self) -> ContentSummary | None:
+        """What the do-no-harm detector found so far; None where it is off."""
+        return None if self._mix is None else self._mix.content
 
     @property
     def latency(self) -> int:
@@ -129,6 +135,15 @@ class Suppressor:
     def reset(self) -> None:
         """Forget everything heard so far."""
         self._engine.reset()
+
+
+def _gain_model(method: str, sample_rate: float, model: Path | None) -> GainModel | None:
+    """Return the network that ``method`` asks for, None where the spectral engine is to work."""
+    if method == NEURAL:
+        return load_gain_model(find_bundle(model))
+    if method == AUTO and check_sample_rate(sample_rate) >= MIN_SAMPLE_RATE_HZ:
+        return find_model(model)
+    return None
 
 
 def _with_overrides(

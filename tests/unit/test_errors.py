@@ -11,6 +11,7 @@ from anc_core.errors import (
     ErrorCode,
     GateError,
     InputError,
+    ModelBundleError,
     RecordingError,
     SessionNotFoundError,
     SettingsError,
@@ -32,7 +33,7 @@ ALL_ERRORS = [
 
 
 def make(kind: type[AncError]) -> AncError:
-    if issubclass(kind, RecordingError):
+    if issubclass(kind, RecordingError | ModelBundleError):
         return kind(ErrorCode.NO_SPACE, "x.wav: the disk is full")
     return kind("x.wav: the disk is full")
 

@@ -149,7 +149,7 @@ def test_a_checkpoint_with_code_in_it_is_refused(tmp_path):
             return (os.system, (f"touch {tmp_path}/pwned",))
 
     torch.save({"step": Evil()}, tmp_path / "checkpoint.pt")
-    with pytest.raises(Exception, match="[Uu]nsupported|weights_only"):
+    with pytest.raises(Exception, match=r"[Uu]nsupported|weights_only"):
         load_checkpoint(tmp_path / "checkpoint.pt")
     assert not (tmp_path / "pwned").exists()
 

@@ -34,7 +34,7 @@ def pools(rows, recordings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pools")
     for kind in ("speech", "noise"):
         chosen = [row for row in rows if row.kind == kind]
-        build_pool(chosen, recordings, folder, kind, lambda line: pytest.fail(line))
+        build_pool(chosen, recordings, folder, kind, pytest.fail)
     build_synthetic_pool(12, 3.0, 5, folder, "synthetic")
     return [open_pool(folder, name) for name in ("speech", "noise", "synthetic")]
 

@@ -15,7 +15,7 @@ def noise(num_samples, num_channels=1, seed=1):
 
 def test_latency_is_the_sum():
     first, second = Suppressor(16_000), Suppressor(8_000)
-    assert Chain([first, second]).latency == first.latency + second.latency == 512 + 256
+    assert Chain([first, second]).latency == first.latency + second.latency
 
 
 def test_chain_of_one_is_that_one():
