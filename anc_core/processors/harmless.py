@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from anc_core.processors.base import Processor
 
+_CLEAN_SPEECH = 2
+"""Place of clean speech among the scores: music, bird song, clean speech."""
+
 _NARROWBAND_SHARE = 0.55
 """Of the Nyquist frequency: 4 kHz at 16 kHz is narrow, 7 kHz (wideband telephony) is not."""
 _NARROWBAND_HZ = 4_400.0
@@ -70,6 +73,9 @@ class HarmlessMix:
         Suppressor of any kind that keeps the phase; new or reset.
     sample_rate : float
         Hz.
+    spare_clean_speech : bool, default True
+        Lower the strength on clean speech as well. An engine that was trained to leave it alone
+        does so by itself, also between the words.
 
     Notes
     -----
@@ -89,8 +95,11 @@ class HarmlessMix:
     ((80000, 1), 1.0)
     """
 
-    def __init__(self, engine: Processor, sample_rate: float) -> None:
+    def __init__(
+        self, engine: Processor, sample_rate: float, *, spare_clean_speech: bool = True
+    ) -> None:
         self._engine = engine
+        self._spare_clean_speech = spare_clean_speech
         self._meter = ContentMeter(sample_rate, engine.num_channels)
         self._curve = SlowCurve(self._meter.segment_length, self._meter.first_centre)
         self._waiting = SampleBuffer(engine.num_channels)
@@ -173,6 +182,8 @@ class HarmlessMix:
         """Turn ``scores`` (num_segments, 3) into points of the strength curve."""
         for row in scores:
             strengths = strength_of(row)
+            if not self._spare_clean_speech:
+                strengths[_CLEAN_SPEECH] = 1.0
             strength = float(strengths.min())
             self._curve.put([strength])
             self._num_segments += 1

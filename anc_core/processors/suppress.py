@@ -101,7 +101,10 @@ class Suppressor:
         changes = 0.0 not in (self.parameters.strength, self.parameters.max_attenuation_db)
         self._mix: HarmlessMix | None = None
         if self.parameters.do_no_harm and changes:
-            self._engine = self._mix = HarmlessMix(self._engine, sample_rate)
+            # The network was trained with clean speech among the rest: it needs no help there.
+            self._engine = self._mix = HarmlessMix(
+                self._engine, sample_rate, spare_clean_speech=gain_model is None
+            )
 
     @property
     def num_channels(self) -> int:

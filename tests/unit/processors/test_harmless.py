@@ -158,3 +158,14 @@ def test_summary_outlives_the_flush_until_the_next_stream():
 def test_wrong_shape_is_an_error():
     with pytest.raises(InputError, match=r"must be \(num_samples, 1\)"):
         HarmlessMix(Halver(), RATE).process(np.zeros((5, 2), np.float32))
+
+
+def test_clean_speech_keeps_the_engine_where_it_is_told_so():
+    clean = voice(12.0, 16_000, seed=3, level_dbfs=-26.0)[:, np.newaxis]
+    strengths = []
+    for spare in (True, False):
+        mix = HarmlessMix(SpectralSuppressor(16_000), 16_000, spare_clean_speech=spare)
+        run_aligned(mix, [clean])
+        strengths.append(mix.content.mean_strength)
+    assert strengths[0] < 0.9
+    assert strengths[1] == 1.0
