@@ -27,7 +27,7 @@ from anc_core.denoiser_training.parameters import TrainingParameters
 from anc_core.denoiser_training.pools import open_pool
 from anc_core.denoiser_training.targets import examples
 from anc_core.errors import InputError
-from anc_core.files import write_text_atomic
+from anc_core.files import atomic_path, write_text_atomic
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -251,12 +251,8 @@ class _Trainer:
             "ema": dict(zip(names, self.average, strict=True)),
             "optimizer": self.optimizer.state_dict(),
         }
-        part = self.run_dir / f"{CHECKPOINT}.part"
-        with part.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.run_dir / CHECKPOINT)
+        with atomic_path(self.run_dir / CHECKPOINT, token="checkpoint") as part:  # noqa: S106
+            torch.save(checkpoint, part)
 
     def _log(self, line: dict[str, Any]) -> None:
         line["learning_rate"] = self.parameters.learning_rate_at(self.step)

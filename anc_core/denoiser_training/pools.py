@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from anc_core.denoiser.features import SAMPLE_RATE
 from anc_core.denoiser_training.recordings import TrainingRecording
 from anc_core.denoiser_training.synthetic import synthetic_noise
 from anc_core.errors import AncError
-from anc_core.files import write_text_atomic
+from anc_core.files import atomic_path, write_text_atomic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,17 +119,13 @@ def _write(clips: Iterable[tuple[str, NDArray[np.float32]]], folder: Path, name:
         return len(json.loads(index.read_text())["groups"])
     starts, groups = [0], list[int]()
     numbers: dict[str, int] = {}
-    part = folder / f"{name}.part"
-    with part.open("wb") as file:
+    with atomic_path(folder / f"{name}.i16", token=name) as part, part.open("wb") as file:
         for group, clip in clips:
             peak = float(np.abs(clip).max()) + 1e-9
             # Full use of 16 bits: levels are set anew in every mixture.
             file.write((clip * (32_000.0 / peak)).astype(np.int16).tobytes())
             starts.append(starts[-1] + len(clip))
             groups.append(numbers.setdefault(group, len(numbers)))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / f"{name}.i16")
     write_text_atomic(index, json.dumps({"starts": starts, "groups": groups}))
     return len(groups)
 
