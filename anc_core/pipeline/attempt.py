@@ -29,8 +29,6 @@ from anc_core.pipeline.stopwatch import Stopwatch
 from anc_core.pipeline.stream import OnProgress, StreamResult, run_stream
 from anc_core.presets import Preset
 from anc_core.processors import EmergencyGuard, FixedIntervals, Processor
-from anc_core.processors.neural import MIN_SAMPLE_RATE_HZ
-from anc_core.processors.suppress import AUTO
 from anc_core.records import Event, Mode, Remark
 
 if TYPE_CHECKING:
@@ -80,6 +78,7 @@ class Attempt:
         self._stack = ExitStack()
         self._copies = False
         self._model_id: str | None = None
+        self._lacks_weights = False
 
     @contextmanager
     def run(self) -> Iterator[Outcome]:
@@ -148,7 +147,7 @@ class Attempt:
             + stream.meter.remarks
             + written
             + remarks
-            + self._engine_remarks(reader),
+            + self._engine_remarks(),
             chunk_size=chunk_size,
             clipped_samples_out=writer.clipped_samples if writer is not None else 0,
             output_digest=output_digest,
@@ -225,6 +224,7 @@ class Attempt:
                 request.settings.models_dir,
             )
             self._model_id = suppressor.model_id
+            self._lacks_weights = suppressor.lacks_weights
             return suppressor
         assert request.reference is not None  # noqa: S101 - resolve() saw to it
         reference = stack.enter_context(open_reader(request.reference))
@@ -234,12 +234,9 @@ class Attempt:
             reference.num_channels,
         )
 
-    def _engine_remarks(self, reader: AudioReader) -> tuple[Remark, ...]:
+    def _engine_remarks(self) -> tuple[Remark, ...]:
         """Return what deserves to be said of the engine: that it was not the one meant."""
-        if self.preset is None or self.request.mode is not Mode.SUPPRESS or self._model_id:
-            return ()
-        is_meant = self.preset.suppression.method == AUTO
-        if not is_meant or reader.sample_rate < MIN_SAMPLE_RATE_HZ:
+        if not self._lacks_weights:
             return ()
         message = "the neural weights are missing or refused; the spectral engine did the work"
         return (Remark(code=WarningCode.MODEL_UNAVAILABLE, message=message),)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
+from anc_core.arrays import Chunk
 from anc_core.denoiser.features import FRAME_S, NUM_BINS, features, mean_power
-from anc_core.dsp.buffer import SampleBuffer
-from anc_core.dsp.finite import repair, tame
-from anc_core.dsp.frames import analyse, fast_frame_length, sqrt_hann, synthesise
+from anc_core.dsp.frames import analyse, synthesise
 from anc_core.errors import InputError
 from anc_core.presets import SuppressionParameters
+from anc_core.processors.framewise import FramewiseSuppressor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +35,7 @@ _MIN_LEVEL = 1e-18
 """Mean power of a cell, about -200 dBFS: below it a stretch counts as silent."""
 
 
-class NeuralSuppressor:
+class NeuralSuppressor(FramewiseSuppressor):
     """Lower every time-frequency cell by as much as a trained network takes it for noise.
 
     Parameters
@@ -75,74 +73,41 @@ class NeuralSuppressor:
         model: GainModel,
         parameters: SuppressionParameters | None = None,
     ) -> None:
-        self._sample_rate = check_sample_rate(sample_rate)
+        super().__init__(
+            sample_rate,
+            num_channels,
+            parameters,
+            frame_s=FRAME_S,
+            default_max_attenuation_db=DEFAULT_MAX_ATTENUATION_DB,
+        )
         if self._sample_rate < MIN_SAMPLE_RATE_HZ:
             msg = f"the neural engine needs {MIN_SAMPLE_RATE_HZ} Hz or more, not {sample_rate}"
             raise InputError(msg)
-        self._num_channels = check_num_channels(num_channels)
         self._model = model
-        self.parameters = p = parameters or SuppressionParameters()
-        max_attenuation_db = p.max_attenuation_db
-        if max_attenuation_db is None:
-            max_attenuation_db = DEFAULT_MAX_ATTENUATION_DB
-        self._min_gain = np.float32(10.0 ** (-max_attenuation_db / 20.0))
-        self._strength = np.float32(p.strength)
-        self._is_bypass = p.strength == 0.0 or max_attenuation_db == 0.0
-        self._window = sqrt_hann(fast_frame_length(FRAME_S, self._sample_rate))
-        self._hop_length = len(self._window) // 2
-        self._buffer = SampleBuffer(self._num_channels)
+        self._min_gain = np.float32(10.0 ** (-self._max_attenuation_db / 20.0))
+        self._strength = np.float32(self.parameters.strength)
         self.reset()
-
-    @property
-    def num_channels(self) -> int:
-        """Columns of every chunk, in and out."""
-        return self._num_channels
 
     @property
     def latency(self) -> int:
         """Delay in samples: the look-ahead of 32 frames and one frame more."""
         return (LOOK_AHEAD_FRAMES + 2) * self._hop_length
 
-    def process(self, chunk: Chunk) -> Chunk:
-        """Take ``chunk`` (num_samples, num_channels), return what is ready, delayed by `latency`.
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        super().reset()
+        self._num_kept = 0  # frames at the head of the buffer that are done, kept as the past
+        self._tails = np.zeros((self._num_channels, self._hop_length), np.float32)
 
-        Raises
-        ------
-        InputError
-            If ``chunk`` has another shape or is not floating point.
-        """
-        chunk = check_chunk(chunk, self._num_channels)
-        self._num_samples += len(chunk)
-        if self._is_bypass:
-            return self._emit([repair(chunk)])
-        self._buffer.put(tame(chunk))
+    def _ready_blocks(self) -> list[Chunk]:
         outputs = []
         needed = BLOCK_FRAMES + LOOK_AHEAD_FRAMES
         while len(self._buffer) >= (self._num_kept + needed + 1) * self._hop_length:
             outputs.append(self._next_block(BLOCK_FRAMES, LOOK_AHEAD_FRAMES))
-        return self._emit(outputs)
+        return outputs
 
-    def flush(self) -> Chunk:
-        """Return the rest, so that in all num_samples + latency came out, and reset."""
-        outputs = []
-        if not self._is_bypass and self._num_samples:
-            num_frames = math.ceil(self._num_samples / self._hop_length) + 1
-            self._buffer.put_zeros(2 * len(self._window))
-            outputs.append(self._next_block(num_frames - self._num_frames_done, 0))
-        rest = self._emit(outputs)
-        self.reset()
-        return rest
-
-    def reset(self) -> None:
-        """Forget everything heard so far."""
-        self._num_samples = 0
-        self._num_frames_done = 0
-        self._num_kept = 0  # frames at the head of the buffer that are done, kept as the past
-        self._num_emitted = 0
-        self._tails = np.zeros((self._num_channels, self._hop_length), np.float32)
-        self._buffer.clear()
-        # The first frame begins half a frame early, so that every sample lies in two frames.
-        self._buffer.put_zeros(self._hop_length)
+    def _last_blocks(self, num_frames: int) -> list[Chunk]:
+        return [self._next_block(num_frames - self._num_frames_done, 0)]
 
     def _next_block(self, num_frames: int, num_ahead: int) -> Chunk:
         """Return the samples that the next ``num_frames`` complete."""
@@ -163,9 +128,7 @@ class NeuralSuppressor:
         kept = min(_TAIL_FRAMES, self._num_kept + num_frames)
         self._buffer.drop((self._num_kept + num_frames - kept) * self._hop_length)
         self._num_kept = kept
-        is_first = self._num_frames_done == 0
-        self._num_frames_done += num_frames
-        return output[self._hop_length :] if is_first else output
+        return self._count_done(output, num_frames)
 
     def _gains(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
         """Return the gain of every cell, shape (num_frames, num_bins)."""
@@ -188,16 +151,6 @@ class NeuralSuppressor:
         if num_bins > NUM_BINS + 1:
             gains[:, NUM_BINS + 1 :] = _gain_above(learned, power)[:, np.newaxis]
         return gains
-
-    def _emit(self, outputs: list[Chunk]) -> Chunk:
-        """Return ``outputs`` as one chunk, after the delay and not beyond the end of the input."""
-        if self._num_emitted == 0:
-            outputs = [np.zeros((self.latency, self._num_channels), np.float32), *outputs]
-        if not outputs:
-            return np.zeros((0, self._num_channels), np.float32)
-        output = np.concatenate(outputs)[: self._num_samples + self.latency - self._num_emitted]
-        self._num_emitted += len(output)
-        return output
 
 
 def _gain_above(gains: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float32]:

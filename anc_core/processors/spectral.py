@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
-from anc_core.dsp.buffer import SampleBuffer
-from anc_core.dsp.finite import repair, tame
-from anc_core.dsp.frames import analyse, fast_frame_length, sqrt_hann, synthesise
+from anc_core.arrays import Chunk
+from anc_core.dsp.frames import analyse, synthesise
 from anc_core.presets import SuppressionParameters
+from anc_core.processors.framewise import FramewiseSuppressor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +25,7 @@ DEFAULT_MAX_ATTENUATION_DB = 18.0
 """Where the preset names none: it hides the errors of the gain, and with them musical noise."""
 
 
-class SpectralSuppressor:
+class SpectralSuppressor(FramewiseSuppressor):
     """Lower every time-frequency cell by as much as it looks like noise.
 
     Parameters
@@ -68,74 +67,45 @@ class SpectralSuppressor:
         *,
         parameters: SuppressionParameters | None = None,
     ) -> None:
-        self._sample_rate = check_sample_rate(sample_rate)
-        self._num_channels = check_num_channels(num_channels)
-        self.parameters = parameters or SuppressionParameters()
-        frame_length = fast_frame_length(self.parameters.frame_s, self._sample_rate)
-        self._window = sqrt_hann(frame_length)
-        self._hop_length = frame_length // 2
+        parameters = parameters or SuppressionParameters()
+        super().__init__(
+            sample_rate,
+            num_channels,
+            parameters,
+            frame_s=parameters.frame_s,
+            default_max_attenuation_db=DEFAULT_MAX_ATTENUATION_DB,
+        )
         look_ahead_frames = math.ceil(_LOOK_AHEAD_S * self._sample_rate / self._hop_length)
         self._num_known_frames = _BLOCK_FRAMES + look_ahead_frames
-        self._is_bypass = 0.0 in (self.parameters.strength, self.parameters.max_attenuation_db)
-        self._buffer = SampleBuffer(self._num_channels)
         self._channels: list[_Channel] = []
         self.reset()
-
-    @property
-    def num_channels(self) -> int:
-        """Columns of every chunk, in and out."""
-        return self._num_channels
 
     @property
     def latency(self) -> int:
         """Delay in samples: one frame, the farthest that an output sample looks ahead."""
         return len(self._window)
 
-    def process(self, chunk: Chunk) -> Chunk:
-        """Take ``chunk`` (num_samples, num_channels), return what is ready, delayed by `latency`.
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        super().reset()
+        self._channels = []
+        if not self.is_bypass:
+            self._channels = [
+                _Channel(self.parameters, self._max_attenuation_db, self._window, self._sample_rate)
+                for _ in range(self._num_channels)
+            ]
 
-        Raises
-        ------
-        InputError
-            If ``chunk`` has another shape or is not floating point.
-        """
-        chunk = check_chunk(chunk, self._num_channels)
-        self._num_samples += len(chunk)
-        if self._is_bypass:
-            return self._emit([repair(chunk)])
-        self._buffer.put(tame(chunk))
+    def _ready_blocks(self) -> list[Chunk]:
         outputs = []
         while len(self._buffer) >= (self._num_known_frames + 1) * self._hop_length:
             outputs.append(self._next_block(self._num_known_frames))
-        return self._emit(outputs)
+        return outputs
 
-    def flush(self) -> Chunk:
-        """Return the rest, so that in all num_samples + latency came out, and reset."""
+    def _last_blocks(self, num_frames: int) -> list[Chunk]:
         outputs = []
-        if not self._is_bypass:
-            num_frames = math.ceil(self._num_samples / self._hop_length) + 1
-            self._buffer.put_zeros(2 * len(self._window))
-            while self._num_frames_done < num_frames:
-                outputs.append(self._next_block(num_frames - self._num_frames_done))
-        rest = self._emit(outputs)
-        self.reset()
-        return rest
-
-    def reset(self) -> None:
-        """Forget everything heard so far."""
-        self._num_samples = 0
-        self._num_frames_done = 0
-        # Samples of the delayed output: its latency, then the input's length.
-        self._num_emitted = 0
-        self._buffer.clear()
-        # The first frame begins half a frame early, so that every sample lies in two frames.
-        self._buffer.put_zeros(self._hop_length)
-        self._channels = []
-        if not self._is_bypass:
-            self._channels = [
-                _Channel(self.parameters, self._window, self._sample_rate)
-                for _ in range(self._num_channels)
-            ]
+        while self._num_frames_done < num_frames:
+            outputs.append(self._next_block(num_frames - self._num_frames_done))
+        return outputs
 
     def _next_block(self, num_known_frames: int) -> Chunk:
         """Return the samples that the next block of frames completes.
@@ -149,26 +119,18 @@ class SpectralSuppressor:
         for index, channel in enumerate(self._channels):
             output[:, index] = channel.process(np.ascontiguousarray(known[:, index]), num_frames)
         self._buffer.drop(num_frames * self._hop_length)
-        is_first = self._num_frames_done == 0
-        self._num_frames_done += num_frames
-        return output[self._hop_length :] if is_first else output
-
-    def _emit(self, outputs: list[Chunk]) -> Chunk:
-        """Return ``outputs`` as one chunk, after the delay and not beyond the end of the input."""
-        if self._num_emitted == 0:
-            outputs = [np.zeros((self.latency, self._num_channels), np.float32), *outputs]
-        if not outputs:
-            return np.zeros((0, self._num_channels), np.float32)
-        output = np.concatenate(outputs)[: self._num_samples + self.latency - self._num_emitted]
-        self._num_emitted += len(output)
-        return output
+        return self._count_done(output, num_frames)
 
 
 class _Channel:
     """One channel: samples of whole frames in, as many hops of samples out."""
 
     def __init__(
-        self, parameters: SuppressionParameters, window: NDArray[np.float32], sample_rate: int
+        self,
+        parameters: SuppressionParameters,
+        max_attenuation_db: float,
+        window: NDArray[np.float32],
+        sample_rate: int,
     ) -> None:
         # Loads numba: only when the first engine is built.
         from anc_core.dsp import noise_start, suppression
@@ -183,7 +145,7 @@ class _Channel:
             np.float32(math.exp(-hop_length / sample_rate / suppression.NOISE_SMOOTHING_S)),
             np.float32(parameters.snr_smoothing),
             np.float32(10 ** (parameters.min_a_priori_snr_db / 10)),
-            np.float32(10 ** (-_max_attenuation_db(parameters) / 20)),
+            np.float32(10 ** (-max_attenuation_db / 20)),
             np.float32(parameters.strength),
         )
 
@@ -208,8 +170,3 @@ class _Channel:
         noise_psd = self._first_noise_psd(analyse(known, self._window))
         if noise_psd is not None:
             self._state = self._suppression.SuppressionState.start(noise_psd)
-
-
-def _max_attenuation_db(parameters: SuppressionParameters) -> float:
-    given = parameters.max_attenuation_db
-    return DEFAULT_MAX_ATTENUATION_DB if given is None else given

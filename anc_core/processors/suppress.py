@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anc_core.arrays import Chunk, check_sample_rate
-from anc_core.denoiser.inference import GainModel, load_gain_model
+from anc_core.denoiser.inference import load_gain_model
 from anc_core.denoiser.models import find_bundle, find_model
 from anc_core.errors import InputError
 from anc_core.presets import SuppressionParameters
 from anc_core.processors.base import Processor
+from anc_core.processors.framewise import FramewiseSuppressor
 from anc_core.processors.harmless import ContentSummary, HarmlessMix
 from anc_core.processors.neural import MIN_SAMPLE_RATE_HZ, NeuralSuppressor
 from anc_core.processors.spectral import SpectralSuppressor
@@ -46,6 +47,8 @@ class Suppressor:
         Which one does the work.
     model_id : str or None
         The weights that do it.
+    lacks_weights : bool
+        The spectral engine does the work of the neural one, whose weights are missing or refused.
 
     Raises
     ------
@@ -88,22 +91,28 @@ class Suppressor:
             strength=strength,
             max_attenuation_db=max_attenuation_db,
         )
-        gain_model = _gain_model(self.parameters.method, sample_rate, model)
+        gain_model, wants_network = None, False
+        if self.parameters.method == NEURAL:
+            gain_model = load_gain_model(find_bundle(model))
+        elif self.parameters.method == AUTO:
+            wants_network = check_sample_rate(sample_rate) >= MIN_SAMPLE_RATE_HZ
+            gain_model = find_model(model) if wants_network else None
+        self.lacks_weights = wants_network and gain_model is None
         self.engine = SPECTRAL if gain_model is None else NEURAL
         self.model_id = None if gain_model is None else gain_model.model_id
-        self._engine: Processor
+        engine: FramewiseSuppressor
         if gain_model is None:
-            self._engine = SpectralSuppressor(sample_rate, num_channels, parameters=self.parameters)
+            engine = SpectralSuppressor(sample_rate, num_channels, parameters=self.parameters)
         else:
-            self._engine = NeuralSuppressor(
+            engine = NeuralSuppressor(
                 sample_rate, num_channels, model=gain_model, parameters=self.parameters
             )
-        changes = 0.0 not in (self.parameters.strength, self.parameters.max_attenuation_db)
+        self._engine: Processor = engine
         self._mix: HarmlessMix | None = None
-        if self.parameters.do_no_harm and changes:
+        if self.parameters.do_no_harm and not engine.is_bypass:
             # The network was trained with clean speech among the rest: it needs no help there.
             self._engine = self._mix = HarmlessMix(
-                self._engine, sample_rate, spare_clean_speech=gain_model is None
+                engine, sample_rate, spare_clean_speech=gain_model is None
             )
 
     @property
@@ -138,15 +147,6 @@ class Suppressor:
     def reset(self) -> None:
         """Forget everything heard so far."""
         self._engine.reset()
-
-
-def _gain_model(method: str, sample_rate: float, model: Path | None) -> GainModel | None:
-    """Return the network that ``method`` asks for, None where the spectral engine is to work."""
-    if method == NEURAL:
-        return load_gain_model(find_bundle(model))
-    if method == AUTO and check_sample_rate(sample_rate) >= MIN_SAMPLE_RATE_HZ:
-        return find_model(model)
-    return None
 
 
 def _with_overrides(
