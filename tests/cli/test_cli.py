@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from anc_core.errors import SourceChangedError
 from anc_core.jobs.records import BatchSummary
 from anc_core.records import SessionSummary
-from flows import cli
 from tests.nasty import files
 from tests.nasty.bench import Bench
 from tests.recordings import noisy_voice
@@ -20,23 +18,13 @@ Anc = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def anc(bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Anc:
+def anc(bench: Bench, monkeypatch: pytest.MonkeyPatch, run_cli: Anc) -> Anc:
     """Call ``anc`` on the bench's store; returns exit code, standard output, standard error."""
     monkeypatch.setenv("ANC_DATABASE_URL", bench.settings.resolved_database_url)
     monkeypatch.setenv("ANC_RETRY_DELAY_S", "0")
     monkeypatch.chdir(bench.folder)
 
-    def call(*words: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["anc", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as err:
-            code = int(err.code or 0)
-        out, err_text = capfd.readouterr()
-        return code, out, err_text
-
-    return call
+    return run_cli
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -12,14 +13,14 @@ import pytest
 
 from anc_core.jobs.compare_records import DEFAULT_SYSTEMS, Comparison
 from anc_core.metrics.quality import Dnsmos, FigureUnavailableError
-from flows import cli, compare_command
+from flows import compare_command
 from tests.recordings import noisy_voice
 
 Anc = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def anc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Anc:
+def anc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Anc) -> Anc:
     """Call ``anc compare``; returns exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
 
@@ -28,17 +29,7 @@ def anc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     monkeypatch.setattr(Dnsmos, "__init__", left_out)
 
-    def call(*words: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["anc", "compare", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as err:
-            code = int(err.code or 0)
-        out, err_text = capfd.readouterr()
-        return code, out, err_text
-
-    return call
+    return functools.partial(run_cli, "compare")
 
 
 @pytest.fixture
