@@ -22,6 +22,7 @@ from anc_core.dsp.content_model import strength_of
 from anc_core.dsp.finite import repair
 from anc_core.dsp.slow_curve import SlowCurve
 from anc_core.metrics.findings import bandwidth_hz
+from anc_core.processors.aligned import Undelayed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class HarmlessMix:
     def __init__(
         self, engine: Processor, sample_rate: float, *, spare_clean_speech: bool = True
     ) -> None:
-        self._engine = engine
+        self._engine = Undelayed(engine)
         self._spare_clean_speech = spare_clean_speech
         self._meter = ContentMeter(sample_rate, engine.num_channels)
         self._curve = SlowCurve(self._meter.segment_length, self._meter.first_centre)
@@ -111,13 +112,13 @@ class HarmlessMix:
     @property
     def num_channels(self) -> int:
         """Columns of every chunk, in and out."""
-        return self._engine.num_channels
+        return self._engine.processor.num_channels
 
     @property
     def latency(self) -> int:
         """Delay in samples: that of the engine after the look-ahead of the detector."""
         segments = (self._curve.look_ahead + 1) * self._meter.segment_length
-        return self._engine.latency + self._meter.look_ahead + segments
+        return self._engine.processor.latency + self._meter.look_ahead + segments
 
     @property
     def content(self) -> ContentSummary:
@@ -159,7 +160,7 @@ class HarmlessMix:
         self._judge(self._meter.flush())
         self._curve.finish()
         output = self._advance()
-        self._receive(self._engine.flush())
+        self._processed.put(self._engine.flush())
         self._has_ended = True
         return np.concatenate([output, self._mixed()])
 
@@ -170,7 +171,6 @@ class HarmlessMix:
         self._curve.reset()
         for buffer in (self._waiting, self._original, self._processed):
             buffer.clear()
-        self._num_to_skip: int = self._engine.latency
         self._num_fed = 0
         self._has_delayed = False
         self._has_ended = False
@@ -199,7 +199,7 @@ class HarmlessMix:
             part = self._waiting.take(ready)
             self._num_fed += ready
             self._original.put(part)
-            self._receive(self._engine.process(part))
+            self._processed.put(self._engine.process(part))
         delay = 0 if self._has_delayed else self.latency
         self._has_delayed = True
         zeros = np.zeros((delay, self.num_channels), np.float32)
@@ -207,12 +207,6 @@ class HarmlessMix:
 
     def _num_mixed_samples(self) -> int:
         return self._num_fed - len(self._original)
-
-    def _receive(self, processed: Chunk) -> None:
-        """Queue what the engine returned, without its delay."""
-        skipped = min(self._num_to_skip, len(processed))
-        self._num_to_skip -= skipped
-        self._processed.put(processed[skipped:])
 
     def _mixed(self) -> Chunk:
         """Return the mixture of all that both sides have."""

@@ -12,6 +12,7 @@ from anc_core.arrays import Chunk, check_chunk, check_sample_rate
 from anc_core.dsp.buffer import SampleBuffer
 from anc_core.dsp.finite import repair
 from anc_core.errors import InputError
+from anc_core.processors.aligned import Undelayed
 from anc_core.processors.base import Processor
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class EmergencyGuard:
         if not 0.0 < fade_s <= 1.0:
             msg = f"fade_s is {fade_s} s; it must be above 0 and at most 1 s"
             raise InputError(msg)
-        self._inner = inner
+        self._inner = Undelayed(inner)
         self._detector = detector
         self._num_fade = max(1, round(fade_s * check_sample_rate(sample_rate)))
         self._original = SampleBuffer(inner.num_channels)
@@ -73,12 +74,12 @@ class EmergencyGuard:
     @property
     def num_channels(self) -> int:
         """Columns of every chunk, in and out."""
-        return self._inner.num_channels
+        return self._inner.processor.num_channels
 
     @property
     def latency(self) -> int:
         """Delay in samples: that of the inner processor, or of the detector and a fade."""
-        return max(self._inner.latency, self._detector.latency + self._num_fade)
+        return max(self._inner.processor.latency, self._detector.latency + self._num_fade)
 
     @property
     def protected(self) -> list[Stretch]:
@@ -109,7 +110,7 @@ class EmergencyGuard:
         chunk = repair(check_chunk(chunk, self.num_channels))
         self._original.put(chunk)
         self._detector.process(chunk)
-        self._receive(self._inner.process(chunk))
+        self._cancelled.put(self._inner.process(chunk))
         # A stretch that begins where nothing is decided yet may fade in before it.
         return self._advance(self._detector.num_decided - self._num_fade)
 
@@ -118,7 +119,7 @@ class EmergencyGuard:
         if self._has_ended:
             self.reset()
         self._detector.flush()
-        self._receive(self._inner.flush())
+        self._cancelled.put(self._inner.flush())
         rest = self._advance(self._num_done + len(self._original))
         # The detector's events and the protected stretches are wanted after the end.
         self._has_ended = True
@@ -131,16 +132,9 @@ class EmergencyGuard:
         self._original.clear()
         self._cancelled.clear()
         self._protected.clear()
-        self._num_to_skip: int = self._inner.latency
         self._num_done: int = 0
         self._has_delayed = False
         self._has_ended = False
-
-    def _receive(self, cancelled: Chunk) -> None:
-        """Queue what the inner processor returned, without its delay."""
-        skipped = min(self._num_to_skip, len(cancelled))
-        self._num_to_skip -= skipped
-        self._cancelled.put(cancelled[skipped:])
 
     def _advance(self, limit: int) -> Chunk:
         """Return what can be mixed below sample ``limit``, after the delay if that is due."""
