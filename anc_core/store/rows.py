@@ -52,7 +52,8 @@ def session_values(summary: SessionSummary) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(summary, name) for name in _PLAIN_FIELDS}
     values |= {"status": summary.status.value, "mode": summary.mode.value}
     values["error_code"] = None if summary.error_code is None else summary.error_code.value
-    values |= summary.model_dump(mode="json", include=_JSON_FIELDS - {"parameters"})
+    # Not mode="json": that replaces undecodable bytes of a file name where they stand in a key.
+    values |= summary.model_dump(include=_JSON_FIELDS - {"parameters"})
     # Not dumped: pydantic would make NaN null without a word; the column refuses it.
     values["parameters"] = summary.parameters
     return values | {name: getattr(summary.metrics, name) for name in METRIC_COLUMNS}

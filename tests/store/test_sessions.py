@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text, update
 from store_samples import NOW, interval, process, request, result, take
@@ -158,7 +158,22 @@ FIELDS = {
 SUMMARIES = st.builds(SessionSummary, **FIELDS)
 
 
+UNDECODABLE = SessionSummary(
+    status=Status.OK,
+    session_id="any",
+    fingerprint="f1",
+    source_path="\udce9.wav",
+    source_digest="",
+    source_bytes=0,
+    parameters={"\ud800": "\x00"},
+    metrics=Metrics(null_reasons={"\udc80": "\ud800"}),
+    started_at=NOW,
+    finished_at=NOW,
+)
+
+
 @given(summary=SUMMARIES)
+@example(summary=UNDECODABLE)
 @settings(
     max_examples=60,
     deadline=None,
