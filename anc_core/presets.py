@@ -23,7 +23,7 @@ class SuppressionParameters(Record):
     max_attenuation_db: float | None = Field(default=None, ge=0.0, le=80.0)
     """No time-frequency cell is lowered by more than this; 0 = the input bit for bit. By default
     what suits the engine: 18 dB hide the spectral one's errors, the neural one needs no floor."""
-    frame_s: float = Field(default=0.032, ge=0.008, le=0.128)
+    frame_s: float = Field(default=0.04, ge=0.008, le=0.128)
     """Length of an analysis frame of the spectral engine; rounded up to a fast FFT length."""
     do_no_harm: bool = True
     """Leave music, bird song and clean speech alone (see docs/harmless.md)."""
@@ -31,6 +31,8 @@ class SuppressionParameters(Record):
     """Decision-directed smoothing of the a-priori SNR (Ephraim & Malah 1984, Eq. 51)."""
     min_a_priori_snr_db: float = Field(default=-25.0, ge=-60.0, le=0.0)
     """Floor of the a-priori SNR: lower is quieter but more musical (Cappé 1994)."""
+    residual_noise_db: float = Field(default=35.0, ge=0.0, le=100.0)
+    """Noise this far below the loud moments of its band is left alone by the spectral engine."""
 
 
 class ProtectionParameters(Record):

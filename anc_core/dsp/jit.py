@@ -25,6 +25,9 @@ _FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 
 _KERNEL_MODULES = (
     "anc_core.dsp.suppression",
+    "anc_core.dsp.noise_floor",
+    "anc_core.dsp.hum",
+    "anc_core.dsp.clicks",
     "anc_core.dsp.nlms",
     "anc_core.dsp.content_kernels",
 )

@@ -1,4 +1,4 @@
-"""A first estimate of the noise, from a look ahead instead of from faith in the first frame."""
+"""First estimates of noise and loudness, from a look ahead instead of from faith in one frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.dsp.suppression import MIN_PSD
+from anc_core.dsp.suppression import LOUDNESS_QUANTILE, MIN_PSD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,19 +17,18 @@ _QUANTILE = 0.3
 few frames would scatter."""
 
 
-def is_silent(spectra: NDArray[np.complex64]) -> NDArray[np.bool_]:
+def is_silent(psd: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return for each frame whether it holds nothing, shape (num_frames,)."""
-    energy = np.sum(np.square(np.abs(spectra)), axis=-1)
-    return np.asarray(energy <= MIN_PSD * np.float32(spectra.shape[-1]))
+    return np.asarray(np.sum(psd, axis=-1) <= MIN_PSD * np.float32(psd.shape[-1]))
 
 
-def first_noise_psd(spectra: NDArray[np.complex64]) -> NDArray[np.float32] | None:
-    """Return the noise PSD that best explains the quiet moments of ``spectra``.
+def first_noise_psd(psd: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the noise PSD that best explains the quiet moments of ``psd``.
 
     Parameters
     ----------
-    spectra : complex64, shape (num_frames, num_bins)
-        About one second.
+    psd : float32, shape (num_frames, num_bins)
+        Squared magnitude of about one second or two.
 
     Returns
     -------
@@ -41,8 +40,16 @@ def first_noise_psd(spectra: NDArray[np.complex64]) -> NDArray[np.float32] | Non
     |Y|² of Gaussian noise is exponentially distributed: its q-quantile is -ln(1 - q) times the
     mean, so dividing by that makes the estimate unbiased for noise alone.
     """
-    spectra = spectra[~is_silent(spectra)]
-    if not len(spectra):
+    psd = psd[~is_silent(psd)]
+    if not len(psd):
         return None
-    quantile = np.quantile(np.square(np.abs(spectra)), _QUANTILE, axis=0)
+    quantile = np.quantile(psd, _QUANTILE, axis=0)
     return (quantile / -math.log1p(-_QUANTILE)).astype(np.float32)
+
+
+def first_loud_psd(psd: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return what the loud moments of each bin reach in ``psd``; parameters and None as above."""
+    psd = psd[~is_silent(psd)]
+    if not len(psd):
+        return None
+    return np.quantile(psd, LOUDNESS_QUANTILE, axis=0).astype(np.float32)

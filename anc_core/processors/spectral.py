@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anc_core.arrays import Chunk
-from anc_core.dsp.frames import analyse, synthesise
 from anc_core.presets import SuppressionParameters
 from anc_core.processors.framewise import FramewiseSuppressor
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from anc_core.processors.spectral_channel import Channel
 
 # Frames are transformed and weighted in blocks counted from the start of the stream, so that no
 # result can depend on how the stream was split.
-_BLOCK_FRAMES = 32
-_LOOK_AHEAD_S = 1.0
-"""What the first estimate of the noise may look at beyond the first block."""
+_BLOCK_FRAMES = 48
 
 DEFAULT_MAX_ATTENUATION_DB = 18.0
 """Where the preset names none: it hides the errors of the gain, and with them musical noise."""
@@ -44,10 +40,12 @@ class SpectralSuppressor(FramewiseSuppressor):
 
     Notes
     -----
-    Half-overlapping frames with a square-root Hann window; the gain is that of
-    :mod:`anc_core.dsp.suppression`. The noise estimate of a channel starts from the quiet moments
-    of the second that follows its first sound, so samples are held back that long; at most
-    about 1.5 s of them wait inside. Non-finite samples count as 0, and magnitudes above 1e9 as
+    Half-overlapping frames with a square-root Hann window, in blocks of 48 that are seen together
+    with the 1.5 s that follow: to tell louder noise from a voice, to estimate the SNR from both
+    sides, and to start from the quiet moments of what follows the first sound. At most about 2.5 s
+    of samples wait inside. Steady tones are subtracted (:mod:`anc_core.dsp.hum`), lone clicks sink
+    to the noise (:mod:`anc_core.dsp.clicks`), the rest is lowered by the gain of
+    :mod:`anc_core.dsp.suppression`. Non-finite samples count as 0, and magnitudes above 1e9 as
     1e9. With ``strength`` 0 or ``max_attenuation_db`` 0 every finite sample passes bit for bit,
     with the same latency.
 
@@ -75,9 +73,13 @@ class SpectralSuppressor(FramewiseSuppressor):
             frame_s=parameters.frame_s,
             default_max_attenuation_db=DEFAULT_MAX_ATTENUATION_DB,
         )
-        look_ahead_frames = math.ceil(_LOOK_AHEAD_S * self._sample_rate / self._hop_length)
-        self._num_known_frames = _BLOCK_FRAMES + look_ahead_frames
-        self._channels: list[_Channel] = []
+        # Loads numba: only when the first engine is built.
+        from anc_core.processors import spectral_channel
+
+        self._new_channel = spectral_channel.Channel
+        hop_s = self._hop_length / self._sample_rate
+        self._num_known_frames = _BLOCK_FRAMES + spectral_channel.look_ahead_frames(hop_s)
+        self._channels: list[Channel] = []
         self.reset()
 
     @property
@@ -91,7 +93,9 @@ class SpectralSuppressor(FramewiseSuppressor):
         self._channels = []
         if not self.is_bypass:
             self._channels = [
-                _Channel(self.parameters, self._max_attenuation_db, self._window, self._sample_rate)
+                self._new_channel(
+                    self.parameters, self._max_attenuation_db, self._window, self._sample_rate
+                )
                 for _ in range(self._num_channels)
             ]
 
@@ -120,53 +124,3 @@ class SpectralSuppressor(FramewiseSuppressor):
             output[:, index] = channel.process(np.ascontiguousarray(known[:, index]), num_frames)
         self._buffer.drop(num_frames * self._hop_length)
         return self._count_done(output, num_frames)
-
-
-class _Channel:
-    """One channel: samples of whole frames in, as many hops of samples out."""
-
-    def __init__(
-        self,
-        parameters: SuppressionParameters,
-        max_attenuation_db: float,
-        window: NDArray[np.float32],
-        sample_rate: int,
-    ) -> None:
-        # Loads numba: only when the first engine is built.
-        from anc_core.dsp import noise_start, suppression
-
-        self._suppression = suppression
-        self._first_noise_psd = noise_start.first_noise_psd
-        self._window = window
-        hop_length = len(window) // 2
-        self._tail = np.zeros(hop_length, np.float32)
-        self._state: suppression.SuppressionState | None = None
-        self._numbers = (
-            np.float32(math.exp(-hop_length / sample_rate / suppression.NOISE_SMOOTHING_S)),
-            np.float32(parameters.snr_smoothing),
-            np.float32(10 ** (parameters.min_a_priori_snr_db / 10)),
-            np.float32(10 ** (-max_attenuation_db / 20)),
-            np.float32(parameters.strength),
-        )
-
-    def process(self, known: NDArray[np.float32], num_frames: int) -> NDArray[np.float32]:
-        """Return ``num_frames`` hops; ``known`` may reach farther, for the start of the noise."""
-        hop_length = len(self._tail)
-        spectra = analyse(known[: (num_frames + 1) * hop_length], self._window)
-        if self._state is None:
-            self._start(known, spectra)
-        if self._state is not None:
-            state = self._state
-            self._suppression.suppress_block(
-                spectra, state.noise_psd, state.presence, state.clean_psd, *self._numbers
-            )
-        samples, self._tail = synthesise(spectra, self._window, self._tail)
-        return samples
-
-    def _start(self, known: NDArray[np.float32], spectra: NDArray[np.complex64]) -> None:
-        """Estimate the noise, unless nothing but digital silence has come so far."""
-        if self._first_noise_psd(spectra) is None:
-            return
-        noise_psd = self._first_noise_psd(analyse(known, self._window))
-        if noise_psd is not None:
-            self._state = self._suppression.SuppressionState.start(noise_psd)

@@ -67,6 +67,7 @@ def test_analyse_only_applies_nothing() -> None:
         ("frame_s", 0),
         ("snr_smoothing", 1.0),
         ("min_a_priori_snr_db", 1),
+        ("residual_noise_db", -1),
         ("method", "magic"),
         ("strenght", 1),
     ],
