@@ -10,7 +10,8 @@ are in ``tests/oracles/suppression.py``):
 2. :func:`a_priori_snr`: decision-directed (Ephraim & Malah 1984, Eq. 51), with the Wiener gain,
    once forwards and once backwards. Forwards it is late at the beginning of a sound, backwards at
    its end; the mean of both is late nowhere and scatters less. The term of the present frame is a
-   mean over three bins, as lone peaks are what musical noise is made of;
+   mean over five bins (1, 4, 6, 4, 1), as lone peaks are what musical noise is made of: of white
+   noise three bins leave three times as many (3.3e-4 of the cells instead of 1.1e-4);
 3. :func:`suppress`: a-priori SNR once more from the Wiener gain of that mean (two-step noise
    reduction, Plapous, Marro & Scalart 2006, Eqs. 16 to 18); gain of the log-spectral amplitude
    estimator (Ephraim & Malah 1985, Eq. 20); floor, strength, multiplication.
@@ -64,6 +65,8 @@ _0 = np.float32(0.0)
 _1 = np.float32(1.0)
 _HALF = np.float32(0.5)
 _QUARTER = np.float32(0.25)
+_3_8 = np.float32(3 / 8)
+_1_16 = np.float32(1 / 16)
 _MAX_SNR = np.float32(1e9)
 _MIN_V = np.float32(1e-9)
 
@@ -241,14 +244,15 @@ def a_priori_snr(
         Receives the estimate, a power ratio.
     """
     num_frames, num_bins = psd.shape
-    # The two cells beyond the ends stay 0: they make the mean over three bins free of branches.
-    excess = np.zeros(num_bins + 2, np.float32)
+    # Two cells beyond either end stay 0: they make the mean over five bins free of branches.
+    excess = np.zeros(num_bins + 4, np.float32)
     for number in range(num_frames):
         frame = number if direction > 0 else num_frames - 1 - number
         for k in range(num_bins):
-            excess[k + 1] = min(psd[frame, k] / noise[frame, k], _MAX_SNR) - _1
+            excess[k + 2] = min(psd[frame, k] / noise[frame, k], _MAX_SNR) - _1
         for k in range(num_bins):
-            around = _HALF * excess[k + 1] + _QUARTER * (excess[k] + excess[k + 2])
+            around = _3_8 * excess[k + 2] + _QUARTER * (excess[k + 1] + excess[k + 3])
+            around += _1_16 * (excess[k] + excess[k + 4])
             found = smoothing * min(clean_psd[k] / noise[frame, k], _MAX_SNR)
             found = max(found + (_1 - smoothing) * max(around, _0), min_snr)
             wiener = found / (_1 + found)

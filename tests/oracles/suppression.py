@@ -37,8 +37,8 @@ def a_priori_snr(psd, noise, clean_psd, smoothing, min_snr):
     """Return (a-priori SNR of every frame, speech PSD of the last); reverse to go backwards."""
     found = []
     for frame, level in zip(psd, noise, strict=True):
-        # Ephraim & Malah 1984, Eq. 51, the present frame's term over three bins
-        around = correlate1d(frame / level - 1, [0.25, 0.5, 0.25], mode="constant")
+        # Ephraim & Malah 1984, Eq. 51, the present frame's term over five bins
+        around = correlate1d(frame / level - 1, np.array([1, 4, 6, 4, 1]) / 16, mode="constant")
         snr = smoothing * clean_psd / level + (1 - smoothing) * np.maximum(around, 0)
         snr = np.maximum(snr, min_snr)
         clean_psd = (snr / (1 + snr)) ** 2 * frame
