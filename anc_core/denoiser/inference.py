@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 KIND = "suppressor"
 MODEL_FILE = "model.onnx"
 
-_MIN_GAIN = np.float32(1e-6)
+_MIN_GAIN = 1e-6
 
 GAIN_EXPONENT = 0.85 / COMPRESSION
 """From the compressed gain to that of the plain magnitude. The network gives the mean of what it
 deems possible, and the mean of a power is more than the power of the mean: 1 / COMPRESSION takes
 too much. On the 48 validation mixtures of the training, factors 1 / 0.85 / 0.7 gave SI-SDR +5.59 /
 +5.72 / +5.77 dB, ESTOI +.066 / +.069 / +.071, PESQ +.648 / +.637 / +.593."""
+
+_MIN_COMPRESSED = np.float32(_MIN_GAIN ** (1.0 / GAIN_EXPONENT))
 
 
 class GainModel:
@@ -33,7 +35,7 @@ class GainModel:
     Parameters
     ----------
     content : bytes
-        ONNX graph: ``features`` (1, 2, num_frames, 256) to ``gains`` (num_frames, 256).
+        ONNX graph: ``features`` (batch, 2, num_frames, 256) to ``gains`` (batch, num_frames, 256).
     model_id : str
         What sessions remember of it.
 
@@ -64,19 +66,23 @@ class GainModel:
 
         Parameters
         ----------
-        features : float32, shape (2, num_frames, 256)
-            As :func:`anc_core.denoiser.features.features` gives them, num_frames >= 1.
+        features : float32, shape (batch, 2, num_frames, 256)
+            As :func:`anc_core.denoiser.features.features` gives them, num_frames >= 1. A batch of 4
+            takes two thirds of the time of its parts: a recurrent layer alone is bound by memory.
 
         Returns
         -------
-        float32, shape (num_frames, 256)
+        float32, shape (batch, num_frames, 256)
             Factors on magnitudes, 1e-6 to 1.
         """
-        (compressed,) = self._session.run(["gains"], {"features": features[np.newaxis]})
-        # NaN compares as false: a cell the network has no answer to is left alone.
-        compressed = np.where(compressed < 1.0, np.maximum(compressed, 0.0), np.float32(1.0))
-        gains = np.power(compressed, np.float32(GAIN_EXPONENT))
-        return np.maximum(gains, _MIN_GAIN, dtype=np.float32)
+        (gains,) = self._session.run(["gains"], {"features": features})
+        np.fmin(gains, np.float32(1.0), out=gains)  # also NaN: what has no answer is left alone
+        np.maximum(gains, _MIN_COMPRESSED, out=gains)
+        # x ** e as exp(e log x), which numpy has in SIMD: half the time.
+        np.log(gains, out=gains)
+        gains *= np.float32(GAIN_EXPONENT)
+        np.exp(gains, out=gains)
+        return np.asarray(gains, np.float32)
 
     def _check(self) -> None:
         schema = self._session.get_modelmeta().custom_metadata_map.get("feature_schema")
@@ -86,8 +92,8 @@ class GainModel:
                 f"{FEATURE_SCHEMA!r}: train it again"
             )
             raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
-        inputs = [(i.name, i.shape[1], i.shape[3]) for i in self._session.get_inputs()]
-        if inputs != [("features", NUM_FEATURES, NUM_BINS)]:
+        inputs = [(i.name, i.shape) for i in self._session.get_inputs()]
+        if inputs != [("features", ["batch", NUM_FEATURES, "num_frames", NUM_BINS])]:
             msg = f"{self.model_id}: takes {inputs}, which this version does not give"
             raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
 

@@ -32,28 +32,28 @@ _GATES = (0, 3, 1, 2)
 
 
 def to_onnx(network: GainNetwork) -> bytes:
-    """Return the graph: ``features`` (1, 2, num_frames, 256) -> ``gains`` (num_frames, 256)."""
+    """Return the graph: ``features`` (batch, 2, T, 256) -> ``gains`` (batch, T, 256)."""
     state = {key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
     p = network.sizes
     graph = _Graph()
     fine = graph.conv("features", state, "encoder", strides=[1, BINS_PER_BAND], pads=[1, 1, 1, 1])
     fine = graph.node("LeakyRelu", [fine], alpha=SLOPE)
-    # (1, C, T, 64) -> (T, 1, C * 64)
+    # (batch, C, T, 64) -> (T, batch, C * 64)
     seen = graph.node("Transpose", [fine], perm=[2, 0, 1, 3])
-    seen = graph.reshape(seen, [0, 1, p.num_channels * NUM_BANDS])
+    seen = graph.reshape(seen, [0, 0, p.num_channels * NUM_BANDS])
     seen = graph.linear(seen, state, "narrow")
     heard = graph.node("LeakyRelu", [seen], alpha=SLOPE)
     for layer in range(2):
         heard = graph.lstm(heard, state, layer, p.hidden)
     coarse = graph.node("LeakyRelu", [graph.linear(heard, state, "widen")], alpha=SLOPE)
-    coarse = graph.reshape(coarse, [0, 1, p.num_channels, NUM_BANDS])
+    coarse = graph.reshape(coarse, [0, 0, p.num_channels, NUM_BANDS])
     coarse = graph.node("Transpose", [coarse], perm=[1, 2, 0, 3])
     joined = graph.node("Concat", [coarse, fine], axis=1)
     joined = graph.conv(joined, state, "join")
     joined = graph.node("LeakyRelu", [joined], alpha=SLOPE)
     logits = graph.conv(joined, state, "gains", pads=[0, 1, 0, 1])
     logits = graph.node("Transpose", [logits], perm=[0, 2, 3, 1])
-    logits = graph.reshape(logits, [-1, NUM_BINS])
+    logits = graph.reshape(logits, [0, 0, NUM_BINS])
     scaled = graph.node("Sigmoid", [logits])
     graph.node("Mul", [scaled, graph.constant(np.float32(GAIN_SCALE))], output="gains")
     model = helper.make_model(
@@ -62,10 +62,14 @@ def to_onnx(network: GainNetwork) -> bytes:
             "gain_network",
             [
                 helper.make_tensor_value_info(
-                    "features", TensorProto.FLOAT, [1, NUM_FEATURES, "num_frames", NUM_BINS]
+                    "features", TensorProto.FLOAT, ["batch", NUM_FEATURES, "num_frames", NUM_BINS]
                 )
             ],
-            [helper.make_tensor_value_info("gains", TensorProto.FLOAT, ["num_frames", NUM_BINS])],
+            [
+                helper.make_tensor_value_info(
+                    "gains", TensorProto.FLOAT, ["batch", "num_frames", NUM_BINS]
+                )
+            ],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", _OPSET)],
@@ -129,6 +133,6 @@ class _Graph:
         )
         constants = [self.constant(value) for value in (weight, recurrence, bias)]
         both = self.node("LSTM", [x, *constants], hidden_size=hidden, direction="bidirectional")
-        # (T, 2, 1, h) -> (T, 1, 2h)
+        # (T, 2, batch, h) -> (T, batch, 2h)
         both = self.node("Transpose", [both], perm=[0, 2, 1, 3])
-        return self.reshape(both, [0, 1, 2 * hidden])
+        return self.reshape(both, [0, 0, 2 * hidden])

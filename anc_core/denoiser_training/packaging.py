@@ -40,9 +40,9 @@ def exported_model(run_dir: Path, *, model_id: str) -> tuple[bytes, GainModel]:
     network = trained_network(run_dir)
     content = to_onnx(network)
     model = GainModel(content, model_id=model_id)
-    probe = np.random.default_rng(1).normal(0.5, 0.4, (2, 300, 256)).astype(np.float32)
+    probe = np.random.default_rng(1).normal(0.5, 0.4, (3, 2, 300, 256)).astype(np.float32)
     with torch.no_grad():
-        compressed = network(torch.from_numpy(probe[np.newaxis]))[0].numpy()
+        compressed = network(torch.from_numpy(probe)).numpy()
     expected = np.clip(compressed, 0.0, 1.0) ** GAIN_EXPONENT
     difference = float(np.abs(model.gains(probe) - expected).max())
     if difference > _MAX_DIFFERENCE:

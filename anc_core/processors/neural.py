@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,9 +23,12 @@ BLOCK_FRAMES = 512
 """Frames (8.2 s) that the network weighs at once, counted from the start of the stream."""
 LOOK_AHEAD_FRAMES = 32
 """What it may see beyond them on either side (0.5 s): a recurrent network needs a run-up."""
-_TAIL_FRAMES = 256
-"""The last block may be short, but levels and noise floors need some seconds: it gets this many
-frames of the past, as many as the network was trained on."""
+STRETCHES_AT_ONCE = 4
+"""Channels, or blocks of a recording with fewer, that the network runs side by side: a recurrent
+layer works a frame at a time and would read all its weights for each."""
+_LEAST_FRAMES = 256
+"""Levels and noise floors need some seconds, and the network was trained on as many frames: no
+block but that of a short recording has fewer."""
 
 MIN_SAMPLE_RATE_HZ = 8_000
 DEFAULT_MAX_ATTENUATION_DB = 40.0
@@ -62,7 +66,7 @@ class NeuralSuppressor(FramewiseSuppressor):
     a frame is that of its band from 5 to 8 kHz: sqrt(sum G^2 P / sum P).
 
     Blocks are counted from the start of the stream: any split of the input gives the same output,
-    bit for bit. Up to 17 s of samples wait inside.
+    bit for bit. Up to 38 s of samples of one channel wait inside, 21 s of two, 13 s of four.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class NeuralSuppressor(FramewiseSuppressor):
         self._model = model
         self._min_gain = np.float32(10.0 ** (-self._max_attenuation_db / 20.0))
         self._strength = np.float32(self.parameters.strength)
+        self._blocks_at_once = max(1, STRETCHES_AT_ONCE // self._num_channels)
         self.reset()
 
     @property
@@ -96,61 +101,94 @@ class NeuralSuppressor(FramewiseSuppressor):
     def reset(self) -> None:
         """Forget everything heard so far."""
         super().reset()
-        self._num_kept = 0  # frames at the head of the buffer that are done, kept as the past
+        self._num_before = 0  # frames at the head of the buffer that are done, kept as the run-up
         self._tails = np.zeros((self._num_channels, self._hop_length), np.float32)
 
     def _ready_blocks(self) -> list[Chunk]:
         outputs = []
-        needed = BLOCK_FRAMES + LOOK_AHEAD_FRAMES
-        while len(self._buffer) >= (self._num_kept + needed + 1) * self._hop_length:
-            outputs.append(self._next_block(BLOCK_FRAMES, LOOK_AHEAD_FRAMES))
+        needed = self._blocks_at_once * BLOCK_FRAMES + _LEAST_FRAMES
+        while len(self._buffer) >= (self._num_before + needed + 1) * self._hop_length:
+            outputs.append(self._next_blocks(self._blocks_at_once, BLOCK_FRAMES, _LEAST_FRAMES))
         return outputs
 
     def _last_blocks(self, num_frames: int) -> list[Chunk]:
-        return [self._next_block(num_frames - self._num_frames_done, 0)]
+        outputs = []
+        num_left = num_frames - self._num_frames_done
+        num_blocks = max(0, num_left - _LEAST_FRAMES) // BLOCK_FRAMES
+        if num_blocks:
+            outputs.append(self._next_blocks(num_blocks, BLOCK_FRAMES, _LEAST_FRAMES))
+            num_left -= num_blocks * BLOCK_FRAMES
+        return [*outputs, self._next_blocks(1, num_left, 0)]
 
-    def _next_block(self, num_frames: int, num_ahead: int) -> Chunk:
-        """Return the samples that the next ``num_frames`` complete."""
-        # A whole block needs a run-up only; the last one may be short, and takes all there is.
-        num_before = min(self._num_kept, LOOK_AHEAD_FRAMES if num_ahead else _TAIL_FRAMES)
-        known = self._buffer.peek((self._num_kept + num_frames + num_ahead + 1) * self._hop_length)[
-            (self._num_kept - num_before) * self._hop_length :
-        ]
+    def _next_blocks(self, num_blocks: int, block_frames: int, num_ahead: int) -> Chunk:
+        """Return the samples that the next ``num_blocks`` of ``block_frames`` complete.
+
+        ``num_ahead`` frames beyond them may be looked at.
+        """
+        before, num_frames = self._num_before, num_blocks * block_frames
+        known = self._buffer.peek((before + num_frames + num_ahead + 1) * self._hop_length)
+        # All stretches are of one length; that of the very first block, which has no past, sees
+        # more of the future.
+        length = min(block_frames + 2 * LOOK_AHEAD_FRAMES, before + num_frames + num_ahead)
+        blocks = [before + index * block_frames for index in range(num_blocks)]
+        stretches = [max(0, block - LOOK_AHEAD_FRAMES) for block in blocks]
         output = np.empty((num_frames * self._hop_length, self._num_channels), np.float32)
-        for index in range(self._num_channels):
-            spectra = analyse(np.ascontiguousarray(known[:, index]), self._window)
-            gains = self._gains(spectra)[num_before : num_before + num_frames]
-            spectra = spectra[num_before : num_before + num_frames]
-            spectra *= gains
-            output[:, index], self._tails[index] = synthesise(
-                spectra, self._window, self._tails[index]
-            )
-        kept = min(_TAIL_FRAMES, self._num_kept + num_frames)
-        self._buffer.drop((self._num_kept + num_frames - kept) * self._hop_length)
-        self._num_kept = kept
+        step = max(1, STRETCHES_AT_ONCE // num_blocks)
+        for first in range(0, self._num_channels, step):
+            channels = range(first, min(first + step, self._num_channels))
+            spectra = [
+                analyse(np.ascontiguousarray(known[:, index]), self._window) for index in channels
+            ]
+            gains = iter(self._gains([s[i : i + length] for s in spectra for i in stretches]))
+            for index, spectrum in zip(channels, spectra, strict=True):
+                for block, stretch in zip(blocks, stretches, strict=True):
+                    spectrum[block : block + block_frames] *= next(gains)[
+                        block - stretch : block - stretch + block_frames
+                    ]
+                output[:, index], self._tails[index] = synthesise(
+                    spectrum[before : before + num_frames], self._window, self._tails[index]
+                )
+        self._num_before = min(LOOK_AHEAD_FRAMES, before + num_frames)
+        self._buffer.drop((before + num_frames - self._num_before) * self._hop_length)
         return self._count_done(output, num_frames)
 
-    def _gains(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Return the gain of every cell, shape (num_frames, num_bins)."""
-        num_bins = spectra.shape[1]
-        num_seen = min(num_bins - 1, NUM_BINS)
-        seen = spectra[:, 1 : num_seen + 1]
-        power = np.zeros((len(spectra), NUM_BINS), np.float32)
-        np.square(seen.real, out=power[:, :num_seen])
-        power[:, :num_seen] += np.square(seen.imag)
-        level = mean_power(power)
-        if level <= _MIN_LEVEL * len(self._window) ** 2:
-            return np.ones(spectra.shape, np.float32)
-        learned = self._model.gains(features(power, level))
+    def _gains(self, stretches: Sequence[NDArray[np.complex64]]) -> list[NDArray[np.float32]]:
+        """Return the gain of every cell of each of ``stretches``, (num_frames, num_bins) all."""
+        powers = [_power(spectra) for spectra in stretches]
+        levels = [mean_power(power) for power in powers]
+        least = _MIN_LEVEL * len(self._window) ** 2
+        audible = [index for index, level in enumerate(levels) if level > least]
+        gains = [np.ones(spectra.shape, np.float32) for spectra in stretches]
+        if not audible:
+            return gains
+        learned = self._model.gains(np.stack([features(powers[i], levels[i]) for i in audible]))
         np.maximum(learned, self._min_gain, out=learned)
         if self._strength != 1.0:
             np.power(learned, self._strength, out=learned)
-        gains = np.empty(spectra.shape, np.float32)
-        gains[:, 1 : num_seen + 1] = learned[:, :num_seen]
-        gains[:, 0] = gains[:, 1]
-        if num_bins > NUM_BINS + 1:
-            gains[:, NUM_BINS + 1 :] = _gain_above(learned, power)[:, np.newaxis]
+        for index, learned_gains in zip(audible, learned, strict=True):
+            _spread(learned_gains, powers[index], gains[index])
         return gains
+
+
+def _power(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Return the squared magnitude of the bins that the network sees; 0 where there are none."""
+    num_seen = min(spectra.shape[1] - 1, NUM_BINS)
+    seen = spectra[:, 1 : num_seen + 1]
+    power = np.zeros((len(spectra), NUM_BINS), np.float32)
+    np.square(seen.real, out=power[:, :num_seen])
+    power[:, :num_seen] += np.square(seen.imag)
+    return power
+
+
+def _spread(
+    learned: NDArray[np.float32], power: NDArray[np.float32], gains: NDArray[np.float32]
+) -> None:
+    """Write what the network gives, and what follows for bins it does not see, into ``gains``."""
+    num_seen = min(gains.shape[1] - 1, NUM_BINS)
+    gains[:, 1 : num_seen + 1] = learned[:, :num_seen]
+    gains[:, 0] = gains[:, 1]
+    if gains.shape[1] > NUM_BINS + 1:
+        gains[:, NUM_BINS + 1 :] = _gain_above(learned, power)[:, np.newaxis]
 
 
 def _gain_above(gains: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float32]:

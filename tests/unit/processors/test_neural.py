@@ -34,7 +34,7 @@ class HalfGain:
     model_id = "half"
 
     def gains(self, features):
-        return np.full(features.shape[1:], 0.5, np.float32)
+        return np.full((len(features), *features.shape[2:]), 0.5, np.float32)
 
 
 class ByTime:
@@ -43,8 +43,8 @@ class ByTime:
     model_id = "time"
 
     def gains(self, features):
-        frames = np.linspace(0.1, 1.0, features.shape[1], dtype=np.float32)
-        return np.repeat(frames[:, np.newaxis], 256, axis=1)
+        frames = np.linspace(0.1, 1.0, features.shape[2], dtype=np.float32)
+        return np.tile(frames[:, np.newaxis], (len(features), 1, 256))
 
 
 @pytest.mark.parametrize("sample_rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000])
@@ -64,7 +64,7 @@ def test_any_length_comes_back(model, num_samples):
 
 @pytest.mark.parametrize("sizes", [(1_000,), (77, 16_000, 3), (160_001,)])
 def test_any_split_gives_the_same_bits_over_several_blocks(model, sizes):
-    signal = white(20 * 16_000, seed=4)  # two and a half blocks
+    signal = white(47 * 16_000, seed=4)  # four blocks at once, one, and a rest
     whole = run(NeuralSuppressor(16_000, model=model), [signal])
     chunks, start, turn = [], 0, 0
     while start < len(signal):
@@ -79,6 +79,18 @@ def test_every_frame_is_used_once_whatever_lies_around_a_block():
     output = run(NeuralSuppressor(16_000, model=ByTime()), [signal])
     assert output.min() >= 0.1 - 1e-6
     assert output.max() <= 1.0 + 1e-6
+
+
+@pytest.mark.parametrize("num_channels", [2, 3, 5])
+def test_channels_are_what_they_would_be_alone(model, num_channels):
+    signal = white(21 * 16_000, num_channels, seed=8)
+    signal[:, 1] = 0.0  # a silent one takes no part
+    together = run(NeuralSuppressor(16_000, num_channels, model=model), [signal])
+    alone = [
+        run(NeuralSuppressor(16_000, model=model), [signal[:, [i]]]) for i in range(num_channels)
+    ]
+    # Matrices of other sizes are added up in another order.
+    np.testing.assert_allclose(together, np.concatenate(alone, axis=1), atol=1e-5)
 
 
 def test_voice_in_noise_comes_out_cleaner_and_as_loud(model):
@@ -142,11 +154,12 @@ def test_channels_do_not_hear_each_other(model):
 def test_memory_does_not_grow_with_the_stream():
     engine = NeuralSuppressor(16_000, model=HalfGain())
     waiting = []
-    for second in range(60):
+    for second in range(160):
         engine.process(white(16_000, seed=second))
         waiting.append(len(engine._buffer))
-    assert max(waiting) < 18 * 16_000
-    assert max(waiting[30:]) <= max(waiting[:30])
+    assert max(waiting) < 39 * 16_000
+    # Seconds and blocks do not fall on the same samples.
+    assert max(waiting[80:]) <= max(waiting[:80]) + 16_000
 
 
 def test_a_rate_below_speech_is_refused(model):
