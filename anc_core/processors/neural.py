@@ -9,6 +9,7 @@ import numpy as np
 
 from anc_core.arrays import Chunk
 from anc_core.denoiser.features import FRAME_S, NUM_BINS, features, mean_power
+from anc_core.denoiser.upper_band import gains_above
 from anc_core.dsp.frames import analyse, synthesise
 from anc_core.errors import InputError
 from anc_core.presets import SuppressionParameters
@@ -33,8 +34,6 @@ block but that of a short recording has fewer."""
 MIN_SAMPLE_RATE_HZ = 8_000
 DEFAULT_MAX_ATTENUATION_DB = 40.0
 
-_BAND_ABOVE = slice(160, NUM_BINS)
-"""5 to 8 kHz: what lies above is lowered by as much as this band was."""
 _MIN_LEVEL = 1e-18
 """Mean power of a cell, about -200 dBFS: below it a stretch counts as silent."""
 
@@ -62,8 +61,8 @@ class NeuralSuppressor(FramewiseSuppressor):
     -----
     Frames last 32 ms at every rate, so that bin k is the same frequency (within 2 %) whatever the
     recording's rate; the network sees bins 1 to 256 and no resampling is needed. A recording with
-    less bandwidth has empty bins there, as a telephone call at 16 kHz has. Above 8 kHz the gain of
-    a frame is that of its band from 5 to 8 kHz: sqrt(sum G^2 P / sum P).
+    less bandwidth has empty bins there, as a telephone call at 16 kHz has. What lies above 8 kHz is
+    left to :mod:`anc_core.denoiser.upper_band`.
 
     Blocks are counted from the start of the stream: any split of the input gives the same output,
     bit for bit. Up to 38 s of samples of one channel wait inside, 21 s of two, 13 s of four.
@@ -162,12 +161,27 @@ class NeuralSuppressor(FramewiseSuppressor):
         if not audible:
             return gains
         learned = self._model.gains(np.stack([features(powers[i], levels[i]) for i in audible]))
-        np.maximum(learned, self._min_gain, out=learned)
-        if self._strength != 1.0:
-            np.power(learned, self._strength, out=learned)
-        for index, learned_gains in zip(audible, learned, strict=True):
-            _spread(learned_gains, powers[index], gains[index])
+        for index, seen in zip(audible, learned, strict=True):
+            self._fill(gains[index], seen, powers[index], stretches[index])
         return gains
+
+    def _fill(
+        self,
+        gains: NDArray[np.float32],
+        learned: NDArray[np.float32],
+        power: NDArray[np.float32],
+        spectra: NDArray[np.complex64],
+    ) -> None:
+        """Write into ``gains`` what the network gives, what follows for other bins, and limits."""
+        num_seen = min(gains.shape[1] - 1, NUM_BINS)
+        gains[:, 1 : num_seen + 1] = learned[:, :num_seen]
+        gains[:, 0] = gains[:, 1]
+        if gains.shape[1] > NUM_BINS + 1:
+            above = slice(NUM_BINS + 1, None)
+            gains[:, above] = gains_above(learned, power, spectra[:, above])
+        np.maximum(gains, self._min_gain, out=gains)
+        if self._strength != 1.0:
+            np.power(gains, self._strength, out=gains)
 
 
 def _power(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
@@ -178,30 +192,3 @@ def _power(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
     np.square(seen.real, out=power[:, :num_seen])
     power[:, :num_seen] += np.square(seen.imag)
     return power
-
-
-def _spread(
-    learned: NDArray[np.float32], power: NDArray[np.float32], gains: NDArray[np.float32]
-) -> None:
-    """Write what the network gives, and what follows for bins it does not see, into ``gains``."""
-    num_seen = min(gains.shape[1] - 1, NUM_BINS)
-    gains[:, 1 : num_seen + 1] = learned[:, :num_seen]
-    gains[:, 0] = gains[:, 1]
-    if gains.shape[1] > NUM_BINS + 1:
-        gains[:, NUM_BINS + 1 :] = _gain_above(learned, power)[:, np.newaxis]
-
-
-def _gain_above(gains: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the gain for what lies above the network's band, shape (num_frames,)."""
-    weights = power[:, _BAND_ABOVE] + np.float32(1e-30)
-    kept = np.sum(np.square(gains[:, _BAND_ABOVE]) * weights, axis=1)
-    # Power is summed over neighbouring frames before the ratio is taken: a click of one frame in an
-    # empty band must not open or close the upper band by itself.
-    ratio = _sum_of_three(kept) / _sum_of_three(weights.sum(axis=1))
-    return np.sqrt(ratio).astype(np.float32)
-
-
-def _sum_of_three(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return each value plus its neighbours, where there are any."""
-    padded = np.pad(values.astype(np.float64), 1)
-    return padded[:-2] + padded[1:-1] + padded[2:]

