@@ -4,20 +4,22 @@ Context: a suppressor takes for noise whatever is not speech, so music and bird 
 clean voice can only get worse. Decision: the content of the recording is judged for itself, with
 seconds of look-ahead (:mod:`anc_core.dsp.content`), and the output is a mixture of what the engine
 made and of the input. Consequence: any engine whose output is aligned with its input can stand
-inside; it runs all the time, so that its state is right when it is needed again.
+inside; it runs all the time, so that its state is right when it is needed again, and so that one
+that knows speech can be asked whether there was any.
 """
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anc_core.arrays import Chunk, check_chunk
 from anc_core.dsp.buffer import SampleBuffer
-from anc_core.dsp.content import ContentMeter
+from anc_core.dsp.content import HALF_WINDOW, ContentMeter
 from anc_core.dsp.content_model import strength_of
 from anc_core.dsp.finite import repair
 from anc_core.dsp.slow_curve import SlowCurve
@@ -31,6 +33,15 @@ if TYPE_CHECKING:
 
 _CLEAN_SPEECH = 2
 """Place of clean speech among the scores: music, bird song, clean speech."""
+
+_NO_VOICE_DB = (-12.0, -20.0)
+"""What an engine that knows speech leaves of the sound around: from the first on it doubts that
+there is a voice, at the second it is sure that there is none."""
+_NO_VOICE_BONUS = 0.8
+"""What that is worth to music and bird song, in log odds. Their thresholds are high for the sake of
+voices over music; where there is no voice less certainty will do. 15 instead of 10 of 24 roosters
+of ESC-10 (folds 1 to 4) lose less than 1 dB then, and 26 instead of 15 of 192 sounds of its other
+kinds but crying babies are spared for more than a tenth of the time, 13 of them chainsaws."""
 
 _NARROWBAND_SHARE = 0.55
 """Of the Nyquist frequency: 4 kHz at 16 kHz is narrow, 7 kHz (wideband telephony) is not."""
@@ -74,17 +85,19 @@ class HarmlessMix:
         Suppressor of any kind that keeps the phase; new or reset.
     sample_rate : float
         Hz.
-    spare_clean_speech : bool, default True
-        Lower the strength on clean speech as well. An engine that was trained to leave it alone
-        does so by itself, also between the words.
+    engine_knows_speech : bool, default False
+        The engine was trained to keep speech and nothing else. Then it needs no help with clean
+        speech, and leaves that alone also between the words; and where it leaves nothing there is
+        no voice, which makes music and bird song more likely.
 
     Notes
     -----
     ``output = s engine + (1 - s) input``. The strength ``s`` belongs to an instant, not to a
     channel: an instrument that is panned to one side must not lose its place. It moves in straight
     lines of half a second. Where it is 1 the engine's output passes bit for bit, where it is 0 the
-    input does. Samples wait inside for the verdict, about 8 s of them. Non-finite samples count
-    as 0. :attr:`content` may be read until the next stream begins.
+    input does. Samples wait inside for the verdict, about 8 s of them, or 12 s where the engine is
+    asked as well, after its own delay. Non-finite samples count as 0. :attr:`content` may be read
+    until the next stream begins.
 
     Examples
     --------
@@ -97,16 +110,16 @@ class HarmlessMix:
     """
 
     def __init__(
-        self, engine: Processor, sample_rate: float, *, spare_clean_speech: bool = True
+        self, engine: Processor, sample_rate: float, *, engine_knows_speech: bool = False
     ) -> None:
         self._engine = Undelayed(engine)
-        self._spare_clean_speech = spare_clean_speech
+        self._engine_knows_speech = engine_knows_speech
         self._meter = ContentMeter(sample_rate, engine.num_channels)
         self._curve = SlowCurve(self._meter.segment_length, self._meter.first_centre)
-        self._waiting = SampleBuffer(engine.num_channels)
         self._original = SampleBuffer(engine.num_channels)
         self._processed = SampleBuffer(engine.num_channels)
         self._has_ended: bool = False
+        self._has_delayed: bool = False
         self.reset()
 
     @property
@@ -117,8 +130,11 @@ class HarmlessMix:
     @property
     def latency(self) -> int:
         """Delay in samples: that of the engine after the look-ahead of the detector."""
-        segments = (self._curve.look_ahead + 1) * self._meter.segment_length
-        return self._engine.processor.latency + self._meter.look_ahead + segments
+        segments = self._curve.look_ahead + 1
+        if self._engine_knows_speech:
+            segments += HALF_WINDOW + 1
+        look_ahead = self._meter.look_ahead + segments * self._meter.segment_length
+        return self._engine.processor.latency + look_ahead
 
     @property
     def content(self) -> ContentSummary:
@@ -149,70 +165,104 @@ class HarmlessMix:
         if self._has_ended:
             self.reset()
         chunk = repair(check_chunk(chunk, self.num_channels))
-        self._waiting.put(chunk)
-        self._judge(self._meter.push(chunk))
-        return self._advance()
+        self._original.put(chunk)
+        self._processed.put(self._engine.process(chunk))
+        self._scores.extend(self._meter.push(chunk))
+        self._compare()
+        self._judge()
+        delay = 0 if self._has_delayed else self.latency
+        self._has_delayed = True
+        return np.concatenate([np.zeros((delay, self.num_channels), np.float32), self._mixed()])
 
     def flush(self) -> Chunk:
         """Return the rest, so that in all num_samples + latency came out, and reset."""
         if self._has_ended:
             self.reset()
-        self._judge(self._meter.flush())
-        self._curve.finish()
-        output = self._advance()
+        delay = 0 if self._has_delayed else self.latency
         self._processed.put(self._engine.flush())
+        self._scores.extend(self._meter.flush())
         self._has_ended = True
-        return np.concatenate([output, self._mixed()])
+        self._compare()
+        self._judge()
+        self._curve.finish()
+        return np.concatenate([np.zeros((delay, self.num_channels), np.float32), self._mixed()])
 
     def reset(self) -> None:
         """Forget everything heard so far."""
         self._engine.reset()
         self._meter.reset()
         self._curve.reset()
-        for buffer in (self._waiting, self._original, self._processed):
-            buffer.clear()
-        self._num_fed = 0
+        self._original.clear()
+        self._processed.clear()
         self._has_delayed = False
         self._has_ended = False
+        self._num_mixed = 0
+        # Segments that are scored but not judged; energies, in and out, of those around them.
+        self._scores: deque[NDArray[np.float64]] = deque()
+        self._energies: deque[tuple[float, float]] = deque()
+        self._num_compared = 0
+        self._num_forgotten = 0
         self._num_segments = 0
         self._total_strength = 0.0
         self._reasons = np.zeros(3, np.int64)
 
-    def _judge(self, scores: NDArray[np.float64]) -> None:
-        """Turn ``scores`` (num_segments, 3) into points of the strength curve."""
-        for row in scores:
-            strengths = strength_of(row)
-            if not self._spare_clean_speech:
+    def _compare(self) -> None:
+        """Note how much the engine has left of each segment that it is through with."""
+        while self._engine_knows_speech:
+            length = self._meter.segment_length
+            start = self._num_compared * length - self._num_mixed
+            ready = min(len(self._original), len(self._processed)) - start
+            if ready < length and not (self._has_ended and ready > 0):
+                return
+            end = start + min(ready, length)
+            before, after = (
+                float(np.sum(np.square(buffer.peek(end)[start:], dtype=np.float64)))
+                for buffer in (self._original, self._processed)
+            )
+            self._num_compared += 1
+            self._energies.append((before, after))
+
+    def _judge(self) -> None:
+        """Turn scores into points of the strength curve, as far as all around them is known."""
+        while self._scores and self._knows_surroundings():
+            scores = self._scores.popleft()
+            if self._engine_knows_speech:
+                scores = scores + _NO_VOICE_BONUS * self._certainty_of_no_voice()
+            strengths = strength_of(scores)
+            if self._engine_knows_speech:
                 strengths[_CLEAN_SPEECH] = 1.0
             strength = float(strengths.min())
             self._curve.put([strength])
             self._num_segments += 1
+            if self._energies and self._num_segments > HALF_WINDOW:
+                self._energies.popleft()
+                self._num_forgotten += 1
             self._total_strength += strength
             if strength < 1.0:
                 self._reasons[int(strengths.argmin())] += 1
 
-    def _advance(self) -> Chunk:
-        """Feed the engine with all whose strength is known, and return what comes of it."""
-        ready = self._curve.num_final - (self._num_fed - self._num_mixed_samples())
-        ready = len(self._waiting) if math.isinf(ready) else min(int(ready), len(self._waiting))
-        if ready > 0:
-            part = self._waiting.take(ready)
-            self._num_fed += ready
-            self._original.put(part)
-            self._processed.put(self._engine.process(part))
-        delay = 0 if self._has_delayed else self.latency
-        self._has_delayed = True
-        zeros = np.zeros((delay, self.num_channels), np.float32)
-        return np.concatenate([zeros, self._mixed()])
+    def _knows_surroundings(self) -> bool:
+        if not self._engine_knows_speech or self._has_ended:
+            return True
+        return self._num_compared > self._num_segments + HALF_WINDOW
 
-    def _num_mixed_samples(self) -> int:
-        return self._num_fed - len(self._original)
+    def _certainty_of_no_voice(self) -> float:
+        """Return 0 to 1 for the next segment, from what is left of all around it."""
+        around = islice(self._energies, self._num_segments + HALF_WINDOW + 1 - self._num_forgotten)
+        before, after = np.sum([*around, (0.0, 0.0)], axis=0)
+        left_db = 10.0 * np.log10(after / before + 1e-12) if before > 0.0 else 0.0
+        doubtful_db, sure_db = _NO_VOICE_DB
+        return float(np.clip((doubtful_db - left_db) / (doubtful_db - sure_db), 0.0, 1.0))
 
     def _mixed(self) -> Chunk:
-        """Return the mixture of all that both sides have."""
+        """Return the mixture of all that both sides have and whose strength is known."""
         ready = min(len(self._original), len(self._processed))
-        if ready == 0:
+        if self._engine_knows_speech and not self._has_ended:
+            ready = min(ready, self._num_compared * self._meter.segment_length - self._num_mixed)
+        ready = int(min(ready, self._curve.num_final))
+        if ready <= 0:
             return np.zeros((0, self.num_channels), np.float32)
+        self._num_mixed += ready
         strength = self._curve.take(ready)[:, np.newaxis]
         original, processed = self._original.take(ready), self._processed.take(ready)
         if strength.min() == 1.0:

@@ -110,9 +110,8 @@ class Suppressor:
         self._engine: Processor = engine
         self._mix: HarmlessMix | None = None
         if self.parameters.do_no_harm and not engine.is_bypass:
-            # The network was trained with clean speech among the rest: it needs no help there.
             self._engine = self._mix = HarmlessMix(
-                engine, sample_rate, spare_clean_speech=gain_model is None
+                engine, sample_rate, engine_knows_speech=gain_model is not None
             )
 
     @property

@@ -160,12 +160,40 @@ def test_wrong_shape_is_an_error():
         HarmlessMix(Halver(), RATE).process(np.zeros((5, 2), np.float32))
 
 
-def test_clean_speech_keeps_the_engine_where_it_is_told_so():
+class Eraser(Halver):
+    """An engine that finds no voice anywhere."""
+
+    def process(self, chunk):
+        return super().process(0.0 * chunk)
+
+
+def test_clean_speech_keeps_an_engine_that_knows_speech():
     clean = voice(12.0, 16_000, seed=3, level_dbfs=-26.0)[:, np.newaxis]
     strengths = []
-    for spare in (True, False):
-        mix = HarmlessMix(SpectralSuppressor(16_000), 16_000, spare_clean_speech=spare)
+    for knows in (False, True):
+        mix = HarmlessMix(SpectralSuppressor(16_000), 16_000, engine_knows_speech=knows)
         run_aligned(mix, [clean])
         strengths.append(mix.content.mean_strength)
     assert strengths[0] < 0.9
     assert strengths[1] == 1.0
+
+
+def test_what_leaves_an_engine_nothing_that_knows_speech_is_music_sooner(monkeypatch):
+    from anc_core.processors import harmless
+
+    seen = []
+    judge = harmless.strength_of
+    monkeypatch.setattr(harmless, "strength_of", lambda row: seen.append(row) or judge(row))
+    signal = column(melody())
+    scores = {}
+    for name, engine, knows in (
+        ("keeps", Halver(), True),
+        ("erases", Eraser(), True),
+        ("erases, but knows nothing", Eraser(), False),
+    ):
+        seen.clear()
+        run_aligned(HarmlessMix(engine, RATE, engine_knows_speech=knows), [signal])
+        scores[name] = np.array(seen)
+    assert len(scores["keeps"]) > 20
+    np.testing.assert_allclose(scores["erases"], scores["keeps"] + 0.8)
+    np.testing.assert_array_equal(scores["erases, but knows nothing"], scores["keeps"])
