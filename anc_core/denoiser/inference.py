@@ -51,6 +51,7 @@ class GainModel:
         self.model_id = model_id
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False  # it would keep the most that was ever needed
         options.log_severity_level = 3
         try:
             self._session: Any = onnxruntime.InferenceSession(
@@ -67,8 +68,7 @@ class GainModel:
         Parameters
         ----------
         features : float32, shape (batch, 2, num_frames, 256)
-            As :func:`anc_core.denoiser.features.features` gives them, num_frames >= 1. A batch of 4
-            takes two thirds of the time of its parts: a recurrent layer alone is bound by memory.
+            As :func:`anc_core.denoiser.features.features` gives them, num_frames >= 1.
 
         Returns
         -------

@@ -24,9 +24,10 @@ BLOCK_FRAMES = 512
 """Frames (8.2 s) that the network weighs at once, counted from the start of the stream."""
 LOOK_AHEAD_FRAMES = 32
 """What it may see beyond them on either side (0.5 s): a recurrent network needs a run-up."""
-STRETCHES_AT_ONCE = 4
-"""Channels, or blocks of a recording with fewer, that the network runs side by side: a recurrent
-layer works a frame at a time and would read all its weights for each."""
+STRETCHES_AT_ONCE = 2
+"""Channels, or blocks of a recording with one, that the network runs side by side: a recurrent
+layer works a frame at a time and would read all its weights for each. Four would be hardly faster
+and take 70 MB more at 48 kHz."""
 _LEAST_FRAMES = 256
 """Levels and noise floors need some seconds, and the network was trained on as many frames: no
 block but that of a short recording has fewer."""
@@ -65,7 +66,7 @@ class NeuralSuppressor(FramewiseSuppressor):
     left to :mod:`anc_core.denoiser.upper_band`.
 
     Blocks are counted from the start of the stream: any split of the input gives the same output,
-    bit for bit. Up to 38 s of samples of one channel wait inside, 21 s of two, 13 s of four.
+    bit for bit. Up to 21 s of samples of one channel wait inside, 13 s of more channels.
     """
 
     def __init__(

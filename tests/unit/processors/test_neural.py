@@ -66,7 +66,7 @@ def test_any_length_comes_back(model, num_samples):
 
 @pytest.mark.parametrize("sizes", [(1_000,), (77, 16_000, 3), (160_001,)])
 def test_any_split_gives_the_same_bits_over_several_blocks(model, sizes):
-    signal = white(47 * 16_000, seed=4)  # four blocks at once, one, and a rest
+    signal = white(47 * 16_000, seed=4)  # twice two blocks at once, one, and a rest
     whole = run(NeuralSuppressor(16_000, model=model), [signal])
     chunks, start, turn = [], 0, 0
     while start < len(signal):
@@ -159,7 +159,7 @@ def test_memory_does_not_grow_with_the_stream():
     for second in range(160):
         engine.process(white(16_000, seed=second))
         waiting.append(len(engine._buffer))
-    assert max(waiting) < 39 * 16_000
+    assert max(waiting) < 22 * 16_000
     # Seconds and blocks do not fall on the same samples.
     assert max(waiting[80:]) <= max(waiting[:80]) + 16_000
 
