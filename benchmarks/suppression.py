@@ -87,7 +87,8 @@ def main() -> None:
             if "reason" not in result:
                 result["figures"] = _judge(mixtures, scratch / "output")
             results.append({"system": _label(system), **result})
-    text = _report(options, mixtures, before, results)
+        # The mixtures may lie in the scratch folder.
+        text = _report(options, mixtures, before, results)
     print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

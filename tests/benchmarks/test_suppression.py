@@ -62,6 +62,18 @@ def test_one_command_measures_and_a_missing_system_is_a_line(
     assert "spectral minus each of the others" in text
 
 
+def test_a_set_that_is_built_on_the_way_lives_until_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "table.txt"
+    monkeypatch.setattr(suppression, "_judge", lambda mixtures, _: [{} for _ in mixtures])
+    monkeypatch.setattr(suppression, "_main_table", lambda before, _: [f"{len(before)} clips"])
+    words = ["--systems", "onnx:none.onnx", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["x", *words])
+    main()
+    assert f"{len(SNRS_DB)} clips" in out.read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
