@@ -69,9 +69,8 @@ def _band_power(spectra: NDArray[np.complex64]) -> tuple[FloatArray, NDArray[np.
     widths = np.diff(starts, append=num_bins)
     power = np.square(spectra.real) + np.square(spectra.imag)
     bands = np.add.reduceat(power, starts, axis=1) / widths
-    return (_sum_of_three(bands) / _sum_of_three(np.ones(len(bands)))[:, np.newaxis]).astype(
-        np.float32
-    ), widths
+    means = _sum_of_three(bands) / _sum_of_three(np.ones(len(bands)))[:, np.newaxis]
+    return means.astype(np.float32), widths
 
 
 def _sum_of_three(values: NDArray[np.floating]) -> NDArray[np.float64]:

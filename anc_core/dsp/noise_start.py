@@ -40,16 +40,18 @@ def first_noise_psd(psd: NDArray[np.float32]) -> NDArray[np.float32] | None:
     |Y|² of Gaussian noise is exponentially distributed: its q-quantile is -ln(1 - q) times the
     mean, so dividing by that makes the estimate unbiased for noise alone.
     """
-    psd = psd[~is_silent(psd)]
-    if not len(psd):
-        return None
-    quantile = np.quantile(psd, _QUANTILE, axis=0)
-    return (quantile / -math.log1p(-_QUANTILE)).astype(np.float32)
+    quantile = _quantile_of_sound(psd, _QUANTILE)
+    return None if quantile is None else (quantile / -math.log1p(-_QUANTILE)).astype(np.float32)
 
 
 def first_loud_psd(psd: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return what the loud moments of each bin reach in ``psd``; parameters and None as above."""
+    return _quantile_of_sound(psd, LOUDNESS_QUANTILE)
+
+
+def _quantile_of_sound(
+    psd: NDArray[np.float32], quantile: float | np.float32
+) -> NDArray[np.float32] | None:
+    """Return the ``quantile`` of each bin over the frames that are not silent, if there are any."""
     psd = psd[~is_silent(psd)]
-    if not len(psd):
-        return None
-    return np.quantile(psd, LOUDNESS_QUANTILE, axis=0).astype(np.float32)
+    return np.quantile(psd, quantile, axis=0).astype(np.float32) if len(psd) else None

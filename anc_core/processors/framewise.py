@@ -54,7 +54,8 @@ class FramewiseSuppressor(ABC):
         self._num_channels = check_num_channels(num_channels)
         self.parameters = parameters or SuppressionParameters()
         given_db = self.parameters.max_attenuation_db
-        self._max_attenuation_db = default_max_attenuation_db if given_db is None else given_db
+        max_attenuation_db = default_max_attenuation_db if given_db is None else given_db
+        self._min_gain = 10.0 ** (-max_attenuation_db / 20.0)  # amplitude
         self._window = sqrt_hann(fast_frame_length(frame_s, self._sample_rate))
         self._hop_length = len(self._window) // 2
         self._buffer = SampleBuffer(self._num_channels)
@@ -67,7 +68,7 @@ class FramewiseSuppressor(ABC):
     @property
     def is_bypass(self) -> bool:
         """Whether the parameters ask for no change at all."""
-        return 0.0 in (self.parameters.strength, self._max_attenuation_db)
+        return self.parameters.strength == 0.0 or self._min_gain == 1.0
 
     @property
     @abstractmethod

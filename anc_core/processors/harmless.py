@@ -22,6 +22,7 @@ from anc_core.dsp.buffer import SampleBuffer
 from anc_core.dsp.content import HALF_WINDOW, ContentMeter
 from anc_core.dsp.content_model import strength_of
 from anc_core.dsp.finite import repair
+from anc_core.dsp.levels import power_to_db
 from anc_core.dsp.slow_curve import SlowCurve
 from anc_core.metrics.findings import bandwidth_hz
 from anc_core.processors.aligned import Undelayed
@@ -168,24 +169,16 @@ class HarmlessMix:
         self._original.put(chunk)
         self._processed.put(self._engine.process(chunk))
         self._scores.extend(self._meter.push(chunk))
-        self._compare()
-        self._judge()
-        delay = 0 if self._has_delayed else self.latency
-        self._has_delayed = True
-        return np.concatenate([np.zeros((delay, self.num_channels), np.float32), self._mixed()])
+        return self._advance()
 
     def flush(self) -> Chunk:
         """Return the rest, so that in all num_samples + latency came out, and reset."""
         if self._has_ended:
             self.reset()
-        delay = 0 if self._has_delayed else self.latency
         self._processed.put(self._engine.flush())
         self._scores.extend(self._meter.flush())
         self._has_ended = True
-        self._compare()
-        self._judge()
-        self._curve.finish()
-        return np.concatenate([np.zeros((delay, self.num_channels), np.float32), self._mixed()])
+        return self._advance()
 
     def reset(self) -> None:
         """Forget everything heard so far."""
@@ -201,10 +194,19 @@ class HarmlessMix:
         self._scores: deque[NDArray[np.float64]] = deque()
         self._energies: deque[tuple[float, float]] = deque()
         self._num_compared = 0
-        self._num_forgotten = 0
         self._num_segments = 0
         self._total_strength = 0.0
         self._reasons = np.zeros(3, np.int64)
+
+    def _advance(self) -> Chunk:
+        """Return what the samples so far have decided, after the delay."""
+        self._compare()
+        self._judge()
+        if self._has_ended:
+            self._curve.finish()
+        delay = 0 if self._has_delayed else self.latency
+        self._has_delayed = True
+        return np.concatenate([np.zeros((delay, self.num_channels), np.float32), self._mixed()])
 
     def _compare(self) -> None:
         """Note how much the engine has left of each segment that it is through with."""
@@ -234,9 +236,8 @@ class HarmlessMix:
             strength = float(strengths.min())
             self._curve.put([strength])
             self._num_segments += 1
-            if self._energies and self._num_segments > HALF_WINDOW:
+            if self._engine_knows_speech and self._num_segments > HALF_WINDOW:
                 self._energies.popleft()
-                self._num_forgotten += 1
             self._total_strength += strength
             if strength < 1.0:
                 self._reasons[int(strengths.argmin())] += 1
@@ -248,9 +249,9 @@ class HarmlessMix:
 
     def _certainty_of_no_voice(self) -> float:
         """Return 0 to 1 for the next segment, from what is left of all around it."""
-        around = islice(self._energies, self._num_segments + HALF_WINDOW + 1 - self._num_forgotten)
-        before, after = np.sum([*around, (0.0, 0.0)], axis=0)
-        left_db = 10.0 * np.log10(after / before + 1e-12) if before > 0.0 else 0.0
+        num_before = min(self._num_segments, HALF_WINDOW)
+        before, after = np.sum([*islice(self._energies, num_before + 1 + HALF_WINDOW)], axis=0)
+        left_db = float(power_to_db(after / before)) if before > 0.0 else 0.0
         doubtful_db, sure_db = _NO_VOICE_DB
         return float(np.clip((doubtful_db - left_db) / (doubtful_db - sure_db), 0.0, 1.0))
 

@@ -88,7 +88,6 @@ class NeuralSuppressor(FramewiseSuppressor):
             msg = f"the neural engine needs {MIN_SAMPLE_RATE_HZ} Hz or more, not {sample_rate}"
             raise InputError(msg)
         self._model = model
-        self._min_gain = np.float32(10.0 ** (-self._max_attenuation_db / 20.0))
         self._strength = np.float32(self.parameters.strength)
         self._blocks_at_once = max(1, STRETCHES_AT_ONCE // self._num_channels)
         self.reset()
@@ -180,7 +179,7 @@ class NeuralSuppressor(FramewiseSuppressor):
         if gains.shape[1] > NUM_BINS + 1:
             above = slice(NUM_BINS + 1, None)
             gains[:, above] = gains_above(learned, power, spectra[:, above])
-        np.maximum(gains, self._min_gain, out=gains)
+        np.maximum(gains, np.float32(self._min_gain), out=gains)
         if self._strength != 1.0:
             np.power(gains, self._strength, out=gains)
 

@@ -93,9 +93,7 @@ class SpectralSuppressor(FramewiseSuppressor):
         self._channels = []
         if not self.is_bypass:
             self._channels = [
-                self._new_channel(
-                    self.parameters, self._max_attenuation_db, self._window, self._sample_rate
-                )
+                self._new_channel(self.parameters, self._min_gain, self._window, self._sample_rate)
                 for _ in range(self._num_channels)
             ]
 

@@ -48,10 +48,9 @@ class _Numbers:
     """The least gain of all, strength included."""
 
     @classmethod
-    def of(cls, parameters: SuppressionParameters, max_attenuation_db: float, hop_s: float) -> Self:
+    def of(cls, parameters: SuppressionParameters, min_gain: float, hop_s: float) -> Self:
         step_db = suppression.LOUDNESS_STEP_DB_PER_S * hop_s
         quantile = float(suppression.LOUDNESS_QUANTILE)
-        min_gain = 10 ** (-max_attenuation_db / 20)
         return cls(
             noise_smoothing=np.float32(math.exp(-hop_s / suppression.NOISE_SMOOTHING_S)),
             snr_smoothing=np.float32(parameters.snr_smoothing),
@@ -71,7 +70,8 @@ class Channel:
     Parameters
     ----------
     parameters : SuppressionParameters
-    max_attenuation_db : float
+    min_gain : float
+        Amplitude, 0 to 1; before the strength.
     window : float32, shape (frame_length,)
     sample_rate : int
         Hz.
@@ -80,13 +80,13 @@ class Channel:
     def __init__(
         self,
         parameters: SuppressionParameters,
-        max_attenuation_db: float,
+        min_gain: float,
         window: FloatArray,
         sample_rate: int,
     ) -> None:
         self._window = window
         self._hop_s = len(window) / 2 / sample_rate
-        self._numbers = _Numbers.of(parameters, max_attenuation_db, self._hop_s)
+        self._numbers = _Numbers.of(parameters, min_gain, self._hop_s)
         self._min_floor_frames = look_ahead_frames(self._hop_s) - _BACKWARD_FRAMES
         self._tail = np.zeros(len(window) // 2, np.float32)
         num_bins = len(window) // 2 + 1
