@@ -1,4 +1,4 @@
-"""Compile a kernel with numba: once, for one signature, cached wherever that is possible.
+"""Compile a kernel with numba: once for each signature, cached wherever that is possible.
 
 Context: numba keeps compiled code beside the source or under the home folder. A read-only install
 without a home folder (containers, Nix) has neither, and numba then raises *at import*.
@@ -10,12 +10,22 @@ pays only when a kernel is needed.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from anc_core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -32,8 +42,10 @@ _KERNEL_MODULES = (
     "anc_core.dsp.content_kernels",
 )
 
+_KERNELS_BY_DTYPE: list[Callable[[DTypeLike], Any]] = []
 
-def jit(signature: str) -> Callable[[Kernel], Kernel]:
+
+def jit(signature: str, *, uses: tuple[Callable[..., Any], ...] = ()) -> Callable[[Kernel], Kernel]:
     """Return a decorator that compiles a kernel for ``signature`` at once.
 
     Parameters
@@ -41,22 +53,26 @@ def jit(signature: str) -> Callable[[Kernel], Kernel]:
     signature : str
         Numba's notation, for example ``"void(float32[::1], float32)"``. There is exactly this
         specialisation: a call with other types is an error, not another compilation.
+    uses : tuple of kernels
+        Kernels of *other* files that this one calls. Numba renews its cache when a kernel's own
+        file changes; a digest of these files in the kernel's name makes it notice them as well.
 
     Notes
     -----
-    The kernel releases the GIL. Cached code is renewed when the kernel's own source file changes,
-    not when a function it calls in another file does: keep the helpers of a kernel in its file.
+    The kernel releases the GIL.
     """
 
     def decorate(function: Kernel) -> Kernel:
         import numba
+
+        named = _named_after(function, uses)
 
         def compiled(*, cache: bool) -> Any:  # noqa: ANN401 - numba ships no types
             # error_model "numpy": a division by zero gives inf and not an exception, whose branch
             # would keep the loop from becoming SIMD code.
             return numba.njit(
                 signature, cache=cache, nogil=True, fastmath=_FAST_MATH, error_model="numpy"
-            )(function)
+            )(named)
 
         try:
             return compiled(cache=True)  # type: ignore[no-any-return]
@@ -69,6 +85,76 @@ def jit(signature: str) -> Callable[[Kernel], Kernel]:
         return compiled(cache=bool(folder))  # type: ignore[no-any-return]
 
     return decorate
+
+
+def part_of_kernel(function: Kernel) -> Kernel:
+    """Make ``function`` callable from kernels of its own file, for whatever types they have.
+
+    It is compiled together with the kernel that calls it. Loops over rows belong into such parts:
+    in a long kernel every slice of an array would be counted and released at each sample.
+    """
+    import numba
+
+    compiled: Any = numba.njit(nogil=True, fastmath=_FAST_MATH, error_model="numpy")
+    return compiled(function)  # type: ignore[no-any-return]
+
+
+def jit_by_dtype(
+    signature: str, *, uses: tuple[Callable[..., Any], ...] = ()
+) -> Callable[[Kernel], Callable[[DTypeLike], Kernel]]:
+    """Return a decorator that makes of a kernel a function: floating-point type -> kernel.
+
+    Parameters
+    ----------
+    signature, uses
+        As for :func:`jit`; ``real`` in the signature stands for the type.
+
+    Notes
+    -----
+    Compiled or loaded when first asked for: float32 is what the platform uses, float64 is for
+    those who ask, and nobody pays for both.
+    """
+
+    def decorate(function: Kernel) -> Callable[[DTypeLike], Kernel]:
+        @cache
+        def for_name(name: str) -> Kernel:
+            return jit(signature.replace("real", name), uses=uses)(function)
+
+        def for_dtype(dtype: DTypeLike) -> Kernel:
+            return for_name(check_dtype(dtype).name)
+
+        _KERNELS_BY_DTYPE.append(for_dtype)
+        return for_dtype
+
+    return decorate
+
+
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return ``dtype`` if kernels exist for it, else raise :class:`InputError`."""
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
+        known = np.dtype(object)
+    if known not in {np.dtype(np.float32), np.dtype(np.float64)}:
+        msg = f"dtype is {dtype!r}; it must be float32 or float64"
+        raise InputError(msg)
+    return known
+
+
+def _named_after(function: Kernel, uses: tuple[Callable[..., Any], ...]) -> Kernel:
+    if uses:
+        sources = {inspect.getsourcefile(inspect.unwrap(_plain(other))) for other in uses}
+        digest = hashlib.sha256()
+        for source in sorted(filter(None, sources)):
+            digest.update(Path(source).read_bytes())
+        base = function.__qualname__.split("-")[0]
+        function.__qualname__ = f"{base}-{digest.hexdigest()[:8]}"
+    return function
+
+
+def _plain(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the Python function of a compiled kernel."""
+    return getattr(kernel, "py_func", kernel)
 
 
 def private_cache_folder() -> str:
@@ -93,3 +179,5 @@ def warmup() -> None:
     """Compile or load every kernel now, so that no recording pays for it."""
     for module in _KERNEL_MODULES:
         import_module(module)
+    for kernel in _KERNELS_BY_DTYPE:
+        kernel(np.float32)
