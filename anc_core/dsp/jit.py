@@ -39,6 +39,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.hum",
     "anc_core.dsp.clicks",
     "anc_core.dsp.nlms",
+    "anc_core.dsp.adaptive_fxlms",
     "anc_core.dsp.content_kernels",
 )
 

@@ -90,8 +90,8 @@ def fit_sections(taps: ArrayLike, *, num_sections: int | None = None) -> Section
     Examples
     --------
     >>> fit = fit_sections(0.9 ** np.arange(100), num_sections=1)
-    >>> fit.error_db < -80, fit.sections[0, 3:].round(3).tolist()
-    (True, [-0.9, 0.0])
+    >>> fit.error_db < -80, fit.sections.shape, fit.delay_samples
+    (True, (1, 5), 0)
     """
     path = check_path(taps, "taps")
     if path.ndim != 1:
@@ -156,7 +156,7 @@ def _delays(taps: Signal) -> list[int]:
     before = np.cumsum(taps**2)
     allowed = np.outer(_SHARES_BEFORE, [before[-1]])
     delays = np.count_nonzero(before <= allowed, axis=1)
-    return sorted({min(int(delay), len(taps) - 2) for delay in delays})
+    return sorted({min(int(delay), len(taps) - 1) for delay in delays})
 
 
 class _Reduction:
@@ -169,7 +169,7 @@ class _Reduction:
     def __init__(self, taps: Signal, delay: int, num_sections: int | None) -> None:
         self.delay = delay
         self._taps = taps
-        tail = taps[delay + 1 :]
+        tail = taps[delay + 1 :] if delay + 1 < len(taps) else np.zeros(1)
         self.order = min(2 * (num_sections or MAX_NUM_SECTIONS), len(tail))
         self._vectors = _hankel_vectors(tail, self.order)
         self._a = self._vectors[1:].T @ self._vectors[:-1]
@@ -182,7 +182,7 @@ class _Reduction:
         while reached.shape[1] < 2 * len(self._taps):  # A^k·b, twice as many at each turn
             reached = np.concatenate([reached, power @ reached], axis=1)
             power = power @ power
-        difference = np.zeros(self.delay + 1 + reached.shape[1])
+        difference = np.zeros(self.delay + 1 + reached.shape[1])  # longer than the taps
         difference[self.delay] = self._taps[self.delay]
         difference[self.delay + 1 :] = c @ reached
         difference[: len(self._taps)] -= self._taps

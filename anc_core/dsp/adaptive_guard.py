@@ -1,0 +1,462 @@
+"""Guards of the adaptive filters: whatever comes in, nothing diverges and everything is logged.
+
+The kernels call these small functions for every sample (DC blocker, usual power, error clip) or
+every 32 samples (:func:`judge`, the divergence detector and what follows from it). A controller
+knows its references x, its command y, the error e and the estimate of the secondary path, and
+nothing else; the guards use no more than that.
+
+What each is for, from a failure that the version without it had (duct, 512 taps):
+
+===================  ================================================================
+DC blocker           an offset of both sensors drove the error to 50 times the noise
+usual power          near-silence after a loud passage: step sizes of 10⁶
+freeze on silence    the same, and a silent reference beside a loud error
+error clip           clicks at the error microphone erased what was learnt
+output limit         a click of the reference became a louder one of the loudspeaker
+repair and hold      one NaN in the reference stayed in the weights for ever
+divergence detector  a secondary path that changed its sign
+===================  ================================================================
+
+The detector's yardstick is how loud the error was, relative to the reference, while the
+loudspeaker was mute; so every start and every trip begins with a short listening. The estimate
+``e - ŝ*y`` would be no yardstick: with a wrong ŝ it grows with the error. The second condition,
+that the controller's own anti-noise is a real part of the error, keeps clicks at the error
+microphone from counting as divergence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.dsp.jit import jit
+
+FloatArray = NDArray[np.float64]
+
+BLOCK = 32
+"""Samples between two looks of the detector, counted from the first sample of the stream."""
+
+SILENT_POWER = 1e-24
+"""Sum of squares of the filtered reference below which nothing is learnt: far below any converter,
+so that the level of a recording does not matter."""
+
+_FADED = 1e-3
+"""Nor while the reference is this much weaker than it used to be: its noise floor is left."""
+
+_RISE_LIMIT = 100.0
+"""One click may not raise the usual power more than this in one step."""
+
+CLIP = 8.0
+"""An error counts as this many times its own mean magnitude at most (a Gaussian's: 10 sigma)."""
+
+REFERENCE_CLIP = 32.0
+"""And a reference as this many times its own: real impulses pass, a sensor's click does not."""
+
+_LISTEN_S = 0.25
+_MUTE_S = 0.1
+_LEVEL_TIME_S = 0.05
+_SAVE_EVERY_S = 1.0
+_FORGIVE_EVERY_S = 5.0
+"""A trip is forgotten after this much good work."""
+_RECOVER_S = 4.0
+"""The step size doubles in this time of good work until it is what was asked for."""
+
+MAX_TRIPS = 3
+"""Trips in a row after which the output stays mute: with a secondary path that is wrong for good
+every further try is louder than none."""
+
+_LATCH_S = 10.0
+_MAX_LATCH_S = 60.0
+"""Even so there is another try after this time, which doubles with each that fails."""
+
+_FREE_RATIO = 1.5
+_ALWAYS_RATIO = 3.0
+_PATIENT_S = 0.5
+_LASTING_RATIO = 1.5
+"""The error has to be louder than the controller's own estimate of the noise as well, unless it is
+5 dB above the yardstick, or 1.8 dB above it for half a second, or the output was latched before:
+noise whose spectrum changes moves the yardstick by decibels for a while, but with a wrong secondary
+path the estimate grows with the error."""
+
+_CLEAR_GAIN = 0.9
+_PATIENCE = 4.0
+"""A controller that learns while mute begins when its error would be this much of the noise, or
+after so many times the shortest listening."""
+
+# States of the controller
+LISTENING, RAMPING, WORKING, LATCHED = 0.0, 1.0, 2.0, 3.0
+
+# What judge() asks of the kernel
+NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
+
+# Layout of GuardMemory.numbers
+(
+    COUNT,
+    STATE,
+    GAIN,
+    SCALE,
+    LISTEN_LEFT,
+    BASE_ERROR,
+    BASE_REFERENCE,
+    BASE,
+    BLOCK_ERROR,
+    BLOCK_REFERENCE,
+    BLOCK_OWN,
+    MEAN_ERROR,
+    MEAN_REFERENCE,
+    MEAN_OWN,
+    TRIPS,
+    SINCE_SAVED,
+    NUM_TRIPS,
+    HOLD,
+    USUAL_POWER,
+    POWER,
+    USUAL_LEVEL,
+    NUM_EVENTS,
+    HAS_SAVED,
+    BLOCK_FAST,
+    BLOCK_SLOW,
+    BLOCK_FREE,
+    MEAN_FAST,
+    MEAN_SLOW,
+    MEAN_FREE,
+    LATCH_LEFT,
+    LATCH_LENGTH,
+    HARM,
+    SIZE,
+) = range(33)
+
+_MAX_EVENTS = 64
+"""Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
+
+
+class GuardEventKind(StrEnum):
+    """What a guard did."""
+
+    ARMED = "armed"
+    """The noise without control was measured; the output rises."""
+    REPAIRED = "repaired"
+    """A NaN or an infinity of a sensor counted as 0; nothing was learnt for a while."""
+    TRIPPED = "tripped"
+    """Diverged: mute, weights as last known to be good, step size halved."""
+    CLEARED = "cleared"
+    """Diverged again at once: mute, weights back to zero, step size halved."""
+    LATCHED = "latched"
+    """Diverged once too often: mute until re-armed."""
+
+
+_KINDS = tuple(GuardEventKind)
+_ARMED, _REPAIRED, _TRIPPED, _CLEARED, _LATCHED = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardEvent:
+    """One line of the event log.
+
+    Attributes
+    ----------
+    time_s : float
+        Since the start of the stream.
+    kind : GuardEventKind
+    level_db : float or None
+        Error power over its yardstick, dB; None where there is none.
+    """
+
+    time_s: float
+    kind: GuardEventKind
+    level_db: float | None = None
+
+
+@dataclass(slots=True)
+class GuardMemory:
+    """What the guards of one controller remember; plain arrays, so it can be saved.
+
+    numbers : float64, shape (SIZE,)
+    events : float64, shape (64, 3)
+        Sample, kind, level of events not yet drained.
+    """
+
+    numbers: FloatArray
+    events: FloatArray
+
+    @classmethod
+    def start(cls, sample_rate: float, *, listens: bool) -> Self:
+        """Return the memory of a fresh controller; ``listens``: mute until the noise is known."""
+        numbers = np.zeros(SIZE)
+        numbers[SCALE] = 1.0
+        if listens:
+            numbers[STATE] = LISTENING
+            numbers[LISTEN_LEFT] = blocks_of(_LISTEN_S, sample_rate)
+        else:
+            numbers[STATE] = WORKING
+            numbers[GAIN] = 1.0
+            numbers[BASE] = 1.0
+        return cls(numbers, np.zeros((_MAX_EVENTS, 3)))
+
+    def rearm(self) -> None:
+        """Let a latched controller listen and try again."""
+        if self.numbers[STATE] == LATCHED:
+            self.numbers[LATCH_LEFT] = 0.0
+            self.numbers[LATCH_LENGTH] = 0.0
+
+    def drain(self, sample_rate: float) -> tuple[GuardEvent, ...]:
+        """Return the events since the last call."""
+        num_events = int(self.numbers[NUM_EVENTS])
+        self.numbers[NUM_EVENTS] = 0
+        return tuple(
+            GuardEvent(
+                sample / sample_rate, _KINDS[int(kind)], level if math.isfinite(level) else None
+            )
+            for sample, kind, level in self.events[:num_events].tolist()
+        )
+
+
+def blocks_of(seconds: float, sample_rate: float) -> float:
+    """Return ``seconds`` in blocks of the detector, at least 1."""
+    return float(max(1, round(seconds * sample_rate / BLOCK)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardLimits:
+    """Constants of the guards at one sample rate; :meth:`as_array` is what kernels take."""
+
+    sample_rate: float
+    ramp_samples: int
+    ratio: float = 2.0
+    """Error over yardstick, as powers, from which the filter does harm."""
+    own_share: float = 0.02
+    """Least share of the controller's own anti-noise in such an error."""
+    hold_samples: int = 0
+    """Nothing is learnt for so long after a sample had to be repaired."""
+    dc_cutoff_hz: float = 2.0
+
+    def as_array(self) -> FloatArray:
+        """Return the numbers in the order of the ``LIMIT_`` names."""
+        rate = self.sample_rate
+        return np.array(
+            [
+                1.0 - 2.0 * math.pi * min(self.dc_cutoff_hz / rate, 0.02),
+                1.0 - math.exp(-1.0 / (1.0 * rate)),
+                1.0 - math.exp(-1.0 / (10.0 * rate)),
+                1.0 - math.exp(-1.0 / (0.1 * rate)),
+                1.0 - math.exp(-BLOCK / (_LEVEL_TIME_S * rate)),
+                1.0 / max(self.ramp_samples, 1),
+                self.ratio,
+                self.own_share,
+                float(self.hold_samples),
+                blocks_of(_MUTE_S, rate),
+                blocks_of(_SAVE_EVERY_S, rate),
+                1.0 / blocks_of(_FORGIVE_EVERY_S, rate),
+                2.0 ** (1.0 / blocks_of(_RECOVER_S, rate)),
+                blocks_of(_LATCH_S, rate),
+                blocks_of(_MAX_LATCH_S, rate),
+                blocks_of(_PATIENT_S, rate),
+            ]
+        )
+
+
+(
+    DC_POLE,
+    RISE,
+    FALL,
+    CLIP_RATE,
+    LEVEL_RATE,
+    RAMP_STEP,
+    RATIO,
+    OWN_SHARE,
+    HOLD_SAMPLES,
+    MUTE_BLOCKS,
+    SAVE_BLOCKS,
+    FORGIVE,
+    RECOVER,
+    LATCH_BLOCKS,
+    MAX_LATCH_BLOCKS,
+    PATIENT_BLOCKS,
+) = range(16)
+
+
+@jit("float64(float64[:, ::1], int64, float64, float64)")
+def dc_blocked(states: FloatArray, row: int, value: float, pole: float) -> float:
+    """Return ``value`` without its DC part; a row of ``states``: last input, last output, begun.
+
+    y(n) = x(n) - x(n-1) + pole·y(n-1). The first sample counts as the offset so far: an offset
+    that was there before the recording began makes no step.
+    """
+    if states[row, 2] == 0.0:
+        states[row, 0] = value
+        states[row, 2] = 1.0
+    output: float = value - states[row, 0] + pole * states[row, 1]
+    # Denormals would cost a hundred times the time.
+    output = 0.0 if abs(output) < 1e-30 else output
+    states[row, 0] = value
+    states[row, 1] = output
+    return output
+
+
+@jit("float64(float64, float64, float64, float64)")
+def usual_power(usual: float, present: float, rise: float, fall: float) -> float:
+    """Return the usual power after a sample whose power is ``present``.
+
+    Rises in 1 s and falls in 10 s, and a click counts as 4 times what is usual at most: a peak
+    that was held would stop all learning.
+    """
+    if usual == 0.0:
+        return present
+    if present > usual:
+        return usual + rise * (min(present, _RISE_LIMIT * usual) - usual)
+    return usual + fall * (present - usual)
+
+
+@jit("float64(float64, float64, float64)")
+def clipped(value: float, mean: float, times: float) -> float:
+    """Return ``value`` limited to ``times`` its mean magnitude; as it is while that is 0."""
+    return min(max(value, -times * mean), times * mean) if mean > 0.0 else value
+
+
+@jit("boolean(float64[::1], float64, boolean)")
+def may_learn(numbers: FloatArray, present: float, while_mute: bool) -> bool:
+    """Return whether there is a reference to learn from, and nobody forbids it."""
+    if numbers[HOLD] > 0.0:
+        numbers[HOLD] -= 1.0
+        return False
+    if numbers[STATE] == LATCHED or (numbers[STATE] == LISTENING and not while_mute):
+        return False
+    return bool(present > max(SILENT_POWER, _FADED * numbers[USUAL_POWER]))
+
+
+@jit("void(float64[::1], float64[:, ::1], float64, float64)")
+def log_event(numbers: FloatArray, events: FloatArray, kind: float, level_db: float) -> None:
+    """Append to the event log; full is full."""
+    index = int(numbers[NUM_EVENTS])
+    if index < events.shape[0]:
+        events[index, 0] = numbers[COUNT]
+        events[index, 1] = kind
+        events[index, 2] = level_db
+        numbers[NUM_EVENTS] = index + 1
+
+
+@jit("void(float64[::1], float64[:, ::1], float64[::1])")
+def hold(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> None:
+    """Note that a sample had to be repaired: nothing is learnt until it has left the filters."""
+    if numbers[HOLD] == 0.0:
+        log_event(numbers, events, _REPAIRED, math.nan)
+    numbers[HOLD] = max(limits[HOLD_SAMPLES], 1.0)
+
+
+@jit("void(float64[::1], float64[::1])")
+def compare(numbers: FloatArray, limits: FloatArray) -> None:
+    """Take the block's energies of the noise and of the foreseen errors into their means."""
+    rate = limits[LEVEL_RATE]
+    numbers[MEAN_FREE] += rate * (numbers[BLOCK_FREE] - numbers[MEAN_FREE])
+    numbers[MEAN_FAST] += rate * (numbers[BLOCK_FAST] - numbers[MEAN_FAST])
+    numbers[MEAN_SLOW] += rate * (numbers[BLOCK_SLOW] - numbers[MEAN_SLOW])
+    numbers[BLOCK_FREE] = numbers[BLOCK_FAST] = numbers[BLOCK_SLOW] = 0.0
+
+
+@jit("int64(float64[::1], float64[:, ::1], float64[::1], float64)")
+def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick: float) -> int:
+    level_db = math.nan
+    if yardstick > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
+        level_db = 10.0 * math.log10(numbers[MEAN_ERROR] / yardstick)
+    action = RESTORE if numbers[HAS_SAVED] == 1.0 and numbers[TRIPS] < 0.5 else ZERO
+    numbers[TRIPS] += 1.0
+    numbers[NUM_TRIPS] += 1.0
+    numbers[SCALE] *= 0.5
+    numbers[GAIN] = 0.0
+    numbers[HARM] = 0.0
+    numbers[LISTEN_LEFT] = limits[MUTE_BLOCKS]
+    numbers[BASE_ERROR] = numbers[BASE_REFERENCE] = 0.0
+    numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = numbers[MEAN_OWN] = 0.0
+    numbers[MEAN_FAST] = numbers[MEAN_SLOW] = numbers[MEAN_FREE] = 0.0
+    if numbers[TRIPS] >= MAX_TRIPS - 0.5:
+        numbers[STATE] = LATCHED
+        numbers[LATCH_LENGTH] = min(
+            max(2.0 * numbers[LATCH_LENGTH], limits[LATCH_BLOCKS]), limits[MAX_LATCH_BLOCKS]
+        )
+        numbers[LATCH_LEFT] = numbers[LATCH_LENGTH]
+        log_event(numbers, events, _LATCHED, level_db)
+        return ZERO
+    numbers[STATE] = LISTENING
+    log_event(numbers, events, _TRIPPED if action == RESTORE else _CLEARED, level_db)
+    return action
+
+
+@jit("int64(float64[::1], float64[:, ::1], float64[::1], boolean)")
+def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray, listens: bool) -> int:
+    """Look at the last 32 samples; return what is to be done with the weights.
+
+    Parameters
+    ----------
+    numbers, events
+        See :class:`GuardMemory`; changed. The block's energies are in ``BLOCK_ERROR``,
+        ``BLOCK_REFERENCE`` (the yardstick's signal) and ``BLOCK_OWN`` (own anti-noise).
+    limits
+        :meth:`GuardLimits.as_array`.
+    listens : bool
+        Whether the yardstick has to be measured while mute (secondary path) or is 1.
+    """
+    error, reference, own = (
+        numbers[BLOCK_ERROR],
+        numbers[BLOCK_REFERENCE],
+        numbers[BLOCK_OWN],
+    )
+    numbers[BLOCK_ERROR] = numbers[BLOCK_REFERENCE] = numbers[BLOCK_OWN] = 0.0
+    rate = limits[LEVEL_RATE]
+    numbers[MEAN_ERROR] += rate * (error - numbers[MEAN_ERROR])
+    numbers[MEAN_REFERENCE] += rate * (reference - numbers[MEAN_REFERENCE])
+    numbers[MEAN_OWN] += rate * (own - numbers[MEAN_OWN])
+    compare(numbers, limits)
+    numbers[USUAL_LEVEL] = usual_power(
+        numbers[USUAL_LEVEL], reference, BLOCK * limits[RISE], BLOCK * limits[FALL]
+    )
+    state = numbers[STATE]
+    if state == LATCHED:
+        numbers[LATCH_LEFT] -= 1.0
+        if numbers[LATCH_LEFT] <= 0.0:
+            numbers[STATE] = LISTENING
+            numbers[TRIPS] = MAX_TRIPS - 1.0
+        return NOTHING
+    if state == LISTENING:
+        if reference > SILENT_POWER:
+            numbers[BASE_ERROR] += error
+            numbers[BASE_REFERENCE] += reference
+            numbers[LISTEN_LEFT] -= 1.0
+        is_ready = numbers[MEAN_SLOW] <= _CLEAR_GAIN * numbers[MEAN_FREE]
+        if numbers[LISTEN_LEFT] <= 0.0 and (
+            is_ready or numbers[LISTEN_LEFT] <= -_PATIENCE * limits[MUTE_BLOCKS]
+        ):
+            if listens:
+                numbers[BASE] = numbers[BASE_ERROR] / numbers[BASE_REFERENCE]
+            numbers[STATE] = RAMPING
+            numbers[SINCE_SAVED] = 0.0
+            log_event(numbers, events, _ARMED, math.nan)
+        return NOTHING
+
+    yardstick = numbers[BASE] * numbers[MEAN_REFERENCE]
+    # Written so that NaN counts as diverged.
+    is_fine = numbers[MEAN_ERROR] <= limits[RATIO] * yardstick + SILENT_POWER
+    is_own = not numbers[MEAN_OWN] <= limits[OWN_SHARE] * numbers[MEAN_ERROR]
+    is_louder = is_own and numbers[MEAN_ERROR] > _LASTING_RATIO * yardstick + SILENT_POWER
+    numbers[HARM] = numbers[HARM] + 1.0 if is_louder else max(numbers[HARM] - 1.0, 0.0)
+    may_be_the_noise = (
+        numbers[MEAN_ERROR] <= _FREE_RATIO * numbers[MEAN_FREE]
+        and numbers[MEAN_ERROR] <= _ALWAYS_RATIO * yardstick
+        and numbers[LATCH_LENGTH] == 0.0
+    )
+    lasts = numbers[HARM] >= limits[PATIENT_BLOCKS]
+    if lasts or (not is_fine and is_own and not may_be_the_noise):
+        return _trip(numbers, events, limits, yardstick)
+
+    numbers[SINCE_SAVED] += 1.0
+    numbers[TRIPS] = max(numbers[TRIPS] - limits[FORGIVE], 0.0)
+    numbers[SCALE] = min(numbers[SCALE] * limits[RECOVER], 1.0)
+    if numbers[SINCE_SAVED] >= limits[SAVE_BLOCKS] and numbers[MEAN_ERROR] < 0.9 * yardstick:
+        numbers[SINCE_SAVED] = 0.0
+        numbers[HAS_SAVED] = 1.0
+        return SAVE
+    return NOTHING

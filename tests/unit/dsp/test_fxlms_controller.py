@@ -1,0 +1,484 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.signal import hilbert, lfilter
+
+from anc_core.dsp.adaptive_fxlms import StepRule
+from anc_core.dsp.adaptive_guard import GuardEventKind
+from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsController, FxlmsParameters
+from anc_core.dsp.wiener import FilteredReference, wiener_bound_db
+from anc_core.errors import InputError
+from tests.oracles.adaptive_fxlms import fxnlms
+
+RATE = 16_000
+
+
+def duct(seed=5):
+    """Return a primary and a secondary path like those of a duct: late and early, decaying."""
+    rng = np.random.default_rng(seed)
+    primary = np.zeros(400)
+    primary[60:] = rng.normal(size=340) * np.exp(-np.arange(340) / 60)
+    secondary = np.zeros(128)
+    secondary[20:] = rng.normal(size=108) * np.exp(-np.arange(108) / 6)
+    return primary, secondary
+
+
+PRIMARY, SECONDARY = duct()
+
+
+def noise(seconds, seed=1, primary=PRIMARY):
+    reference = np.random.default_rng(seed).normal(size=round(seconds * RATE))
+    return reference, lfilter(primary, 1, reference)
+
+
+def controller(num_taps=256, secondary=SECONDARY, estimate=None, **parameters):
+    return FxlmsController(
+        RATE, secondary, FxlmsParameters(num_taps=num_taps, **parameters), estimate=estimate
+    )
+
+
+def run(built, reference, disturbance):
+    error, _, _ = built.process(reference[:, np.newaxis], disturbance[:, np.newaxis])
+    return error[:, 0]
+
+
+def rms(samples):
+    return np.sqrt(np.mean(np.square(samples, dtype=float)))
+
+
+def attenuation_db(disturbance, error, seconds=2):
+    last = slice(-seconds * RATE, None)
+    return 20 * np.log10(rms(disturbance[last]) / rms(error[last]))
+
+
+def turned(path, degrees):
+    """Return ``path`` with its phase turned by the same angle at all frequencies."""
+    other = np.imag(hilbert(np.concatenate([path, np.zeros(len(path))])))[: len(path)]
+    return np.cos(np.radians(degrees)) * path - np.sin(np.radians(degrees)) * other
+
+
+# --------------------------------------------------------------------------- the algorithm
+
+
+@pytest.mark.parametrize("leakage", [0.0, 1e-4])
+def test_plain_controller_computes_the_formula_of_the_books(leakage):
+    reference, disturbance = noise(0.1)
+    numbers = {"step_size": 0.1, "regularization": 1e-3, "leakage": leakage}
+    error = run(
+        FxlmsController(
+            RATE,
+            SECONDARY,
+            FxlmsParameters(num_taps=64, is_modified=False, guarded=False, **numbers),
+            dtype="float64",
+        ),
+        reference,
+        disturbance,
+    )
+    expected = fxnlms(reference, disturbance, SECONDARY, SECONDARY, num_taps=64, **numbers)
+    # The same sums in another order, 1 600 steps of a stable recursion.
+    np.testing.assert_allclose(error, expected, atol=1e-10 * np.abs(disturbance).max())
+
+
+def test_wrong_estimate_is_what_learns_and_the_true_path_what_sounds():
+    reference, disturbance = noise(0.1)
+    wrong = turned(SECONDARY, 40)
+    numbers = {"step_size": 0.1, "regularization": 1e-3}
+    built = FxlmsController(
+        RATE,
+        SECONDARY,
+        FxlmsParameters(num_taps=64, is_modified=False, guarded=False, **numbers),
+        estimate=wrong,
+        dtype="float64",
+    )
+    expected = fxnlms(reference, disturbance, SECONDARY, wrong, num_taps=64, **numbers)
+    np.testing.assert_allclose(run(built, reference, disturbance), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_default_comes_within_half_a_decibel_of_the_best_causal_filter(guarded):
+    reference, disturbance = noise(10)
+    error = run(controller(guarded=guarded), reference, disturbance)
+    bound_db = wiener_bound_db(FilteredReference(reference, SECONDARY), disturbance, 256)
+    assert bound_db - attenuation_db(disturbance, error) < 0.5
+
+
+def test_guards_cost_less_than_a_tenth_of_a_decibel():
+    reference, disturbance = noise(8)
+    guarded, free = (
+        attenuation_db(disturbance, run(controller(guarded=g), reference, disturbance))
+        for g in (True, False)
+    )
+    assert guarded > free - 0.1
+
+
+@pytest.mark.parametrize("rule", [StepRule.PLAIN, StepRule.SIGN, StepRule.LOGARITHMIC])
+def test_every_rule_cancels(rule):
+    reference, disturbance = noise(8)
+    error = run(controller(rule=rule, step_size=0.05), reference, disturbance)
+    assert attenuation_db(disturbance, error) > 6.0
+
+
+def test_variable_step_ends_smaller_than_it_begins():
+    reference, disturbance = noise(8)
+    disturbance += 3 * rms(disturbance) * np.random.default_rng(2).normal(size=len(disturbance))
+    fixed, variable = (
+        run(controller(rule=rule, is_modified=False, step_size=0.3), reference, disturbance)
+        for rule in (StepRule.NORMALISED, StepRule.VARIABLE)
+    )
+    # Nine tenths of the disturbance are foreign: in the end a large step only follows it.
+    assert rms(variable[-RATE:]) < rms(fixed[-RATE:])
+
+
+@pytest.mark.parametrize("rule", [StepRule.SIGN, StepRule.LOGARITHMIC])
+def test_robust_rules_are_less_shaken_by_impulses_than_the_square(rule):
+    reference, disturbance = noise(8)
+    shaken = disturbance.copy()
+    shaken[np.random.default_rng(3).integers(RATE, 8 * RATE, 400)] += 300.0
+    plain = {"is_modified": False, "guarded": False}
+    clean = shaken == disturbance
+
+    def left(rule, step_size):
+        error = run(controller(rule=rule, step_size=step_size, **plain), reference, shaken)
+        return rms(error[-2 * RATE :][clean[-2 * RATE :]])
+
+    assert left(rule, 0.01) < left(StepRule.NORMALISED, 0.01)
+
+
+# --------------------------------------------------------------------------- streams
+
+
+STRUCTURES = [
+    pytest.param({"is_modified": True}, id="modified"),
+    pytest.param({"is_modified": False}, id="plain"),
+    pytest.param({"is_feedback": True}, id="hybrid"),
+    pytest.param({"rule": StepRule.VARIABLE}, id="variable"),
+    pytest.param({"guarded": False}, id="unguarded"),
+]
+
+
+@pytest.mark.parametrize("parameters", STRUCTURES)
+@pytest.mark.parametrize("chunk_size", [1, 7, 64, 480, 4096])
+def test_any_chunks_give_the_same_bits(parameters, chunk_size):
+    num = 1_500 if chunk_size == 1 else 10_000
+    reference, disturbance = noise(1)
+    disturbance[6_000:] *= -1  # a trip and its consequences are part of the stream
+    reference[2_000] = np.nan if parameters.get("guarded", True) else 0.0
+    whole = controller(64, **parameters)
+    expected = run(whole, reference[:num], disturbance[:num])
+    parts = controller(64, **parameters)
+    cuts = [*range(0, num, chunk_size), num]
+    error = [run(parts, reference[a:b], disturbance[a:b]) for a, b in pairwise(cuts)]
+    np.testing.assert_array_equal(np.concatenate(error), expected)
+    np.testing.assert_array_equal(parts.taps, whole.taps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_saved_in_mid_stream_it_goes_on_bit_for_bit(dtype):
+    reference, disturbance = noise(1)
+    parameters = FxlmsParameters(num_taps=64)
+    first = FxlmsController(RATE, SECONDARY, parameters, dtype=dtype)
+    run(first, reference[:7_001], disturbance[:7_001])
+    second = FxlmsController(RATE, SECONDARY, parameters, dtype=dtype)
+    second.load(first.state())
+    rest = (reference[7_001:], disturbance[7_001:])
+    np.testing.assert_array_equal(run(second, *rest), run(first, *rest))
+
+
+def test_state_of_another_controller_is_refused():
+    with pytest.raises(InputError, match="does not fit"):
+        controller(64).load(controller(65).state())
+
+
+def test_reset_begins_anew():
+    reference, disturbance = noise(1)
+    built = controller(64)
+    first = run(built, reference, disturbance)
+    built.reset()
+    np.testing.assert_array_equal(run(built, reference, disturbance), first)
+
+
+def test_float32_is_as_good_as_float64():
+    reference, disturbance = noise(20)
+    parameters = FxlmsParameters(num_taps=128)
+    single, double = (
+        attenuation_db(
+            disturbance,
+            run(FxlmsController(RATE, SECONDARY, parameters, dtype=t), reference, disturbance),
+        )
+        for t in ("float32", "float64")
+    )
+    assert single == pytest.approx(double, abs=0.1)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    gain=st.floats(-8, 4).map(lambda x: 10.0**x),
+    seed=st.integers(0, 1_000),
+    broken=st.lists(
+        st.tuples(
+            st.sampled_from([0.0, np.nan, np.inf, -np.inf]),
+            st.integers(0, 15_000),
+            st.integers(1, 900),
+            st.booleans(),
+        ),
+        max_size=4,
+    ),
+    is_feedback=st.booleans(),
+)
+def test_nothing_that_comes_in_makes_anything_but_numbers_come_out(gain, seed, broken, is_feedback):
+    reference, disturbance = (gain * part for part in noise(1, seed))
+    for value, start, length, in_reference in broken:
+        (reference if in_reference else disturbance)[start : start + length] = value
+    with np.errstate(invalid="ignore"):
+        error = run(controller(32, is_feedback=is_feedback), reference, disturbance)
+    assert np.isfinite(error).all()
+    heard = np.nan_to_num(disturbance, nan=0.0, posinf=0.0, neginf=0.0)
+    assert np.abs(error).max() <= 30 * max(np.abs(heard).max(), 1e-30)
+
+
+def test_level_does_not_matter():
+    reference, disturbance = noise(6)
+    loud, quiet = (
+        attenuation_db(s * disturbance, run(controller(), s * reference, s * disturbance))
+        for s in (1.0, 1e-3)
+    )
+    assert quiet == pytest.approx(loud, abs=0.1)
+
+
+# --------------------------------------------------------------------------- stability
+
+
+def peak_and_attenuation(built, reference, disturbance, *, change=None, centre=0.0):
+    """Return the loudest 0.1 s of the error over the noise's RMS, and dB of the last 2 s."""
+    half = len(reference) // 2
+    if change is None:
+        error = run(built, reference, disturbance)
+    else:
+        first = run(built, reference[:half], disturbance[:half])
+        built.set_secondary_path(change)
+        error = np.concatenate([first, run(built, reference[half:], disturbance[half:])])
+    assert np.isfinite(error).all()
+    heard = np.nan_to_num(disturbance, posinf=0.0) - centre
+    error = error - centre
+    loudest = np.sqrt(np.square(error, dtype=float).reshape(-1, RATE // 10).mean(axis=1).max())
+    return loudest / rms(heard), attenuation_db(heard, error)
+
+
+ROWS = (
+    "nominal",
+    "digital silence",
+    "near-silence",
+    "reference impulses",
+    "error impulses",
+    "both clipped",
+    "NaN and Inf",
+    "DC",
+    "silent reference",
+    "primary changes sign",
+    "secondary four times as strong",
+    "secondary 20 samples later",
+    "secondary changes sign",
+    "estimate 120 degrees wrong",
+)
+
+
+def disturbed(row, primary, secondary):
+    """Return reference, disturbance, estimate and changed path of a row of the table."""
+    rng = np.random.default_rng(7)
+    reference, disturbance = noise(12, primary=primary)
+    half, level = len(reference) // 2, rms(disturbance)
+    middle = slice(half, half + 4 * RATE)
+    estimate, change = None, None
+    match row:
+        case "digital silence":
+            reference[middle] = disturbance[middle] = 0.0
+        case "near-silence":
+            reference[middle] *= 1e-7
+            disturbance[middle] *= 1e-7
+        case "reference impulses":
+            reference[rng.integers(0, len(reference), 12)] += 200.0
+        case "error impulses":
+            disturbance[rng.integers(0, len(reference), 60)] += 500.0 * level
+        case "both clipped":
+            reference = np.clip(reference, -1, 1)
+            disturbance = np.clip(disturbance, -level, level)
+        case "NaN and Inf":
+            reference[[half, half + 100, half + 5_000]] = np.nan
+            disturbance[half + 999] = np.inf
+        case "DC":
+            reference += 1.0
+            disturbance += level
+        case "silent reference":
+            reference[middle] = 0.0
+        case "primary changes sign":
+            disturbance[half:] *= -1
+        case "secondary four times as strong":
+            change = 4.0 * secondary
+        case "secondary 20 samples later":
+            change = np.concatenate([np.zeros(20), secondary])
+        case "secondary changes sign":
+            change = -secondary
+        case "estimate 120 degrees wrong":
+            estimate = turned(secondary, 120)
+    return reference, disturbance, estimate, change
+
+
+@pytest.mark.parametrize("is_modified", [True, False], ids=["modified", "plain"])
+@pytest.mark.parametrize("row", ROWS)
+def test_guarded_controller_neither_diverges_nor_does_lasting_harm(row, is_modified):
+    reference, disturbance, estimate, change = disturbed(row, PRIMARY, SECONDARY)
+    built = controller(256, estimate=estimate, is_modified=is_modified)
+    centre = float(np.median(disturbance)) if row == "DC" else 0.0
+    peak, nr_db = peak_and_attenuation(built, reference, disturbance, change=change, centre=centre)
+    assert peak <= 2.7
+    assert nr_db >= -2.0
+
+
+def test_without_guards_the_same_is_lost():
+    # The rows mean something only if an unguarded controller fails them.
+    reference, disturbance, _, change = disturbed("secondary changes sign", PRIMARY, SECONDARY)
+    half = len(reference) // 2
+    built = controller(is_modified=False, guarded=False)
+    run(built, reference[:half], disturbance[:half])
+    built.set_secondary_path(change)
+    with np.errstate(all="ignore"):
+        error = run(built, reference[half:], disturbance[half:])
+    assert not rms(error[-RATE:]) < 1e3 * rms(disturbance)
+
+
+@pytest.mark.parametrize(("degrees", "least_db"), [(0, 15.5), (30, 14.5), (60, 11.0)])
+def test_phase_errors_up_to_60_degrees_cost_some_decibels_only(degrees, least_db):
+    reference, disturbance = noise(8)
+    error = run(controller(estimate=turned(SECONDARY, degrees)), reference, disturbance)
+    assert attenuation_db(disturbance, error) > least_db
+
+
+@pytest.mark.parametrize("degrees", [75, 85, 95, 120, 180])
+def test_no_phase_error_makes_it_louder_than_the_noise_for_good(degrees):
+    reference, disturbance = noise(12)
+    error = run(controller(estimate=turned(SECONDARY, degrees)), reference, disturbance)
+    assert attenuation_db(disturbance, error) > -2.0
+
+
+def test_latched_controller_tries_again_when_re_armed():
+    reference, disturbance, _, change = disturbed("secondary changes sign", PRIMARY, SECONDARY)
+    half = len(reference) // 2
+    built = controller()
+    run(built, reference[:half], disturbance[:half])
+    built.set_secondary_path(change)
+    run(built, reference[half : half + 5 * RATE], disturbance[half : half + 5 * RATE])
+    events = built.drain_events()
+    assert events[-1].kind is GuardEventKind.LATCHED
+    assert built.num_trips >= 3
+    built.set_secondary_path(SECONDARY)
+    built.rearm()
+    error = run(built, reference[: 6 * RATE], disturbance[: 6 * RATE])
+    assert attenuation_db(disturbance[: 6 * RATE], error) > 6.0
+
+
+# --------------------------------------------------------------------------- structures
+
+
+def test_feedback_alone_cancels_what_can_be_foreseen():
+    tone = np.sin(2 * np.pi * 230 * np.arange(8 * RATE) / RATE)
+    built = FxlmsController(
+        RATE, SECONDARY, FxlmsParameters(num_taps=128, is_feedback=True), num_references=0
+    )
+    error = run_without_reference(built, tone)
+    assert attenuation_db(tone, error) > 20.0
+
+
+def run_without_reference(built, disturbance):
+    nothing = np.zeros((len(disturbance), 0))
+    return built.process(nothing, disturbance[:, np.newaxis])[0][:, 0]
+
+
+def test_hybrid_adds_the_tone_that_the_reference_does_not_hear():
+    reference, disturbance = noise(8)
+    tone = rms(disturbance) * np.sin(2 * np.pi * 230 * np.arange(len(reference)) / RATE)
+    alone, hybrid = (
+        attenuation_db(
+            disturbance + tone,
+            run(controller(is_feedback=feedback), reference, disturbance + tone),
+        )
+        for feedback in (False, True)
+    )
+    assert hybrid > alone + 3.0
+
+
+def test_two_loudspeakers_quieten_two_microphones():
+    rng = np.random.default_rng(11)
+    primary = np.zeros((2, 1, 200))
+    primary[:, :, 40:] = rng.normal(size=(2, 1, 160)) * np.exp(-np.arange(160) / 30)
+    secondary = np.zeros((2, 2, 64))
+    secondary[:, :, 8:] = rng.normal(size=(2, 2, 56)) * np.exp(-np.arange(56) / 5)
+    secondary[0, 1] *= 0.4
+    secondary[1, 0] *= 0.4
+    reference = rng.normal(size=10 * RATE)
+    disturbance = np.stack([lfilter(primary[m, 0], 1, reference) for m in range(2)], axis=1)
+    built = FxlmsController(RATE, secondary, FxlmsParameters(num_taps=128))
+    error, anti_noise, drive = built.process(reference[:, np.newaxis], disturbance)
+    assert drive.shape == (len(reference), 2)
+    np.testing.assert_allclose(error, disturbance.astype(np.float32) + anti_noise, atol=1e-5)
+    for m in range(2):
+        assert attenuation_db(disturbance[:, m], error[:, m]) > 6.0
+    assert built.taps.shape == (2, 1, 128)
+
+
+def test_anti_noise_is_the_drive_through_the_secondary_path():
+    reference, disturbance = noise(1)
+    built = FxlmsController(RATE, SECONDARY, FxlmsParameters(num_taps=64), dtype="float64")
+    _, anti_noise, drive = built.process(reference[:, np.newaxis], disturbance[:, np.newaxis])
+    np.testing.assert_allclose(anti_noise[:, 0], lfilter(SECONDARY, 1, drive[:, 0]), atol=1e-10)
+
+
+def test_loudspeaker_that_saturates_and_converters_limit_the_attenuation():
+    reference, disturbance = noise(8)
+    parameters = FxlmsParameters(num_taps=256)
+    quiet = 0.01
+    results = [
+        attenuation_db(
+            disturbance,
+            run(
+                FxlmsController(RATE, SECONDARY, parameters, device=device),
+                quiet * reference,
+                quiet * disturbance,
+            )
+            / quiet,
+        )
+        for device in (
+            DeviceModel(),
+            DeviceModel(saturation=0.004),
+            DeviceModel(drive_bits=7, microphone_bits=7),
+        )
+    ]
+    assert results[0] > results[1] + 1.0
+    assert results[0] > results[2] + 0.3
+    assert min(results) > -2.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"step_size": 0.0}, r"step_size is 0\.0"),
+        ({"step_size": 2.0}, r"step_size is 2\.0"),
+        ({"leakage": 1.0}, r"leakage is 1\.0"),
+        ({"regularization": -1.0}, r"regularization is -1\.0"),
+        ({"num_taps": 0}, "num_taps is 0"),
+    ],
+)
+def test_bad_parameter_is_named_with_its_value(parameters, message):
+    with pytest.raises(InputError, match=message):
+        FxlmsParameters(**{"num_taps": 8, **parameters})
+
+
+def test_paths_that_do_not_belong_together_are_refused():
+    with pytest.raises(InputError, match="they must agree"):
+        FxlmsController(RATE, SECONDARY, FxlmsParameters(num_taps=8), estimate=np.ones((1, 2, 4)))
+    with pytest.raises(InputError, match="structure must be feedback"):
+        FxlmsController(RATE, SECONDARY, FxlmsParameters(num_taps=8), num_references=0)
