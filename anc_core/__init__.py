@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anc_core.emergency.detect import detect
     from anc_core.pipeline import process_recording
     from anc_core.settings import Settings
+    from anc_core.simulation import simulate_anc
     from anc_core.version import __version__
 
 _HOME_OF = {
@@ -27,9 +28,18 @@ _HOME_OF = {
     "cancel": "api",
     "detect": "emergency.detect",
     "process_recording": "pipeline",
+    "simulate_anc": "simulation",
     "suppress": "api",
 }
 
-__all__ = ["Settings", "__version__", "cancel", "detect", "process_recording", "suppress"]
+__all__ = [
+    "Settings",
+    "__version__",
+    "cancel",
+    "detect",
+    "process_recording",
+    "simulate_anc",
+    "suppress",
+]
 
 __getattr__ = lazy_names(__name__, _HOME_OF)

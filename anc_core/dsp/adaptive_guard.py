@@ -233,7 +233,7 @@ class GuardLimits:
     """Least share of the controller's own anti-noise in such an error."""
     hold_samples: int = 0
     """Nothing is learnt for so long after a sample had to be repaired."""
-    dc_cutoff_hz: float = 2.0
+    dc_cutoff_hz: float = 0.5
 
     def as_array(self) -> FloatArray:
         """Return the numbers in the order of the ``LIMIT_`` names."""

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from anc_core.processors.harmless import ContentSummary, HarmlessMix
     from anc_core.processors.neural import NeuralSuppressor
     from anc_core.processors.protect import EmergencyGuard, FixedIntervals
+    from anc_core.processors.simulate import AcousticSimulator, AncSimulation
     from anc_core.processors.spectral import SpectralSuppressor
     from anc_core.processors.suppress import Suppressor
 
 __all__ = [
+    "AcousticSimulator",
+    "AncSimulation",
     "CancelResult",
     "Chain",
     "ContentSummary",
@@ -38,6 +41,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AcousticSimulator": "simulate",
+    "AncSimulation": "simulate",
     "CancelResult": "cancel",
     "Chain": "chain",
     "ContentSummary": "harmless",

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from anc_core import simulate_anc
+from anc_core.dsp.fxlms_controller import DeviceModel
+from anc_core.errors import InputError
+from anc_core.processors import AcousticSimulator
+from anc_core.processors.simulate import ALGORITHMS
+
+RATE = 8_000
+RNG = np.random.default_rng(3)
+PRIMARY = np.concatenate([np.zeros(30), RNG.normal(size=90) * np.exp(-np.arange(90) / 20)])
+SECONDARY = np.concatenate([np.zeros(8), [1.0, -0.5, 0.3, 0.1, -0.1, 0.05]])
+NOISE = RNG.normal(0, 0.1, 8 * RATE).astype(np.float32)
+
+
+def test_signals_are_what_the_paths_make_of_them():
+    result = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY)
+    # float32 sums of 120 products of size 0.1.
+    np.testing.assert_allclose(result.disturbance, lfilter(PRIMARY, 1, NOISE), atol=1e-5)
+    np.testing.assert_allclose(
+        result.anti_noise, lfilter(SECONDARY, 1, result.drive.astype(float)), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        result.error_signal, result.disturbance + result.anti_noise, atol=1e-6
+    )
+    assert result.error_signal.shape == NOISE.shape
+    assert result.taps.shape == (result.num_taps,) == (len(PRIMARY),)
+
+
+def test_result_is_close_to_the_bound_and_the_bound_stands_beside_it():
+    # Fewer taps than the primary path has, so that the filter's length is the limit.
+    result = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, num_taps=40)
+    assert 6.0 < result.wiener_db < 14.0
+    assert -0.5 < result.wiener_gap_db < 0.5
+    assert result.cancellation_db < result.figures.steady_cancellation_db
+    assert 0.0 < result.convergence_s < 3.0
+    assert set(result.third_octave_db) >= {"100", "1000", "2500"}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_cancels(algorithm):
+    result = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, algorithm=algorithm, bound=False)
+    assert result.figures.steady_cancellation_db > 4.0
+    assert result.wiener_db is None
+
+
+def test_auto_is_as_good_as_the_best_single_choice():
+    single = [
+        simulate_anc(
+            NOISE, RATE, PRIMARY, SECONDARY, algorithm=name, bound=False
+        ).figures.steady_cancellation_db
+        for name in ALGORITHMS
+    ]
+    auto = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, algorithm="auto", bound=False)
+    assert auto.figures.steady_cancellation_db > max(single) - 0.3
+    assert auto.algorithm in ALGORITHMS
+
+
+def test_delay_of_the_device_costs_attenuation():
+    quick, late = (
+        simulate_anc(
+            NOISE, RATE, PRIMARY, SECONDARY, device=DeviceModel(io_delay=delay), bound=False
+        ).figures.steady_cancellation_db
+        for delay in (0, 40)
+    )
+    # Forty samples later than the primary sound: nothing of white noise can be foreseen but its
+    # tail.
+    assert late < quick - 5.0
+
+
+def test_sensor_noise_limits_what_is_reached_and_is_repeatable():
+    device = DeviceModel(reference_noise_db=-26.0, microphone_noise_db=-40.0, microphone_bits=16)
+    first, second, clean = (
+        simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, device=which, bound=False)
+        for which in (device, device, None)
+    )
+    np.testing.assert_array_equal(first.error_signal, second.error_signal)
+    assert first.figures.steady_cancellation_db < clean.figures.steady_cancellation_db - 1.0
+
+
+@pytest.mark.parametrize("structure", ["feedback", "hybrid"])
+def test_tone_that_no_reference_hears_needs_feedback(structure):
+    time = np.arange(8 * RATE) / RATE
+    tone = (0.1 * np.sin(2 * np.pi * 180 * time)).astype(np.float32)
+    result = simulate_anc(tone, RATE, PRIMARY, SECONDARY, structure=structure, num_taps=64)
+    assert result.figures.steady_cancellation_db > 15.0
+
+
+def test_several_channels_keep_their_shapes():
+    primary = np.stack([PRIMARY, -0.7 * PRIMARY])[:, np.newaxis]
+    secondary = np.stack([[SECONDARY, 0.3 * SECONDARY], [0.2 * SECONDARY, SECONDARY]])
+    result = simulate_anc(NOISE, RATE, primary, secondary, num_taps=96)
+    assert result.error_signal.shape == (len(NOISE), 2)
+    assert result.drive.shape == (len(NOISE), 2)
+    assert result.taps.shape == (2, 1, 96)
+    assert result.figures.steady_cancellation_db > 4.0
+    assert result.wiener_gap_db < 2.0
+
+
+def test_any_chunks_give_the_same_bits_with_all_of_the_device():
+    device = DeviceModel(
+        io_delay=3,
+        drive_bits=12,
+        microphone_bits=14,
+        saturation=0.5,
+        reference_noise_db=-60,
+        microphone_noise_db=-60,
+    )
+
+    def run(size):
+        simulator = AcousticSimulator(RATE, PRIMARY, SECONDARY, device=device, num_taps=48)
+        chunks = [NOISE[a : a + size, np.newaxis] for a in range(0, 6_000, size)]
+        return np.concatenate([simulator.process(chunk) for chunk in chunks])[:6_000]
+
+    whole = run(6_000)
+    for size in (7, 64, 480, 4_096):
+        np.testing.assert_array_equal(run(size)[: len(whole)], whole[: len(run(size))])
+
+
+def test_reset_begins_anew():
+    simulator = AcousticSimulator(RATE, PRIMARY, SECONDARY, num_taps=32)
+    first = simulator.process(NOISE[:4_000, np.newaxis])
+    assert simulator.flush().shape == (0, 1)
+    np.testing.assert_array_equal(simulator.process(NOISE[:4_000, np.newaxis]), first)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        pytest.param(np.zeros(8_000, np.float32), id="silence"),
+        pytest.param(np.full(8_000, np.nan, np.float32), id="NaN"),
+        pytest.param(np.ones(8_000, np.float32), id="DC"),
+        pytest.param(np.ones(1, np.float32), id="one sample"),
+        pytest.param(np.full(8_000, 1e-30, np.float32), id="denormal"),
+    ],
+)
+def test_whatever_comes_in_the_figures_are_numbers_or_null_with_a_reason(noise):
+    result = simulate_anc(noise, RATE, PRIMARY, SECONDARY, num_taps=16)
+    assert np.isfinite(result.error_signal).all()
+    figures = result.figures.model_dump()
+    for name in ("cancellation_db", "convergence_s", "wiener_db"):
+        assert figures[name] is None or np.isfinite(figures[name])
+        assert figures[name] is not None or name in figures["null_reasons"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"algorithm": "magic"}, "algorithm 'magic' is unknown; choose one of fxnlms"),
+        ({"structure": "sideways"}, "structure 'sideways' is unknown"),
+        ({"noise": np.zeros(0, np.float32)}, "noise is empty"),
+        ({"noise": np.zeros((8, 2, 2), np.float32)}, "shape"),
+        ({"secondary_path": np.ones((2, 1, 4))}, "they must be the same"),
+        ({"step_size": 3.0}, r"step_size is 3\.0"),
+        ({"num_taps": -1}, "num_taps is -1"),
+    ],
+)
+def test_bad_parameter_is_named_with_its_value(arguments, message):
+    given = {
+        "noise": NOISE[:100],
+        "sample_rate": RATE,
+        "primary_path": PRIMARY,
+        "secondary_path": SECONDARY,
+        **arguments,
+    }
+    with pytest.raises(InputError, match=message):
+        simulate_anc(**given)
