@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anc_core.dsp.levels import energy_ratio_db
 from anc_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,15 +72,6 @@ def fixed_point(taps: NDArray[np.float64], num_bits: int) -> FixedPoint:
     values = np.rint(np.ldexp(taps, num_bits - 1 - shift))
     error_db = energy_ratio_db(np.ldexp(values, shift - num_bits + 1) - taps, taps)
     return FixedPoint(values=values.astype(np.int64), shift=shift, error_db=error_db)
-
-
-def energy_ratio_db(part: NDArray[np.float64], whole: NDArray[np.float64]) -> float | None:
-    """Return 10·log10(Σpart² / Σwhole²), None where either is 0; for numbers of any size."""
-    peak = float(np.abs(whole).max(initial=0.0))
-    if not peak or not part.any():
-        return None
-    share = float(np.sum((part / peak) ** 2) / np.sum((whole / peak) ** 2))
-    return 10.0 * math.log10(share) if share else None
 
 
 def headroom_bits(taps: NDArray[np.float64]) -> int:

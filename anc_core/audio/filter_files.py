@@ -13,6 +13,7 @@ import numpy as np
 from anc_core.arrays import check_sample_rate
 from anc_core.audio import c_headers
 from anc_core.audio.path_formats import FILTER_FORMAT, SECTIONS_FORMAT
+from anc_core.dsp.levels import energy_ratio_db
 from anc_core.dsp.paths import check_path
 from anc_core.errors import InputError
 from anc_core.files import printable, write_text_atomic
@@ -159,7 +160,7 @@ def _checked_format(kind: str | None, path: Path) -> str:
 
 def _write_float(job: _Job) -> ExportedFilter:
     values = job.taps.astype(np.float32)
-    error = c_headers.energy_ratio_db(values - job.taps, job.taps)
+    error = energy_ratio_db(values - job.taps, job.taps)
     meaning = [f"Rounding to float: {_db(error)} of the filter's energy."]
     _write_taps(job, meaning, {}, "float", values)
     return ExportedFilter(path=job.path, format="float", error_db=error)
@@ -228,7 +229,7 @@ def _write_wav(job: _Job) -> ExportedFilter:
         format=AudioFormat(container="WAV", subtype="FLOAT"),
     ) as writer:
         writer.write(columns)
-    error = c_headers.energy_ratio_db(columns.T.reshape(job.taps.shape) - job.taps, job.taps)
+    error = energy_ratio_db(columns.T.reshape(job.taps.shape) - job.taps, job.taps)
     return ExportedFilter(path=job.path, format="wav", error_db=error)
 
 

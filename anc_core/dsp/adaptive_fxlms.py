@@ -179,7 +179,7 @@ def _move(averaged: Array, weights: Array, share: Any) -> None:  # noqa: ANN401
 
 
 @jit_by_dtype(
-    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
     " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1], int64,"
@@ -192,7 +192,6 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     microphone_noise: Array,
     error: Array,
     anti_noise: Array,
-    drive: Array,
     weights: Array,
     averaged: Array,
     saved: Array,
@@ -227,8 +226,6 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         have 0 rows.
     error, anti_noise : (M, n)
         Written: what sounds at the microphones, and the loudspeakers' part of it.
-    drive : (K, n)
-        Written: what the loudspeakers were sent.
     weights, averaged, saved : (K·(J + M'), num_taps)
         Last tap first, row k·(J + M') + j. ``averaged``: what a modified controller puts out;
         ``saved``: as last known to be good.
@@ -406,7 +403,6 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 value = drive_step * math.floor(value / drive_step + 0.5)
             if saturation > 0.0:
                 value = saturation * math.tanh(value / saturation)
-            drive[k, n] = commands[k, driven_start + n]
             driven[k, driven_start + n] = value
 
         # ---------------------------------------------------------------- what comes of it
@@ -446,6 +442,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 if guarded:
                     own = dc_blocked(dc_states, first_own + m, own, pole)
             microphones[m, FREE] = heard - own
+            numbers[BLOCK_FREE] += microphones[m, FREE] ** 2
             microphones[m, HEARD] = heard
             own_energy += own * own
             mean = microphones[m, MEAN_HEARD]
@@ -455,8 +452,6 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
             error_energy += heard * heard
 
         # ---------------------------------------------------------------- fast or averaged weights
-        for m in range(num_mics):
-            numbers[BLOCK_FREE] += microphones[m, FREE] ** 2
         if is_modified and count % np.uint64(_COMPARE_EVERY) == 0:
             for m in range(num_mics):
                 acc = zero
@@ -486,14 +481,14 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 continue
             divisor = power + regularization * usual
             factor = step_size
-            if rule == 1:
+            if rule == StepRule.PLAIN:
                 divisor = max(usual, power)
-            elif rule == 2:
+            elif rule == StepRule.SIGN:
                 heard = mean if heard > 0.0 else (-mean if heard < 0.0 else 0.0)
-            elif rule == 3 and mean > 0.0:
+            elif rule == StepRule.LOGARITHMIC and mean > 0.0:
                 size = mean * math.log(1.0 + abs(heard) / mean)
                 heard = size if heard > 0.0 else -size
-            elif rule == 4:
+            elif rule == StepRule.VARIABLE:
                 rate = limits[CLIP_RATE]
                 microphones[m, CORRELATION] += rate * (
                     heard * microphones[m, LAST_LEARNT] - microphones[m, CORRELATION]
@@ -530,7 +525,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         numbers[BLOCK_REFERENCE] += level
         numbers[BLOCK_OWN] += own_energy
         if is_end:
-            action = judge(numbers, events, limits, True)
+            action = judge(numbers, events, limits)
             if action == SAVE:
                 saved[:] = averaged if is_modified else weights
             elif action != NOTHING:

@@ -57,6 +57,14 @@ CLIP = 8.0
 REFERENCE_CLIP = 32.0
 """And a reference as this many times its own: real impulses pass, a sensor's click does not."""
 
+_DC_CUTOFF_HZ = 0.5
+
+_HARMFUL_RATIO = 2.0
+"""Error over yardstick, as powers, from which the filter does harm."""
+
+_OWN_SHARE = 0.02
+"""Least share of the controller's own anti-noise in such an error."""
+
 _LISTEN_S = 0.25
 _MUTE_S = 0.1
 _LEVEL_TIME_S = 0.05
@@ -185,17 +193,12 @@ class GuardMemory:
     events: FloatArray
 
     @classmethod
-    def start(cls, sample_rate: float, *, listens: bool) -> Self:
-        """Return the memory of a fresh controller; ``listens``: mute until the noise is known."""
+    def start(cls, sample_rate: float) -> Self:
+        """Return the memory of a fresh controller, mute until it knows the noise."""
         numbers = np.zeros(SIZE)
         numbers[SCALE] = 1.0
-        if listens:
-            numbers[STATE] = LISTENING
-            numbers[LISTEN_LEFT] = blocks_of(_LISTEN_S, sample_rate)
-        else:
-            numbers[STATE] = WORKING
-            numbers[GAIN] = 1.0
-            numbers[BASE] = 1.0
+        numbers[STATE] = LISTENING
+        numbers[LISTEN_LEFT] = blocks_of(_LISTEN_S, sample_rate)
         return cls(numbers, np.zeros((_MAX_EVENTS, 3)))
 
     def rearm(self) -> None:
@@ -227,27 +230,20 @@ class GuardLimits:
 
     sample_rate: float
     ramp_samples: int
-    ratio: float = 2.0
-    """Error over yardstick, as powers, from which the filter does harm."""
-    own_share: float = 0.02
-    """Least share of the controller's own anti-noise in such an error."""
-    hold_samples: int = 0
+    hold_samples: int
     """Nothing is learnt for so long after a sample had to be repaired."""
-    dc_cutoff_hz: float = 0.5
 
     def as_array(self) -> FloatArray:
-        """Return the numbers in the order of the ``LIMIT_`` names."""
+        """Return the numbers in the order of the names from ``DC_POLE`` on."""
         rate = self.sample_rate
         return np.array(
             [
-                1.0 - 2.0 * math.pi * min(self.dc_cutoff_hz / rate, 0.02),
+                1.0 - 2.0 * math.pi * min(_DC_CUTOFF_HZ / rate, 0.02),
                 1.0 - math.exp(-1.0 / (1.0 * rate)),
                 1.0 - math.exp(-1.0 / (10.0 * rate)),
                 1.0 - math.exp(-1.0 / (0.1 * rate)),
                 1.0 - math.exp(-BLOCK / (_LEVEL_TIME_S * rate)),
                 1.0 / max(self.ramp_samples, 1),
-                self.ratio,
-                self.own_share,
                 float(self.hold_samples),
                 blocks_of(_MUTE_S, rate),
                 blocks_of(_SAVE_EVERY_S, rate),
@@ -267,8 +263,6 @@ class GuardLimits:
     CLIP_RATE,
     LEVEL_RATE,
     RAMP_STEP,
-    RATIO,
-    OWN_SHARE,
     HOLD_SAMPLES,
     MUTE_BLOCKS,
     SAVE_BLOCKS,
@@ -277,7 +271,7 @@ class GuardLimits:
     LATCH_BLOCKS,
     MAX_LATCH_BLOCKS,
     PATIENT_BLOCKS,
-) = range(16)
+) = range(14)
 
 
 @jit("float64(float64[:, ::1], int64, float64, float64)")
@@ -302,8 +296,8 @@ def dc_blocked(states: FloatArray, row: int, value: float, pole: float) -> float
 def usual_power(usual: float, present: float, rise: float, fall: float) -> float:
     """Return the usual power after a sample whose power is ``present``.
 
-    Rises in 1 s and falls in 10 s, and a click counts as 4 times what is usual at most: a peak
-    that was held would stop all learning.
+    Rises in 1 s and falls in 10 s, and a click counts as 100 times what is usual at most: a
+    peak that was held would stop all learning.
     """
     if usual == 0.0:
         return present
@@ -386,8 +380,8 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     return action
 
 
-@jit("int64(float64[::1], float64[:, ::1], float64[::1], boolean)")
-def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray, listens: bool) -> int:
+@jit("int64(float64[::1], float64[:, ::1], float64[::1])")
+def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
     """Look at the last 32 samples; return what is to be done with the weights.
 
     Parameters
@@ -397,8 +391,6 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray, listens: 
         ``BLOCK_REFERENCE`` (the yardstick's signal) and ``BLOCK_OWN`` (own anti-noise).
     limits
         :meth:`GuardLimits.as_array`.
-    listens : bool
-        Whether the yardstick has to be measured while mute (secondary path) or is 1.
     """
     error, reference, own = (
         numbers[BLOCK_ERROR],
@@ -430,8 +422,7 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray, listens: 
         if numbers[LISTEN_LEFT] <= 0.0 and (
             is_ready or numbers[LISTEN_LEFT] <= -_PATIENCE * limits[MUTE_BLOCKS]
         ):
-            if listens:
-                numbers[BASE] = numbers[BASE_ERROR] / numbers[BASE_REFERENCE]
+            numbers[BASE] = numbers[BASE_ERROR] / numbers[BASE_REFERENCE]
             numbers[STATE] = RAMPING
             numbers[SINCE_SAVED] = 0.0
             log_event(numbers, events, _ARMED, math.nan)
@@ -439,8 +430,8 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray, listens: 
 
     yardstick = numbers[BASE] * numbers[MEAN_REFERENCE]
     # Written so that NaN counts as diverged.
-    is_fine = numbers[MEAN_ERROR] <= limits[RATIO] * yardstick + SILENT_POWER
-    is_own = not numbers[MEAN_OWN] <= limits[OWN_SHARE] * numbers[MEAN_ERROR]
+    is_fine = numbers[MEAN_ERROR] <= _HARMFUL_RATIO * yardstick + SILENT_POWER
+    is_own = not numbers[MEAN_OWN] <= _OWN_SHARE * numbers[MEAN_ERROR]
     is_louder = is_own and numbers[MEAN_ERROR] > _LASTING_RATIO * yardstick + SILENT_POWER
     numbers[HARM] = numbers[HARM] + 1.0 if is_louder else max(numbers[HARM] - 1.0, 0.0)
     may_be_the_noise = (

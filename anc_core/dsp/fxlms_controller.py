@@ -20,7 +20,7 @@ from anc_core.dsp.adaptive_guard import (
     GuardMemory,
 )
 from anc_core.dsp.jit import check_dtype
-from anc_core.dsp.paths import check_num_taps, check_path
+from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
 
 Array = NDArray[Any]
@@ -191,9 +191,9 @@ class FxlmsController:
         self.device = device or DeviceModel()
         self._dtype = check_dtype(dtype)
         self._kernel = fxlms_block(self._dtype)
-        true = _as_matrix(secondary_path, "secondary_path")
+        true = as_matrix(secondary_path, "secondary_path")
         self.num_mics, self.num_sources = true.shape[:2]
-        believed = true if estimate is None else _as_matrix(estimate, "secondary_path_estimate")
+        believed = true if estimate is None else as_matrix(estimate, "secondary_path_estimate")
         if believed.shape[:2] != true.shape[:2]:
             msg = (
                 f"secondary_path_estimate is for {believed.shape[0]} microphones and "
@@ -231,7 +231,7 @@ class FxlmsController:
         taps, rows = self.parameters.num_taps, self.num_sources * self._num_lines
         lines = self.num_mics * rows
         length = max(taps, self._estimate.shape[1], self._secondary.shape[1])
-        memory = GuardMemory.start(self.sample_rate, listens=self.parameters.guarded)
+        memory = GuardMemory.start(self.sample_rate)
         self._state: dict[str, Array] = {
             "references": self._zeros(self._num_lines, length),
             "driven": self._zeros(self.num_sources, length),
@@ -288,7 +288,6 @@ class FxlmsController:
             )
         }
         error, anti_noise = np.empty_like(sound), np.empty_like(sound)
-        drive = np.empty((self.num_sources, num), self._dtype)
         is_exact = self.device.is_linear and (
             self._estimate.shape == self._secondary.shape
             and np.array_equal(self._estimate, self._secondary)
@@ -299,7 +298,6 @@ class FxlmsController:
             noise,
             error,
             anti_noise,
-            drive,
             state["weights"],
             state["averaged"],
             state["saved"],
@@ -322,6 +320,7 @@ class FxlmsController:
             is_exact,
             self.parameters.guarded,
         )
+        drive = longer["commands"][:, longer["commands"].shape[1] - num :]
         for name, whole in longer.items():
             state[name] = whole[:, num:].copy()
         return error.T, anti_noise.T, drive.T
@@ -333,7 +332,7 @@ class FxlmsController:
         -----
         What left the loudspeakers longer ago than the longest path so far counts as silence.
         """
-        path = _as_matrix(secondary_path, "secondary_path")
+        path = as_matrix(secondary_path, "secondary_path")
         if path.shape[:2] != (self.num_mics, self.num_sources):
             msg = f"secondary_path has shape {path.shape}; microphones and loudspeakers must stay"
             raise InputError(msg)
@@ -406,9 +405,3 @@ class FxlmsController:
             raise InputError(msg)
         with np.errstate(over="ignore"):
             return columns.astype(self._dtype)
-
-
-def _as_matrix(path: ArrayLike, name: str) -> NDArray[np.float64]:
-    checked = check_path(path, name)
-    matrix = np.asarray(checked, np.float64)
-    return matrix.reshape(1, 1, -1) if matrix.ndim == 1 else matrix

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anc_core.arrays import check_sample_rate
 from anc_core.dsp.exponential_sweep import ExponentialSweep, exponential_sweep
+from anc_core.dsp.levels import energy_ratio_db
 from anc_core.dsp.path_solvers import deconvolved_taps, least_squares_taps, nlms_taps
 from anc_core.dsp.paths import MAX_NUM_CHANNELS, check_num_taps, check_path
 from anc_core.errors import InputError
@@ -321,8 +322,6 @@ def _judged(
     answer = oaconvolve(played, taps)[: len(heard)]
     # Before the first num_taps samples something may have sounded that is not known here.
     settled = slice(min(num_taps - 1, len(heard) - 1), None)
-    residual = float(np.sum((heard - answer)[settled] ** 2))
-    energy = float(np.sum(heard[settled] ** 2))
     frame_length = _frame_length(len(heard), num_taps)
     with np.errstate(invalid="ignore", divide="ignore"):
         frequency, shared = coherence(played, heard, fs=sample_rate, nperseg=frame_length)
@@ -334,7 +333,7 @@ def _judged(
         frequency_hz=frequency,
         # Where neither sounded, the quotient is 0/0: nothing is shared there.
         coherence=np.clip(np.nan_to_num(shared), 0.0, 1.0),
-        residual_db=10.0 * math.log10(residual / energy) if residual and energy else None,
+        residual_db=energy_ratio_db((heard - answer)[settled], heard[settled]),
         misalignment_db=misalignment,
         harmonics_db={},
     )
@@ -370,14 +369,13 @@ def misalignment_db(estimate: ArrayLike, true_path: ArrayLike) -> float | None:
     if first.shape[:-1] != true.shape[:-1]:
         msg = f"estimate has shape {first.shape}, true_path {true.shape}; both need the same pairs"
         raise InputError(msg)
-    norm = float(np.sum(true**2))
-    if not norm:
+    if not true.any():
         msg = "true_path is 0 throughout; nothing can be compared with it"
         raise InputError(msg)
-    shared = min(first.shape[-1], true.shape[-1])
-    error = float(np.sum((first[..., :shared] - true[..., :shared]) ** 2))
-    error += float(np.sum(first[..., shared:] ** 2) + np.sum(true[..., shared:] ** 2))
-    return 10.0 * math.log10(error / norm) if error else None
+    difference = np.zeros((*true.shape[:-1], max(first.shape[-1], true.shape[-1])))
+    difference[..., : first.shape[-1]] = first
+    difference[..., : true.shape[-1]] -= true
+    return energy_ratio_db(difference, true)
 
 
 def _check_signal(signal: ArrayLike, name: str, fewest: int) -> Signal:

@@ -86,3 +86,12 @@ def ratio_db(numerator: float, denominator: float) -> float | None:
         return None
     # The quotient first: equal powers must give 0.0 exactly, not the rounding of two logarithms.
     return 10.0 * math.log10(numerator / denominator)
+
+
+def energy_ratio_db(part: NDArray[np.float64], whole: NDArray[np.float64]) -> float | None:
+    """Return 10·log10(Σpart² / Σwhole²), None where either is 0; for numbers of any size."""
+    peak = float(np.abs(whole).max(initial=0.0))
+    if not peak or not part.any():
+        return None
+    share = float(np.sum((part / peak) ** 2) / np.sum((whole / peak) ** 2))
+    return 10.0 * math.log10(share) if share else None

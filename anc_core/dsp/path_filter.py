@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anc_core.dsp.jit import check_dtype, jit_by_dtype
-from anc_core.dsp.paths import check_path
+from anc_core.dsp.paths import as_matrix
 from anc_core.errors import InputError
 
 Array = NDArray[Any]
@@ -137,8 +137,7 @@ class PathFilter:
     """
 
     def __init__(self, path: ArrayLike, *, dtype: DTypeLike = "float32") -> None:
-        taps = check_path(path)
-        taps = taps.reshape(1, 1, -1) if taps.ndim == 1 else taps
+        taps = as_matrix(path)
         self.dtype = check_dtype(dtype)
         self.num_outputs, self.num_inputs, self.num_taps = taps.shape
         taps = np.where(np.abs(taps) < _NEGLIGIBLE_TAP, 0.0, taps)

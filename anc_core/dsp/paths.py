@@ -86,6 +86,18 @@ def check_path(path: ArrayLike, name: str = "path") -> Path:
     return taps
 
 
+def as_matrix(path: ArrayLike, name: str = "path") -> Path:
+    """Return ``path``, checked, in the shape (num_mics, num_sources, num_taps); one pair has one.
+
+    Examples
+    --------
+    >>> as_matrix([0, 1, 0.5]).shape
+    (1, 1, 3)
+    """
+    taps = check_path(path, name)
+    return taps.reshape(1, 1, -1) if taps.ndim == 1 else taps
+
+
 def check_num_taps(num_taps: int, name: str = "num_taps") -> int:
     """Return ``num_taps`` (1 to :data:`MAX_NUM_TAPS`, whole), or raise :class:`InputError`."""
     if num_taps not in range(1, MAX_NUM_TAPS + 1):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anc_core.dsp.levels import energy_ratio_db
 from anc_core.dsp.paths import check_path
 from anc_core.errors import InputError
 
@@ -142,8 +143,7 @@ def error_db(taps: Signal, sections: Signal, delay_samples: int) -> float | None
     difference = np.zeros(num_samples)
     difference[delay_samples:] = sections_response(sections, num_samples - delay_samples)
     difference[: len(taps)] -= taps
-    error, energy = float(np.sum(difference**2)), float(np.sum(taps**2))
-    return 10.0 * math.log10(error / energy) if error and energy else None
+    return energy_ratio_db(difference, taps)
 
 
 def _judged(taps: Signal, sections: Signal, delay: int) -> SectionFit:

@@ -9,7 +9,7 @@ import numpy as np
 
 from anc_core.arrays import Chunk, check_chunk, check_sample_rate
 from anc_core.dsp.finite import tame
-from anc_core.dsp.paths import check_path, delayed
+from anc_core.dsp.paths import as_matrix, check_path, delayed
 from anc_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class AcousticSimulator:
         from anc_core.dsp.path_filter import PathFilter
 
         self.sample_rate = check_sample_rate(sample_rate)
-        self.primary_path = _as_matrix(primary_path, "primary_path")
+        self.primary_path = as_matrix(primary_path, "primary_path")
         self.device = device or DeviceModel()
         # A delay of the device delays what the loudspeakers do, and the controller knows of it.
         self.secondary_path = self._late(secondary_path, "secondary_path")
@@ -278,7 +278,7 @@ class AcousticSimulator:
 
     def _late(self, path: ArrayLike, name: str) -> NDArray[np.float64]:
         late = delayed(check_path(path, name), self.device.io_delay)
-        return _as_matrix(late, name)
+        return as_matrix(late, name)
 
 
 def fxlms_parameters(
@@ -316,8 +316,3 @@ def fxlms_parameters(
         leakage=leakage,
         guarded=guarded,
     )
-
-
-def _as_matrix(path: ArrayLike, name: str) -> NDArray[np.float64]:
-    checked = np.asarray(check_path(path, name), np.float64)
-    return checked.reshape(1, 1, -1) if checked.ndim == 1 else checked

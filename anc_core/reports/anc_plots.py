@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal, TypeAlias, get_args
@@ -34,6 +33,7 @@ from anc_core.metrics.anc_measure import (
     frame_length_of,
     running_sums,
 )
+from anc_core.reports.drawing import can_draw
 
 Signal: TypeAlias = NDArray[np.floating[Any]]
 Array: TypeAlias = NDArray[np.float64]
@@ -115,11 +115,6 @@ class AncRun:
     figures: AncFigures
     margins: Mapping[str, CausalityMargin] = field(default_factory=dict)
     title: str = "ANC simulation"
-
-
-def can_draw() -> bool:
-    """Return whether matplotlib is installed."""
-    return find_spec("matplotlib") is not None
 
 
 # --------------------------------------------------------------------------- whole pictures

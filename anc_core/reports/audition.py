@@ -11,7 +11,6 @@ import base64
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from anc_core.audio import StreamResampler
 from anc_core.files import write_text_atomic
+from anc_core.reports.drawing import can_draw
 
 CLIP_S = 8.0
 """Length of a sound on the page: its loudest stretch."""
@@ -115,7 +115,7 @@ def write_audition(
         left_out=left_out,
         clip_s=CLIP_S,
         range_db=DYNAMIC_RANGE_DB,
-        has_pictures=_can_draw(),
+        has_pictures=can_draw(),
     )
     write_text_atomic(path, text)
 
@@ -197,7 +197,7 @@ def _render(example: Example) -> _Rendered:
     peak = max((float(np.max(np.abs(samples), initial=0.0)) for samples in clips), default=0.0)
     scale = 0.999 / peak if peak > 0.999 else 1.0
     clips = [samples * np.float32(scale) for samples in clips]
-    pictures: Iterator[str | None] = iter(_pictures(clips, rate) if _can_draw() else ())
+    pictures: Iterator[str | None] = iter(_pictures(clips, rate) if can_draw() else ())
     return _Rendered(
         title=example.title,
         why=example.why,
@@ -249,10 +249,6 @@ def _encoded(samples: Samples, rate: int) -> tuple[str, bytes]:
 
 def _data_url(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _can_draw() -> bool:
-    return find_spec("matplotlib") is not None
 
 
 def _pictures(clips: Sequence[Samples], rate: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 from anc_core.dsp.wiener import CausalityMargin
 from anc_core.errors import InputError
 from anc_core.metrics.anc_figures import anc_figures
-from anc_core.reports import anc_plots
+from anc_core.reports import anc_plots, drawing
 from anc_core.reports.anc_plots import (
     AncRun,
     attenuation_plot,
@@ -333,6 +333,6 @@ def test_an_unknown_format_is_refused():
 
 
 def test_without_matplotlib_the_message_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(anc_plots, "find_spec", lambda _: None)
+    monkeypatch.setattr(drawing, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="pip install"):
         attenuation_plot(run(1.0).figures)

@@ -19,7 +19,7 @@ import soundfile as sf
 from anc_core.jobs.compare_records import Comparison, FileComparison, SystemSummary
 from anc_core.metrics.quality import QUALITY_FIGURES
 from anc_core.records import Status
-from anc_core.reports import audition
+from anc_core.reports import audition, drawing
 from anc_core.reports.audition import CLIP_S, Example, Version, loudest, write_audition
 
 RATE = 16_000
@@ -211,7 +211,7 @@ def test_pictures_share_one_colour_scale(tmp_path: Path) -> None:
 
 
 def test_without_matplotlib_there_are_sounds_and_a_word_about_it(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(audition, "find_spec", lambda _: None)
+    monkeypatch.setattr(drawing, "find_spec", lambda _: None)
     text = page(tmp_path, example())
     assert "<img" not in text
     assert "matplotlib is not installed" in text
