@@ -239,6 +239,14 @@ class KalmanFilter:
             scipy.fft.irfft(spectra, n=self.block_length + self._part_length, axis=-1)
         )
 
+    def rewind(self) -> None:
+        """Forget the signals and keep what was learnt: for another pass over the same sound."""
+        learnt = self._weights, self._variances, self._rest
+        levels = self._numbers[[_RATIO_OUT, _RATIO_IN, _STARTED]]
+        self.reset()
+        self._weights, self._variances, self._rest = learnt
+        self._numbers[[_RATIO_OUT, _RATIO_IN, _STARTED]] = levels
+
     def drain_events(self) -> tuple[GuardEvent, ...]:
         """Return what the guard did since the last call."""
         events = tuple(self._events)

@@ -13,11 +13,17 @@ from anc_core.dsp.finite import tame
 from anc_core.errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from anc_core.dsp.nlms import NlmsState
+    from anc_core.dsp.adaptive_filter import AdaptiveFilter
+    from anc_core.dsp.adaptive_guard import GuardEvent
+    from anc_core.dsp.delay_search import Alignment
 
-_MAX_NUM_TAPS = 65_536
+KALMAN = "kalman"
+
+PRIMING_S = 8.0
+"""From so much of a recording its filter is learnt before the recording is cancelled from its
+beginning: the first word is as free of noise as the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +39,27 @@ class CancelResult:
     cancellation_db : float or None
         10·log10 of the primary's energy over the error's, all channels and the whole recording,
         the time to adapt included. Positive = quieter. None where either is digital silence.
+    alignment : Alignment or None
+        Where the reference was found to belong; None where nobody looked.
+    events : tuple of GuardEvent
+        What the guards did.
     """
 
     error_signal: NDArray[np.float32]
     anti_noise: NDArray[np.float32]
     cancellation_db: float | None
+    alignment: Alignment | None = None
+    events: tuple[GuardEvent, ...] = ()
 
     @classmethod
-    def of(cls, primary: NDArray[np.float32], error_signal: NDArray[np.float32]) -> Self:
+    def of(
+        cls,
+        primary: NDArray[np.float32],
+        error_signal: NDArray[np.float32],
+        *,
+        alignment: Alignment | None = None,
+        events: tuple[GuardEvent, ...] = (),
+    ) -> Self:
         """Return the result that made ``error_signal`` of ``primary``, same shape, both finite."""
         energy_in = float(np.sum(np.square(primary, dtype=np.float64)))
         energy_out = float(np.sum(np.square(error_signal, dtype=np.float64)))
@@ -51,6 +70,8 @@ class CancelResult:
             error_signal=error_signal,
             anti_noise=error_signal - primary,
             cancellation_db=cancellation_db,
+            alignment=alignment,
+            events=events,
         )
 
 
@@ -62,17 +83,25 @@ class ReferenceCanceller:
     sample_rate : float
         Hz, 1 000 to 768 000.
     num_channels : int, default 1
-        Channels of the primary signal, each with its own filter; ``process`` returns as many.
+        Channels of the primary signal, each with its own filters; ``process`` returns as many.
     num_reference_channels : int, default 1
         All of them are used for every primary channel.
-    num_taps : int, default 256
+    algorithm : str, default "kalman"
+        One of :data:`anc_core.dsp.adaptive_filter.ALGORITHMS`. ``kalman`` is the one to use: it
+        leaves a voice alone, follows changes and is the fastest for long filters; the others are
+        those of the books.
+    num_taps : int, optional
         Length of each filter in samples: it must span the acoustic path from reference to primary.
-    step_size : float, default 0.5
-        Above 0 and below 2: fast above 0.5, exact below.
-    regularization : float, default 1e-3
-        0 to 1, relative to the usual power of the reference.
+        By default 0.5 s for ``kalman``, less for the others.
+    step_size : float, optional
+        Above 0 and below 2; the default depends on the algorithm.
     leakage : float, default 0.0
-        0 to below 1: share of the weights that is forgotten with every sample.
+        0 to below 1: share of the weights that is forgotten with every sample; not for ``kalman``.
+    guard : bool, default True
+        Let the primary pass where the filter would do harm, and more; see
+        :class:`~anc_core.dsp.adaptive_guard.GuardEvent`.
+    dtype : {"float32", "float64"}
+        Of the arithmetic; chunks are float32.
 
     Raises
     ------
@@ -82,10 +111,8 @@ class ReferenceCanceller:
     Notes
     -----
     Like a :class:`~anc_core.processors.Processor`, except that ``process`` takes the reference
-    beside the chunk; the latency is 0. The reference must reach its microphone no later than the
-    noise reaches the primary one. The filter holds still while the reference is silent and begins
-    anew when its error becomes 6 dB louder than the primary signal. Equations:
-    :func:`anc_core.dsp.nlms.nlms_block`.
+    beside the chunk. The reference must reach its microphone no later than the noise reaches the
+    primary one: :class:`~anc_core.dsp.delay_search.DelaySearch` finds out.
     """
 
     def __init__(
@@ -94,53 +121,56 @@ class ReferenceCanceller:
         num_channels: int = 1,
         num_reference_channels: int = 1,
         *,
-        num_taps: int = 256,
-        step_size: float = 0.5,
-        regularization: float = 1e-3,
+        algorithm: str = KALMAN,
+        num_taps: int | None = None,
+        step_size: float | None = None,
         leakage: float = 0.0,
+        guard: bool = True,
+        dtype: DTypeLike = "float32",
     ) -> None:
         # Loads numba: only when the first canceller is built.
-        from anc_core.dsp import nlms
+        from anc_core.dsp.adaptive_filter import build_filter
 
-        _check(
-            num_taps in range(1, _MAX_NUM_TAPS + 1),
-            f"num_taps is {num_taps}; it must be a whole number from 1 to {_MAX_NUM_TAPS}",
-        )
-        _check(0 < step_size < 2, f"step_size is {step_size}; it must be above 0 and below 2")
-        _check(0 <= regularization <= 1, f"regularization is {regularization}; it must be 0 to 1")
-        _check(0 <= leakage < 1, f"leakage is {leakage}; it must be at least 0 and below 1")
-        self._nlms = nlms
-        self._sample_rate = check_sample_rate(sample_rate)
-        self._num_channels = check_num_channels(num_channels)
-        self._num_reference_channels = check_num_channels(num_reference_channels)
-        self._num_taps = int(num_taps)
-        self._numbers = (step_size, regularization, leakage, float(self._sample_rate))
-        self._history: NDArray[np.float32]
-        self._states: list[NlmsState]
-        self.reset()
+        self.sample_rate = check_sample_rate(sample_rate)
+        self.num_reference_channels = check_num_channels(num_reference_channels)
+        self.algorithm = algorithm
+        self._filters: list[AdaptiveFilter] = [
+            build_filter(
+                algorithm,
+                sample_rate=self.sample_rate,
+                num_references=self.num_reference_channels,
+                num_taps=num_taps,
+                step_size=step_size,
+                leakage=leakage,
+                guarded=guard,
+                dtype=dtype,
+            )
+            for _ in range(check_num_channels(num_channels))
+        ]
+        self._events: list[GuardEvent] = []
 
     @property
     def num_channels(self) -> int:
         """Columns of the primary signal and of the output."""
-        return self._num_channels
-
-    @property
-    def num_reference_channels(self) -> int:
-        """Columns of the reference."""
-        return self._num_reference_channels
+        return len(self._filters)
 
     @property
     def latency(self) -> int:
-        """Delay in samples: none."""
-        return 0
+        """Delay in samples."""
+        return self._filters[0].latency
 
     @property
-    def num_restarts(self) -> int:
-        """How often a filter diverged and began anew."""
-        return sum(state.num_restarts for state in self._states)
+    def num_taps(self) -> int:
+        """Length of each filter in samples."""
+        return self._filters[0].num_taps
+
+    @property
+    def taps(self) -> NDArray[np.floating]:
+        """The filters, (num_channels, num_reference_channels, num_taps), first tap first."""
+        return np.stack([one.taps for one in self._filters])
 
     def process(self, chunk: Chunk, reference: Chunk) -> Chunk:
-        """Return ``chunk`` without what ``reference`` explains, shape (num_samples, num_channels).
+        """Return ``chunk`` without what ``reference`` explains, ``latency`` samples late.
 
         Parameters
         ----------
@@ -149,40 +179,56 @@ class ReferenceCanceller:
         reference : float32, shape (num_samples, num_reference_channels)
             Picked up at the same time.
 
+        Returns
+        -------
+        float32, shape (num_samples, num_channels)
+
         Raises
         ------
         InputError
             If a shape is wrong, the lengths differ, or an array is not floating point.
         """
-        chunk = tame(check_chunk(chunk, self._num_channels))
-        reference = tame(check_chunk(reference, self._num_reference_channels))
+        chunk = tame(check_chunk(chunk, self.num_channels))
+        reference = tame(check_chunk(reference, self.num_reference_channels))
         if len(chunk) != len(reference):
             msg = f"{len(chunk)} samples came with {len(reference)} of the reference; give as many"
             raise InputError(msg)
-        heard = np.ascontiguousarray(np.concatenate([self._history, reference.T], axis=1))
+        heard = np.ascontiguousarray(reference.T)
         error = np.empty_like(chunk)
-        for index, state in enumerate(self._states):
-            primary = np.ascontiguousarray(chunk[:, index])
-            left = np.empty_like(primary)
-            self._nlms.nlms_block(heard, primary, left, state.weights, state.memory, *self._numbers)
-            error[:, index] = left
-        self._history = heard[:, heard.shape[1] - self._num_taps :].copy()
+        for index, one in enumerate(self._filters):
+            error[:, index] = one.process(heard, np.ascontiguousarray(chunk[:, index]))
+            self._events.extend(one.drain_events())
         return error
 
+    def learn_from(self, chunk: Chunk, reference: Chunk) -> None:
+        """Learn from an excerpt, put nothing out, and be as if at the beginning of the stream.
+
+        Parameters
+        ----------
+        chunk, reference
+            As for :meth:`process`; the beginning of what is to be cancelled.
+        """
+        self.process(chunk, reference)
+        self._events.clear()
+        for one in self._filters:
+            one.rewind()
+
+    def drain_events(self) -> tuple[GuardEvent, ...]:
+        """Return what the guards did since the last call."""
+        events = tuple(sorted(self._events, key=lambda event: event.time_s))
+        self._events.clear()
+        return events
+
     def flush(self) -> Chunk:
-        """Return nothing, there is no rest; reset."""
+        """Return the rest, as many samples as the latency, and reset."""
+        rest = self.process(
+            np.zeros((self.latency, self.num_channels), np.float32),
+            np.zeros((self.latency, self.num_reference_channels), np.float32),
+        )
         self.reset()
-        return np.zeros((0, self._num_channels), np.float32)
+        return rest
 
     def reset(self) -> None:
-        """Forget everything heard and learnt so far."""
-        self._history = np.zeros((self._num_reference_channels, self._num_taps), np.float32)
-        self._states = [
-            self._nlms.NlmsState.start(self._num_reference_channels, self._num_taps)
-            for _ in range(self._num_channels)
-        ]
-
-
-def _check(is_fine: bool, message: str) -> None:
-    if not is_fine:
-        raise InputError(message)
+        """Forget everything heard and learnt so far; events may still be drained."""
+        for one in self._filters:
+            one.reset()
