@@ -6,6 +6,8 @@ the band to 0.91 of the lower Nyquist frequency and rejects images by about 120 
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ class StreamResampler:
     ----------
     source_rate, target_rate : int
         Hz.
+    drift_ppm : float, default 0
+        How much too fast the clock of the source is, -1000 to 1000 µs each second: its rate is
+        taken as that much higher.
     num_channels : int
         Columns of every chunk.
     quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
@@ -41,7 +46,13 @@ class StreamResampler:
     """
 
     def __init__(
-        self, source_rate: int, target_rate: int, num_channels: int, quality: str = "HQ"
+        self,
+        source_rate: int,
+        target_rate: int,
+        num_channels: int,
+        quality: str = "HQ",
+        *,
+        drift_ppm: float = 0.0,
     ) -> None:
         self.source_rate = check_sample_rate(source_rate)
         self.target_rate = check_sample_rate(target_rate)
@@ -49,17 +60,22 @@ class StreamResampler:
         if quality not in QUALITIES:
             msg = f"quality is {quality!r}; choose one of {', '.join(QUALITIES)}"
             raise InputError(msg)
+        if not -1000 <= drift_ppm <= 1000:
+            raise InputError(f"drift_ppm is {drift_ppm}; it must be from -1000 to 1000")
         self.quality = quality
+        self._ratio = Fraction(self.target_rate, self.source_rate) / (
+            1 + Fraction(drift_ppm) / 1_000_000
+        )
         self._stream: Any = None
 
     def num_resampled(self, num_samples: int) -> int:
         """Return how many samples ``num_samples`` become: their time, rounded half up."""
-        return (num_samples * self.target_rate + self.source_rate // 2) // self.source_rate
+        return math.floor(num_samples * self._ratio + Fraction(1, 2))
 
     def process(self, chunk: Chunk) -> Chunk:
         """Take ``chunk`` (n >= 0, num_channels), return the samples that are ready (m >= 0)."""
         chunk = check_chunk(chunk, self.num_channels)
-        if self.source_rate == self.target_rate:
+        if self._ratio == 1:
             return chunk.copy()
         return self._resample(chunk, last=False)
 
@@ -81,7 +97,7 @@ class StreamResampler:
             import soxr  # only the few recordings at another rate need it
 
             self._stream = soxr.ResampleStream(
-                self.source_rate,
+                float(self.target_rate / self._ratio),
                 self.target_rate,
                 self.num_channels,
                 dtype="float32",

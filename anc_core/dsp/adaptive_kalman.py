@@ -73,6 +73,9 @@ _HARM_MEMORY = 0.5
 _HARMFUL = 1.26
 """1 dB: output over primary, as powers, from which the primary passes instead."""
 
+_HARMFUL_AT_ONCE = 4.0
+"""6 dB: the same within one block, of which then nothing is let out."""
+
 _TRIP_S = 0.5
 _MAX_TRIPS = 3
 _LATCH_S = 10.0
@@ -169,6 +172,9 @@ class KalmanFilter:
         self._predict = predict(self.dtype)
         self._learn = learn(self.dtype)
         self._settle = settle(self.dtype)
+        self._heard: Array
+        self._wanted: Array
+        self._ready: Array
         self.reset()
 
     @property
@@ -373,7 +379,8 @@ class KalmanFilter:
             numbers[_POWER_FOREGROUND] = behind
         elif behind > _MUCH_MORE * ahead:
             self._weights[BACKGROUND] = self._weights[FOREGROUND]
-            np.maximum(*self._variances, out=self._variances[BACKGROUND])
+            steady, restless = self._variances
+            np.maximum(steady, restless, out=restless)
             numbers[_POWER_BACKGROUND] = ahead
 
     def _begin_anew(self) -> None:
@@ -386,7 +393,7 @@ class KalmanFilter:
 
     def _output(self, number: int) -> Array:
         real = self.dtype
-        block = self._held[number % len(self._held)]
+        block: Array = self._held[number % len(self._held)]
         if not self._numbers[_STARTED]:
             return block.copy()
         estimate = np.empty((1, self._num_bins), self._complex)
@@ -398,18 +405,19 @@ class KalmanFilter:
         )
         explained = self._in_time(estimate[0])[self._part_length :]
         if not self.guarded:
-            return block - explained
+            return np.asarray(block - explained)
         gains = self._judged(block, block - explained, number)
-        return block - gains * explained
+        return np.asarray(block - gains * explained)
 
     def _judged(self, block: Array, output: Array, number: int) -> Array:
         """Return the gain of what is subtracted: 1, or falling to 0 while it does harm."""
         numbers = self._numbers
-        for index, signal in ((_OUT_POWER, output), (_IN_POWER, block)):
-            power = float(np.dot(signal, signal))
+        powers = [float(np.dot(signal, signal)) for signal in (output, block)]
+        for index, power in zip((_OUT_POWER, _IN_POWER), powers, strict=True):
             numbers[index] = _HARM_MEMORY * numbers[index] + (1 - _HARM_MEMORY) * power
         # Written so that NaN counts as harm.
-        is_fine = numbers[_OUT_POWER] <= _HARMFUL * numbers[_IN_POWER]
+        is_bearable = powers[0] <= _HARMFUL_AT_ONCE * powers[1]
+        is_fine = is_bearable and numbers[_OUT_POWER] <= _HARMFUL * numbers[_IN_POWER]
         before = float(numbers[_GAIN])
         if not is_fine:
             self._log_harm(number, is_new=before > 0.0 and not numbers[_HARM_BLOCKS])
@@ -418,10 +426,11 @@ class KalmanFilter:
         numbers[_LATCH_LEFT] = max(0.0, numbers[_LATCH_LEFT] - 1.0)
         after = 1.0 if is_fine and not numbers[_LATCH_LEFT] else 0.0
         numbers[_GAIN] = after
-        if before == after:
+        if before == after or not is_bearable:
+            # A step from one to the other is the lesser evil.
             return np.full(len(block), after, self.dtype)
         ramp = np.arange(1, len(block) + 1, dtype=self.dtype) / self.dtype.type(len(block))
-        return before + (after - before) * ramp
+        return np.asarray(self.dtype.type(before) + self.dtype.type(after - before) * ramp)
 
     def _log_harm(self, number: int, *, is_new: bool) -> None:
         numbers = self._numbers
@@ -477,7 +486,7 @@ def _lengths(sample_rate: float, num_taps: int) -> tuple[int, int]:
 
 
 @part_of_kernel
-def _add_product(out, x, w, f, j, p, slot):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _add_product(out: Array, x: Array, w: Array, f: int, j: int, p: int, slot: int) -> None:
     for k in range(0, out.shape[1], 2):
         a, b = x[slot, j, k], x[slot, j, k + 1]
         c, d = w[f, j, p, k], w[f, j, p, k + 1]
@@ -508,14 +517,18 @@ def predict(spectra: Array, newest: int, weights: Array, estimates: Array) -> No
 
 
 @part_of_kernel
-def _add_power(out, f, x, c, filled, j, p, slot):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _add_power(
+    out: Array, f: int, x: Array, c: Array, filled: float, j: int, p: int, slot: int
+) -> None:
     for k in range(out.shape[1]):
         a, b = x[slot, j, 2 * k], x[slot, j, 2 * k + 1]
         out[f, k] += filled * c[f, j, p, k] * (a * a + b * b)
 
 
 @part_of_kernel
-def _gradient(out, f, x, c, e, shrink, j, p, slot):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _gradient(
+    out: Array, f: int, x: Array, c: Array, e: Array, shrink: Array, j: int, p: int, slot: int
+) -> None:
     for k in range(shrink.shape[1]):
         a, b = x[slot, j, 2 * k], x[slot, j, 2 * k + 1]
         d, g = e[f, 2 * k], e[f, 2 * k + 1]
@@ -575,7 +588,20 @@ def learn(
 
 
 @part_of_kernel
-def _settle_one(w, g, x, c, shrink, share, filled, unseen, f, j, p, slot):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _settle_one(
+    w: Array,
+    g: Array,
+    x: Array,
+    c: Array,
+    shrink: Array,
+    share: float,
+    filled: float,
+    unseen: float,
+    f: int,
+    j: int,
+    p: int,
+    slot: int,
+) -> None:
     one = c.dtype.type(1.0)
     for k in range(shrink.shape[1]):
         a, b = x[slot, j, 2 * k], x[slot, j, 2 * k + 1]

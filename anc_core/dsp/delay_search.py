@@ -27,10 +27,10 @@ from anc_core.errors import InputError
 
 Array = NDArray[Any]
 
-WINDOW_S = 4.0
-"""Length of an excerpt."""
+WINDOW_S = 2.5
+"""Length of an excerpt: longer ones are smeared where clocks differ by 50 ppm."""
 
-MAX_WINDOWS = 32
+MAX_WINDOWS = 48
 """Excerpts kept of a recording; of a longer one every second is dropped, again and again."""
 
 _CLEAR = 9.0
@@ -83,7 +83,7 @@ class DelaySearch:
     sample_rate : float
         Hz, of both.
     max_delay_s : float, default 1.0
-        Above 0 and at most 2 s: delays are looked for from minus to plus this.
+        Above 0 and at most 1.25 s: delays are looked for from minus to plus this.
     may_drift : bool, default False
         Two recorders: look for a difference of their clocks, too.
 
