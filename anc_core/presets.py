@@ -35,6 +35,24 @@ class SuppressionParameters(Record):
     """Noise this far below the loud moments of its band is left alone by the spectral engine."""
 
 
+class CancellationParameters(Record):
+    """How noise is cancelled with a reference (mode ``cancel``)."""
+
+    algorithm: str = "kalman"
+    """One of :data:`anc_core.dsp.adaptive_filter.ALGORITHMS`."""
+    num_taps: int | None = Field(default=None, ge=1, le=65_536)
+    """Length of the filter in samples; by default 0.5 s."""
+    step_size: float | None = Field(default=None, gt=0.0, lt=2.0)
+    """By default what suits the algorithm."""
+    reference_channel: int | None = Field(default=None, ge=1, le=1024)
+    """Channel, counted from 1, that is the reference: of the reference file if there is one (by
+    default all of its channels), else of the recording itself, whose other channels are kept."""
+    align: bool = True
+    """Find and correct the delay of the reference and the drift of its clock."""
+    max_delay_s: float = Field(default=1.0, gt=0.0, le=1.25)
+    """Largest delay looked for, either way."""
+
+
 class ProtectionParameters(Record):
     """When a stretch passes untouched because an emergency sound is heard in it."""
 

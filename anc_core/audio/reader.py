@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -57,11 +57,15 @@ class AudioReader:
         *,
         chunk_size: int | None,
         max_duration_s: float | None,
+        channels: Sequence[int] | None = None,
     ) -> None:
         self.path = path
         self._decoder = decoder
         self.sample_rate = self._checked(ErrorCode.BAD_SAMPLE_RATE, decoder.sample_rate)
         self.num_channels = self._checked(ErrorCode.BAD_CHANNELS, decoder.num_channels)
+        self._channels = None if channels is None else self._existing(channels)
+        if self._channels is not None:
+            self.num_channels = len(self._channels)
         self.format: AudioFormat = decoder.format
         self.tags: Tags = decoder.tags
         self.declared_num_samples = decoder.declared_num_samples
@@ -117,6 +121,8 @@ class AudioReader:
                 return
             self.num_samples += len(block)
             self._refuse_too_long(self.num_samples, "at least ")
+            if self._channels is not None:
+                block = np.ascontiguousarray(block[:, self._channels])
             yield self._repaired(block)
 
     def _repaired(self, block: Chunk) -> Chunk:
@@ -132,6 +138,17 @@ class AudioReader:
             return check(value)
         except InputError as err:
             raise SourceError(code, f"{printable(self.path)}: {err}") from err
+
+    def _existing(self, channels: Sequence[int]) -> list[int]:
+        missing = [channel for channel in channels if not 0 <= channel < self.num_channels]
+        if missing or not channels:
+            asked = ", ".join(str(channel + 1) for channel in missing) or "none"
+            msg = (
+                f"{printable(self.path)}: channel {asked} was asked for; "
+                f"the recording has {self.num_channels}, counted from 1"
+            )
+            raise SourceError(ErrorCode.BAD_CHANNELS, msg)
+        return list(channels)
 
     def _refuse_early(self) -> None:
         if self.declared_num_samples == 0:
@@ -170,6 +187,7 @@ def open_reader(
     chunk_size: int | None = None,
     max_duration_s: float | None = None,
     max_bytes: int | None = None,
+    channels: Sequence[int] | None = None,
 ) -> Iterator[AudioReader]:
     """Open a recording for one pass.
 
@@ -183,6 +201,8 @@ def open_reader(
         Longer recordings are refused: by their header before decoding, by their samples at last.
     max_bytes : int, optional
         Larger files are refused.
+    channels : sequence of int, optional
+        Columns to deliver, from 0, in this order; all if not given.
 
     Yields
     ------
@@ -198,7 +218,13 @@ def open_reader(
     with open_regular(path) as file:
         _check_size(file, path, max_bytes)
         with closing(open_decoder(file, path)) as decoder:
-            yield AudioReader(path, decoder, chunk_size=chunk_size, max_duration_s=max_duration_s)
+            yield AudioReader(
+                path,
+                decoder,
+                chunk_size=chunk_size,
+                max_duration_s=max_duration_s,
+                channels=channels,
+            )
 
 
 def _check_size(file: io.FileIO, path: Path, max_bytes: int | None) -> None:

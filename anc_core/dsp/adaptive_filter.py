@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anc_core.dsp.adaptive_guard import GuardEvent
 from anc_core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
+
+    from anc_core.dsp.adaptive_guard import GuardEvent
 
 
 class AdaptiveFilter(Protocol):

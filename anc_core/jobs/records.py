@@ -11,6 +11,7 @@ from pydantic import Field
 from anc_core.errors import ErrorCode
 from anc_core.files import SourceIdentity
 from anc_core.pipeline.request import RecordingRequest
+from anc_core.presets import CancellationParameters
 from anc_core.records import Mode, Overwrite, Record, SessionSummary, Status
 from anc_core.settings import Settings
 
@@ -25,6 +26,7 @@ class RecordingJob:
     preset: str = "default"
     apply_anc: bool = True
     reference: Path | None = None
+    cancellation: CancellationParameters | None = None
     chunk_size: int | None = None
     overwrite: Overwrite = Overwrite.SKIP
     session_id: str | None = None
@@ -60,6 +62,7 @@ class RecordingJob:
             preset=self.preset,
             apply_anc=self.apply_anc,
             reference=self.reference,
+            cancellation=self.cancellation,
             chunk_size=self.chunk_size,
             settings=settings,
         )

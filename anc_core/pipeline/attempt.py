@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anc_core.arrays import Chunk
 from anc_core.audio import (
     AudioReader,
     AudioWriter,
-    StreamResampler,
     chunk_size_for,
     length_tolerance,
     open_reader,
@@ -24,6 +22,7 @@ from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_
 from anc_core.metrics import SessionMeter
 from anc_core.pipeline import gate
 from anc_core.pipeline.engine import Bypass, WithReference, build_canceller, build_suppressor
+from anc_core.pipeline.reference import ReferenceTrack
 from anc_core.pipeline.request import RecordingRequest
 from anc_core.pipeline.stopwatch import Stopwatch
 from anc_core.pipeline.stream import OnProgress, StreamResult, run_stream
@@ -79,6 +78,8 @@ class Attempt:
         self._copies = False
         self._model_id: str | None = None
         self._lacks_weights = False
+        self._track: ReferenceTrack | None = None
+        self._with_reference: WithReference | None = None
 
     @contextmanager
     def run(self) -> Iterator[Outcome]:
@@ -147,7 +148,8 @@ class Attempt:
             + stream.meter.remarks
             + written
             + remarks
-            + self._engine_remarks(),
+            + self._engine_remarks()
+            + self._reference_remarks(stream.num_samples),
             chunk_size=chunk_size,
             clipped_samples_out=writer.clipped_samples if writer is not None else 0,
             output_digest=output_digest,
@@ -159,11 +161,17 @@ class Attempt:
     def _open_source(self, stack: ExitStack) -> tuple[AudioReader, int]:
         """Return the reader and the size of its chunks."""
         request = self.request
+        channels = None
+        if request.mode is Mode.CANCEL and request.apply_anc:
+            with open_reader(request.source) as whole:
+                self._track = ReferenceTrack(request, whole.num_channels)
+            channels = self._track.primary_channels
         reader = stack.enter_context(
             open_reader(
                 request.source,
                 max_duration_s=request.settings.max_duration_s,
                 max_bytes=request.settings.max_source_bytes,
+                channels=channels,
             )
         )
         chunk_size = chunk_size_for(
@@ -181,7 +189,11 @@ class Attempt:
         sink = self.request.sink
         target, remark = output_format(reader.format, None if sink is None else sink.suffix)
         # A byte copy is the only original that stays bit for bit in every codec.
-        self._copies = self.preset is None and _may_be_copied(self.request, remark)
+        self._copies = (
+            self.preset is None
+            and not self.request.splits_channels
+            and _may_be_copied(self.request, remark)
+        )
         if sink is None or self._copies:
             return None, ()
         writer = stack.enter_context(
@@ -226,13 +238,15 @@ class Attempt:
             self._model_id = suppressor.model_id
             self._lacks_weights = suppressor.lacks_weights
             return suppressor
-        assert request.reference is not None  # noqa: S101 - resolve() saw to it
-        reference = stack.enter_context(open_reader(request.reference))
-        return WithReference(
-            build_canceller(reader.sample_rate, reader.num_channels, reference.num_channels),
-            _at_rate(reference, reader.sample_rate, chunk_size),
-            reference.num_channels,
+        track = self._track
+        assert track is not None  # noqa: S101 - _open_source() saw to it
+        canceller = build_canceller(
+            request.cancellation, reader.sample_rate, reader.num_channels, track.num_channels
         )
+        chunks = track.chunks(canceller, chunk_size)
+        stack.callback(chunks.close)
+        self._with_reference = WithReference(canceller, chunks, track.num_channels)
+        return self._with_reference
 
     def _engine_remarks(self) -> tuple[Remark, ...]:
         """Return what deserves to be said of the engine: that it was not the one meant."""
@@ -240,6 +254,12 @@ class Attempt:
             return ()
         message = "the neural weights are missing or refused; the spectral engine did the work"
         return (Remark(code=WarningCode.MODEL_UNAVAILABLE, message=message),)
+
+    def _reference_remarks(self, num_samples: int) -> tuple[Remark, ...]:
+        if self._track is None or self._with_reference is None:
+            return ()
+        one = self._with_reference
+        return self._track.remarks(one.canceller, one.num_missing, num_samples)
 
     def _detector(self, reader: AudioReader) -> AlarmDetector | None:
         protection = self.request.preset.protection
@@ -286,20 +306,6 @@ def _may_be_copied(request: RecordingRequest, format_remark: Remark | None) -> b
     if format_remark is None or request.sink is None:
         return True
     return request.sink.suffix.lower() == request.source.suffix.lower()
-
-
-def _at_rate(reference: AudioReader, sample_rate: int, chunk_size: int) -> Iterable[Chunk]:
-    chunks = reference.chunks(chunk_size)
-    if reference.sample_rate == sample_rate:
-        return chunks
-    resampler = StreamResampler(reference.sample_rate, sample_rate, reference.num_channels)
-    return _resampled(chunks, resampler)
-
-
-def _resampled(chunks: Iterable[Chunk], resampler: StreamResampler) -> Iterator[Chunk]:
-    for chunk in chunks:
-        yield resampler.process(chunk)
-    yield resampler.flush()
 
 
 def _refuse_damaged(reader: AudioReader, stream: StreamResult) -> None:

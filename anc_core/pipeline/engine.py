@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from anc_core.arrays import Chunk
+from anc_core.dsp.adaptive_filter import ALGORITHMS
 from anc_core.dsp.buffer import SampleBuffer
 from anc_core.errors import InputError
-from anc_core.presets import Preset
+from anc_core.presets import CancellationParameters, Preset
 from anc_core.processors import ReferenceCanceller, Suppressor
 from anc_core.processors.suppress import SPECTRAL
 from anc_core.records import Mode
@@ -31,14 +32,24 @@ def resolve_mode(mode: Mode | str, *, has_reference: bool) -> Mode:
         msg = f"mode {str(mode)!r} is unknown; choose one of {known}"
         raise InputError(msg) from None
     if mode is Mode.CANCEL and not has_reference:
-        msg = "mode 'cancel' needs a reference: give reference_path, the noise picked up elsewhere"
+        msg = (
+            "mode 'cancel' needs a reference: give reference_path, the noise picked up elsewhere, "
+            "or reference_channel, the channel of the recording that holds it"
+        )
         raise InputError(msg)
     if mode is Mode.SUPPRESS and has_reference:
-        msg = "mode 'suppress' takes no reference; leave reference_path out, or use mode 'cancel'"
+        msg = "mode 'suppress' takes no reference; leave it out, or use mode 'cancel'"
         raise InputError(msg)
     if mode is Mode.AUTO:
         return Mode.CANCEL if has_reference else Mode.SUPPRESS
     return mode
+
+
+def check_algorithm(algorithm: str) -> None:
+    """Raise :class:`InputError` if no canceller is called ``algorithm``."""
+    if algorithm not in ALGORITHMS:
+        msg = f"algorithm {algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}"
+        raise InputError(msg)
 
 
 def build_suppressor(
@@ -58,10 +69,20 @@ def suppression_model_id(preset: Preset, models: Path) -> str | None:
 
 
 def build_canceller(
-    sample_rate: int, num_channels: int, num_reference_channels: int
+    parameters: CancellationParameters,
+    sample_rate: int,
+    num_channels: int,
+    num_reference_channels: int,
 ) -> ReferenceCanceller:
-    """Return the canceller with its default filter."""
-    return ReferenceCanceller(sample_rate, num_channels, num_reference_channels)
+    """Return the canceller that ``parameters`` describe."""
+    return ReferenceCanceller(
+        sample_rate,
+        num_channels,
+        num_reference_channels,
+        algorithm=parameters.algorithm,
+        num_taps=parameters.num_taps,
+        step_size=parameters.step_size,
+    )
 
 
 class Bypass:
@@ -101,36 +122,38 @@ class WithReference:
     def __init__(
         self, canceller: ReferenceCanceller, reference: Iterable[Chunk], num_reference_channels: int
     ) -> None:
-        self._canceller = canceller
+        self.canceller = canceller
         self._reference = iter(reference)
         self._num_reference_channels = num_reference_channels
         self._waiting = SampleBuffer(num_reference_channels)
         self._has_drawn = False
+        self.num_missing = 0
+        """Samples that came after the reference's end."""
 
     @property
     def num_channels(self) -> int:
         """Columns of the primary signal."""
-        return self._canceller.num_channels
+        return self.canceller.num_channels
 
     @property
     def latency(self) -> int:
         """Delay of the canceller, in samples."""
-        return self._canceller.latency
+        return self.canceller.latency
 
     def process(self, chunk: Chunk) -> Chunk:
         """Cancel what ``chunk`` shares with as many samples of the reference."""
-        return self._canceller.process(chunk, self._draw(len(chunk)))
+        return self.canceller.process(chunk, self._draw(len(chunk)))
 
     def flush(self) -> Chunk:
         """Return the canceller's rest."""
-        return self._canceller.flush()
+        return self.canceller.flush()
 
     def reset(self) -> None:
         """Start again, unless the reference was drawn from: it cannot be drawn twice."""
         if self._has_drawn:
             msg = "a canceller fed from a stream cannot start again; build a new one"
             raise InputError(msg)
-        self._canceller.reset()
+        self.canceller.reset()
 
     def _draw(self, num_samples: int) -> Chunk:
         self._has_drawn = True
@@ -138,6 +161,7 @@ class WithReference:
             chunk = next(self._reference, None)
             if chunk is None:
                 missing = num_samples - len(self._waiting)
+                self.num_missing += missing
                 self._waiting.put(np.zeros((missing, self._num_reference_channels), np.float32))
                 break
             self._waiting.put(chunk)

@@ -22,7 +22,7 @@ from anc_core.pipeline import sidecar
 from anc_core.pipeline.attempt import Attempt, Outcome
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
 from anc_core.pipeline.stream import OnProgress
-from anc_core.presets import PRESETS, Preset
+from anc_core.presets import PRESETS, CancellationParameters, Preset
 from anc_core.records import Metrics, Mode, Remark, SessionSummary, Status
 from anc_core.settings import Settings
 from anc_core.version import __version__
@@ -42,6 +42,7 @@ def process_recording(
     apply_anc: bool = True,
     preset: str = "default",
     reference: Path | str | None = None,
+    cancellation: CancellationParameters | None = None,
     chunk_size: int | None = None,
     session_id: str = "unsaved",
     on_progress: OnProgress | None = None,
@@ -58,13 +59,16 @@ def process_recording(
     settings : Settings, optional
         Defaults of this installation; read from the environment if not given.
     mode : {"auto", "suppress", "cancel"}
-        ``auto`` cancels where a reference is given and suppresses otherwise.
+        ``auto`` cancels where there is a reference and suppresses otherwise.
     apply_anc : bool
         ``False`` analyses only: the output, if one is asked for, is the input bit for bit.
     preset : str
         A name in :data:`anc_core.presets.PRESETS`.
     reference : path, optional
-        Recording of the noise alone, for ``cancel``; resampled to the source's rate if need be.
+        Recording of the noise alone, for ``cancel``; of any rate and length, a second late or
+        early, by a clock of its own.
+    cancellation : CancellationParameters, optional
+        How to cancel; also which channel of the recording is its reference, if there is no file.
     chunk_size : int, optional
         Samples a chunk, 0.5 s to 5 s and never longer than the recording; it does not change the
         result.
@@ -95,6 +99,7 @@ def process_recording(
         preset=preset,
         apply_anc=apply_anc,
         reference=reference,
+        cancellation=cancellation,
         chunk_size=chunk_size,
         settings=settings,
     )

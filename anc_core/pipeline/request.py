@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from anc_core.errors import ErrorCode, SinkError
-from anc_core.pipeline.engine import resolve_mode, suppression_model_id
+from anc_core.pipeline.engine import check_algorithm, resolve_mode, suppression_model_id
 from anc_core.pipeline.fingerprint import fingerprint
-from anc_core.presets import Preset, get_preset
+from anc_core.presets import CancellationParameters, Preset, get_preset
 from anc_core.records import Mode
 from anc_core.settings import Settings
 from anc_core.version import __version__
@@ -27,6 +27,7 @@ class RecordingRequest:
     reference: Path | None
     chunk_size: int | None
     settings: Settings
+    cancellation: CancellationParameters = field(default_factory=CancellationParameters)
     model_id: str | None = None
     """Weights that will do the work, None where none are needed."""
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class RecordingRequest:
         preset: str = "default",
         apply_anc: bool = True,
         reference: Path | str | None = None,
+        cancellation: CancellationParameters | None = None,
         chunk_size: int | None = None,
         settings: Settings | None = None,
     ) -> RecordingRequest:
@@ -49,15 +51,26 @@ class RecordingRequest:
         Raises
         ------
         InputError
-            If the mode or preset is unknown or they contradict the reference.
+            If the mode, the preset or the algorithm is unknown or they contradict the reference.
         """
         chosen = get_preset(preset)
-        resolved = resolve_mode(mode, has_reference=reference is not None)
+        how = cancellation or CancellationParameters()
+        check_algorithm(how.algorithm)
+        has_reference = reference is not None or how.reference_channel is not None
+        resolved = resolve_mode(mode, has_reference=has_reference)
         applied = apply_anc and chosen.apply_anc
         settings = settings or Settings()
         model_id = None
         if applied and resolved is Mode.SUPPRESS:
             model_id = suppression_model_id(chosen, settings.models_dir)
+        parameters: dict[str, Any] = {
+            "mode": resolved.value,
+            "apply_anc": applied,
+            "preset": chosen.model_dump(mode="json"),
+            "output": None if sink is None else Path(sink).suffix.lower(),
+        }
+        if resolved is Mode.CANCEL:
+            parameters["cancellation"] = how.model_dump(mode="json")
         return cls(
             source=Path(source).absolute(),  # a record must hold from any working directory
             sink=None if sink is None else Path(sink).absolute(),
@@ -67,14 +80,15 @@ class RecordingRequest:
             reference=None if reference is None else Path(reference).absolute(),
             chunk_size=chunk_size,
             settings=settings,
+            cancellation=how,
             model_id=model_id,
-            parameters={
-                "mode": resolved.value,
-                "apply_anc": applied,
-                "preset": chosen.model_dump(mode="json"),
-                "output": None if sink is None else Path(sink).suffix.lower(),
-            },
+            parameters=parameters,
         )
+
+    @property
+    def splits_channels(self) -> bool:
+        """Whether one channel of the recording is the reference of the others."""
+        return self.apply_anc and self.mode is Mode.CANCEL and self.reference is None
 
     def fingerprint(self, source_digest: str, reference_digest: str | None) -> str:
         """Return the identity of the session that this request asks for."""
