@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 
@@ -25,6 +25,7 @@ _ONE_CLOCK_S = 60.0
 """So much of a recording tells the delay between two of its own channels: they share a clock."""
 
 _NOTABLE_DRIFT_PPM = 1.0
+_NOTABLE_GAP_S = 0.5
 
 
 class ReferenceTrack:
@@ -52,7 +53,9 @@ class ReferenceTrack:
             self.num_channels = reader.num_channels
             self.sample_rate = reader.sample_rate
 
-    def chunks(self, canceller: ReferenceCanceller, chunk_size: int) -> Iterator[Chunk]:
+    def chunks(
+        self, canceller: ReferenceCanceller, chunk_size: int
+    ) -> Generator[Chunk, None, None]:
         """Yield the reference at the rate and in the place that ``canceller`` needs.
 
         Before the first chunk the delay is looked for and the canceller learns from the beginning
@@ -158,9 +161,6 @@ class ReferenceTrack:
             needed = self._placed(reference, placement, canceller.sample_rate, num_samples)
             heard = _first(needed, len(wanted), self.num_channels)
         canceller.learn_from(np.asarray(wanted, np.float32), heard)
-
-
-_NOTABLE_GAP_S = 0.5
 
 
 def _resampled(excerpt: Chunk, source_rate: int, target_rate: int) -> Chunk:
