@@ -37,6 +37,7 @@ from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, 
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
+from anc_core.presets import CancellationParameters
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
 from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database, open_existing
@@ -95,6 +96,7 @@ def process_audio_file(
     device_id: str | None = None,
     user_id: str | None = None,
     site: str | None = None,
+    cancellation: CancellationParameters | None = None,
 ) -> SessionSummary:
     """Remove the noise from one recording, leave every emergency sound untouched, record a session.
 
@@ -103,14 +105,16 @@ def process_audio_file(
         session_id: Name of the session (A-Z a-z 0-9 . _ -); generated if empty.
         apply_anc: False analyses only: the output, if asked for, is the input bit for bit.
         output_path: Where the result goes; empty measures without writing.
-        mode: auto cancels where a reference is given and suppresses otherwise.
+        mode: auto cancels where there is a reference and suppresses otherwise.
         preset: default, gentle, strong, call-centre, field or analyse-only.
-        reference_path: Recording of the noise alone, for mode cancel.
+        reference_path: Recording of the noise, picked up elsewhere, for mode cancel.
         chunk_size: Samples a chunk, 0.5 s to 5 s and never longer than the recording.
         overwrite: skip does nothing where the same was done before; replace does it again.
         device_id: Recorder that it comes from.
         user_id: Person it belongs to.
         site: Place it was recorded at.
+        cancellation: How to cancel; its reference_channel is the channel of the recording that
+            heard the noise, where there is no reference_path.
 
     Returns
     -------
@@ -125,6 +129,7 @@ def process_audio_file(
         preset=preset,
         apply_anc=apply_anc,
         reference=reference_path,
+        cancellation=cancellation,
         chunk_size=chunk_size,
         overwrite=Overwrite(overwrite),
         session_id=session_id,
@@ -204,6 +209,8 @@ def batch_process_files(
     user_id: str | None = None,
     site: str | None = None,
     batch_id: str | None = None,
+    pair: str | None = None,
+    cancellation: CancellationParameters | None = None,
 ) -> BatchSummary:
     """Remove the noise from many recordings; one bad file never stops the rest.
 
@@ -224,6 +231,9 @@ def batch_process_files(
         user_id: Person they belong to.
         site: Place they were recorded at.
         batch_id: Name of the batch; generated if empty.
+        pair: Which file is whose reference, by name: *_primary.*=*_reference.*
+        cancellation: How to cancel; its reference_channel is the channel of every recording that
+            heard the noise, where it has no reference of its own.
 
     Returns
     -------
@@ -251,6 +261,8 @@ def batch_process_files(
         user_id=user_id,
         site=site,
         batch_id=batch_id,
+        pair=pair,
+        cancellation=cancellation or CancellationParameters(),
     )
     plan = plan_recordings.with_options(**retry_options(settings))(request, dry_run)
     if dry_run:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.options import EXIT_FAILED, EXIT_USAGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from anc_core.jobs.compare_records import CompareRequest, Comparison
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
 
 _DEFAULT = "preset:default,preset:gentle,preset:strong"
 

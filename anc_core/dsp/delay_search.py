@@ -19,7 +19,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from anc_core.arrays import check_sample_rate
@@ -216,10 +215,12 @@ def find_delay(
 
 def _correlation(primary: Array, reference: Array, max_lag: int) -> Array | None:
     """Return the mean GCC-PHAT curve of all pairs of channels, lags -max_lag to max_lag."""
+    from scipy import fft
+
     num_samples = len(primary)
     if num_samples <= 1:
         return None
-    width = scipy.fft.next_fast_len(num_samples + max_lag + 1, real=True)
+    width = fft.next_fast_len(num_samples + max_lag + 1, real=True)
     spectra = [
         [_phases(column, width) for column in (signal - signal.mean(axis=0)).T]
         for signal in (np.asarray(primary, np.float64), np.asarray(reference, np.float64))
@@ -227,12 +228,14 @@ def _correlation(primary: Array, reference: Array, max_lag: int) -> Array | None
     pairs = [p * np.conj(r) for p, r in product(*spectra) if p is not None and r is not None]
     if not pairs:
         return None
-    curve = scipy.fft.irfft(np.mean(pairs, axis=0), n=width)
+    curve = fft.irfft(np.mean(pairs, axis=0), n=width)
     return np.concatenate([curve[-max_lag:], curve[: max_lag + 1]])
 
 
 def _phases(signal: Array, width: int) -> Array | None:
-    spectrum = scipy.fft.rfft(signal, n=width)
+    from scipy import fft
+
+    spectrum = fft.rfft(signal, n=width)
     size = np.abs(spectrum)
     loudest = float(np.max(size))
     if loudest <= 0.0 or not math.isfinite(loudest):

@@ -1,8 +1,8 @@
 """Manifests: a table of recordings with settings of their own (CSV, or JSON lines).
 
 One row a recording. ``path`` is required, relative to the manifest's folder; any of
-``output, reference_path, mode, preset, session_id, device_id, user_id, site, recorded_at`` may
-follow. A bad row is reported with its number and the good rows run.
+``output, reference_path, reference_channel, mode, preset, session_id, device_id, user_id, site,
+recorded_at`` may follow. A bad row is reported with its number and the good rows run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from anc_core.errors import InputError
 from anc_core.presets import get_preset
@@ -35,6 +35,8 @@ class ManifestRow(Record):
     output: str | None = None
     """Below the batch's output folder."""
     reference_path: Path | None = None
+    reference_channel: int | None = Field(default=None, ge=1, le=1024)
+    """Counted from 1: of the reference, or else of the recording itself."""
     mode: Mode | None = None
     preset: str | None = None
     session_id: str | None = None

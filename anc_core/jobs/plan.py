@@ -26,9 +26,11 @@ from anc_core.jobs.naming import (
     is_case_blind,
     mirrored,
 )
+from anc_core.jobs.pairs import PairRule, Pairs, pair_up
 from anc_core.jobs.records import BatchPlan, Duplicate, RecordingJob, RecordingResult
 from anc_core.jobs.scan import Found, Scan, scan
-from anc_core.presets import get_preset
+from anc_core.pipeline.engine import check_algorithm
+from anc_core.presets import CancellationParameters, get_preset
 from anc_core.records import Mode, Overwrite, Status
 from anc_core.settings import Settings
 from anc_core.store import (
@@ -63,6 +65,9 @@ class BatchRequest:
     duplicates: str = "link"
     """Same content under several names: ``link`` (processed once, every name gets its output),
     ``skip`` (processed once, one output) or ``process`` (no look at the content)."""
+    cancellation: CancellationParameters = field(default_factory=CancellationParameters)
+    pair: str | None = None
+    """Which file is whose reference, see :class:`~anc_core.jobs.pairs.PairRule`."""
     device_id: str | None = None
     user_id: str | None = None
     site: str | None = None
@@ -81,6 +86,9 @@ class BatchRequest:
             Names the value and what is allowed.
         """
         get_preset(self.preset)
+        check_algorithm(self.cancellation.algorithm)
+        if self.pair is not None:
+            PairRule.parse(self.pair)
         if self.batch_id is not None:
             validate_session_id(self.batch_id, what="batch_id")
         if self.duplicates not in {"link", "skip", "process"}:
@@ -101,6 +109,7 @@ class _Draft:
     request: BatchRequest
     settings: Settings
     batch_id: str
+    pairs: Pairs
     jobs: list[RecordingJob] = field(default_factory=list)
     settled: list[RecordingResult] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
@@ -134,11 +143,13 @@ def plan_batch(
         exclude=request.exclude,
         output_dir=request.output_dir,
     )
-    draft = _Draft(request, settings, request.batch_id or new_batch_id())
+    pairs = pair_up([item.path for item in found.found], request.pair)
+    draft = _Draft(request, settings, request.batch_id or new_batch_id(), pairs)
     _settle_the_unusable(draft, found)
     known = _known_sources(database, found.found)
     for item in found.found:
-        _draft_item(draft, item, known.get(_key(item.path), ()))
+        if item.path not in pairs.references:
+            _draft_item(draft, item, known.get(_key(item.path), ()))
     _settle_the_finished(draft, database)
     _check_outputs(draft)
     if request.duplicates != "process":
@@ -158,6 +169,8 @@ def plan_batch(
             "preset": request.preset,
             "mode": str(request.mode),
             "apply_anc": request.apply_anc,
+            "pair": request.pair,
+            "cancellation": request.cancellation.model_dump(mode="json"),
         },
     )
 
@@ -174,6 +187,10 @@ def _key(path: Path) -> str:
 def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
     for word in found.missing:
         draft.fail(word, ErrorCode.NOT_FOUND, f"{word}: no such file, folder or pattern")
+    for orphan in draft.pairs.orphans:
+        reason = "a reference by its name, without the recording that it belongs to"
+        line = RecordingResult(source_path=_key(orphan), status=Status.SKIPPED, reason=reason)
+        draft.settled.append(line)
     for folder in found.unreadable:
         message = f"{folder}: the folder may not be searched; mend its rights or run as its owner"
         draft.fail(folder, ErrorCode.PERMISSION, message)
@@ -250,6 +267,8 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
         mode=Mode(request.mode),
         preset=request.preset,
         apply_anc=request.apply_anc,
+        reference=draft.pairs.reference_of.get(item.path),
+        cancellation=request.cancellation,
         overwrite=Overwrite(request.overwrite),
         batch_id=draft.batch_id,
         device_id=request.device_id,
@@ -261,7 +280,7 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
         estimate_s=estimate_s,
     )
     if row is not None:
-        job = replace(job, **_overrides(row))
+        job = replace(job, **_overrides(row, request.cancellation))
     if job.session_id is not None:
         validate_session_id(job.session_id)
     if not (job.apply_anc and get_preset(job.preset).apply_anc):
@@ -272,9 +291,11 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
     return replace(job, sink=sink)
 
 
-def _overrides(row: ManifestRow) -> dict[str, Any]:
+def _overrides(row: ManifestRow, cancellation: CancellationParameters) -> dict[str, Any]:
+    channel = row.reference_channel
     named = {
         "reference": row.reference_path,
+        "cancellation": channel and cancellation.model_copy(update={"reference_channel": channel}),
         "mode": row.mode,
         "preset": row.preset,
         "session_id": row.session_id,
@@ -387,7 +408,7 @@ def _same_content(draft: _Draft, indices: Sequence[int]) -> set[int]:
         except (RecordingError, TransientError):
             continue  # said when it is processed
         draft.jobs[index] = job = replace(job, digest=digest)
-        key = (digest, job.mode, job.preset, job.reference, job.session_id)
+        key = (digest, job.mode, job.preset, job.reference, job.cancellation, job.session_id)
         original = first.setdefault(key, job)
         if original is not job:
             sink = job.sink if draft.request.duplicates == "link" else None

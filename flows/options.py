@@ -1,0 +1,145 @@
+"""What the commands of ``anc`` share: options, settings, the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from anc_core.presets import CancellationParameters
+    from anc_core.settings import Settings
+    from anc_core.store import Database
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Return one decorator that does what ``decorators`` do, the first being the outermost."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(["auto", "suppress", "cancel"]),
+    default="auto",
+    show_default=True,
+    help="auto cancels where there is a reference.",
+)
+
+database_option = click.option("--database-url", help="SQLAlchemy URL; default: ANC_DATABASE_URL.")
+
+session_options = options(
+    click.option("-p", "--preset", default="default", show_default=True, help="Named numbers."),
+    click.option("--analyse-only", is_flag=True, help="Measure; an output is the input itself."),
+    click.option(
+        "--overwrite",
+        type=click.Choice(["skip", "fail", "replace"]),
+        default="skip",
+        show_default=True,
+        help="What to do where the same was done before.",
+    ),
+    click.option("--device-id", help="Recorder that it comes from."),
+    click.option("--user-id", help="Person it belongs to."),
+    click.option("--site", help="Place it was recorded at."),
+    database_option,
+    click.option("--flow", "as_flow", is_flag=True, help="Run as a Prefect flow."),
+    click.option("--json", "as_json", is_flag=True, help="Print the record as JSON."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress bar."),
+)
+
+cancellation_options = options(
+    click.option(
+        "--reference-channel",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        help="Channel, from 1, that heard the noise: of the reference, else of the recording.",
+    ),
+    click.option("--algorithm", default="kalman", show_default=True, help="Adaptive filter."),
+    click.option(
+        "--taps", type=click.IntRange(1, 65_536), help="Length of the filter; default: 0.5 s."
+    ),
+    click.option(
+        "--step-size",
+        type=click.FloatRange(0.0, 2.0, min_open=True, max_open=True),
+        help="Of the filter; default: what suits the algorithm.",
+    ),
+    click.option(
+        "--align/--no-align",
+        default=True,
+        show_default=True,
+        help="Find and correct the reference's delay and the drift of its clock.",
+    ),
+    click.option(
+        "--max-delay",
+        type=click.FloatRange(0.0, 1.25, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Seconds, either way.",
+    ),
+)
+
+
+def cancellation_parameters(words: dict[str, Any]) -> CancellationParameters:
+    """Take the words of :data:`cancellation_options` out of ``words``."""
+    from anc_core.presets import CancellationParameters
+
+    return CancellationParameters(
+        algorithm=words.pop("algorithm"),
+        num_taps=words.pop("taps"),
+        step_size=words.pop("step_size"),
+        reference_channel=words.pop("reference_channel"),
+        align=words.pop("align"),
+        max_delay_s=words.pop("max_delay"),
+    )
+
+
+def load_settings(database_url: str | None, **overrides: Any) -> Settings:  # noqa: ANN401
+    """Return the settings of this installation with what the options changed."""
+    from anc_core.settings import Settings
+
+    return Settings.load(database_url=database_url, **overrides)
+
+
+def open_store(database_url: str | None) -> tuple[Settings, Database]:
+    """Return settings and database, which is created or brought up to date."""
+    from anc_core.store import open_database
+
+    settings = load_settings(database_url)
+    return settings, open_database(settings.resolved_database_url)
+
+
+def use_database(settings: Settings) -> None:
+    """Let the flow, which reads the environment itself, find what the options named."""
+    import os
+
+    os.environ["ANC_DATABASE_URL"] = settings.resolved_database_url
+    os.environ["ANC_WORKERS"] = str(settings.workers)
+
+
+def check_names(*paths: str | Path | None) -> None:
+    """Refuse undecodable names: Prefect keeps parameters as text; a folder that holds them is fine.
+
+    Raises
+    ------
+    InputError
+        Names the first one and the cure.
+    """
+    from anc_core.errors import InputError
+
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as err:
+            msg = f"{str(path)!r} is no text, so it can't be a flow's parameter; leave out --flow"
+            raise InputError(msg) from err
