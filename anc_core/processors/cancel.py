@@ -148,6 +148,9 @@ class ReferenceCanceller:
             for _ in range(check_num_channels(num_channels))
         ]
         self._events: list[GuardEvent] = []
+        self._num_samples: int
+        self._last: tuple[Chunk, ...]
+        self._begin()
 
     @property
     def num_channels(self) -> int:
@@ -198,6 +201,10 @@ class ReferenceCanceller:
         for index, one in enumerate(self._filters):
             error[:, index] = one.process(heard, np.ascontiguousarray(chunk[:, index]))
             self._events.extend(one.drain_events())
+        self._num_samples += len(chunk)
+        if self.latency:
+            signals = zip(self._last, (chunk, reference), strict=True)
+            self._last = tuple(_last(*parts, self.latency) for parts in signals)
         return error
 
     def learn_from(self, chunk: Chunk, reference: Chunk) -> None:
@@ -212,6 +219,7 @@ class ReferenceCanceller:
         self._events.clear()
         for one in self._filters:
             one.rewind()
+        self._begin()
 
     def drain_events(self) -> tuple[GuardEvent, ...]:
         """Return what the guards did since the last call."""
@@ -221,10 +229,11 @@ class ReferenceCanceller:
 
     def flush(self) -> Chunk:
         """Return the rest, as many samples as the latency, and reset."""
-        rest = self.process(
-            np.zeros((self.latency, self.num_channels), np.float32),
-            np.zeros((self.latency, self.num_reference_channels), np.float32),
-        )
+        end_s = self._num_samples / self.sample_rate
+        # Silence would end the noise but not its echo: the filters would take that for harm, and
+        # learn from it. So the end is heard once more.
+        rest = self.process(*(_filled_up(signal, self.latency) for signal in self._last))
+        self._events = [event for event in self._events if event.time_s < end_s]
         self.reset()
         return rest
 
@@ -232,3 +241,23 @@ class ReferenceCanceller:
         """Forget everything heard and learnt so far; events may still be drained."""
         for one in self._filters:
             one.reset()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._num_samples = 0
+        widths = self.num_channels, self.num_reference_channels
+        self._last = tuple(np.zeros((0, width), np.float32) for width in widths)
+
+
+def _last(before: Chunk, chunk: Chunk, num_samples: int) -> Chunk:
+    """Return the last ``num_samples`` of both, or as many as there are, as a copy."""
+    missing = num_samples - len(chunk)
+    kept = before[max(0, len(before) - missing) :] if missing > 0 else before[:0]
+    return np.concatenate([kept, chunk[-num_samples:]])
+
+
+def _filled_up(signal: Chunk, num_samples: int) -> Chunk:
+    """Return ``signal`` with silence up to ``num_samples``, for recordings shorter than that."""
+    return np.concatenate(
+        [signal, np.zeros((num_samples - len(signal), signal.shape[1]), np.float32)]
+    )
