@@ -19,7 +19,7 @@ from anc_core.audio import (
 )
 from anc_core.errors import ErrorCode, SourceChangedError, SourceError, WarningCode
 from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_file
-from anc_core.metrics import SessionMeter
+from anc_core.metrics import GateFigures, SessionMeter
 from anc_core.pipeline import gate
 from anc_core.pipeline.engine import Bypass, WithReference, build_canceller, build_suppressor
 from anc_core.pipeline.reference import ReferenceTrack
@@ -294,11 +294,18 @@ class Attempt:
                 all_finite=figures.all_finite,
                 residual_lag_samples=figures.residual_lag_samples,
                 longest_new_silence_s=figures.longest_new_silence_s,
-                speech_level_change_db=figures.speech_level_change_db,
+                speech_level_change_db=self._speech_level_change_db(figures),
                 max_event_attenuation_db=max(losses, default=None),
             ),
             self.request.preset.gate,
         )
+
+    def _speech_level_change_db(self, figures: GateFigures) -> float | None:
+        """Return what the gate judges the voice by: where there is a reference, it knows better."""
+        witnessed = None
+        if self._with_reference is not None:
+            witnessed = self._with_reference.witness.level_change_db()
+        return figures.speech_level_change_db if witnessed is None else witnessed
 
 
 def _may_be_copied(request: RecordingRequest, format_remark: Remark | None) -> bool:

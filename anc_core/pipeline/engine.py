@@ -11,6 +11,7 @@ from anc_core.arrays import Chunk
 from anc_core.dsp.adaptive_filter import ALGORITHMS
 from anc_core.dsp.buffer import SampleBuffer
 from anc_core.errors import InputError
+from anc_core.metrics.voice_witness import VoiceWitness
 from anc_core.presets import CancellationParameters, Preset
 from anc_core.processors import ReferenceCanceller, Suppressor
 from anc_core.processors.suppress import SPECTRAL
@@ -129,6 +130,8 @@ class WithReference:
         self._has_drawn = False
         self.num_missing = 0
         """Samples that came after the reference's end."""
+        self.witness = VoiceWitness(canceller.sample_rate)
+        self._to_drop = canceller.latency
 
     @property
     def num_channels(self) -> int:
@@ -142,11 +145,13 @@ class WithReference:
 
     def process(self, chunk: Chunk) -> Chunk:
         """Cancel what ``chunk`` shares with as many samples of the reference."""
-        return self.canceller.process(chunk, self._draw(len(chunk)))
+        reference = self._draw(len(chunk))
+        return self._witnessed(chunk, reference, self.canceller.process(chunk, reference))
 
     def flush(self) -> Chunk:
         """Return the canceller's rest."""
-        return self.canceller.flush()
+        nothing = np.zeros((0, 1), np.float32)
+        return self._witnessed(nothing, nothing, self.canceller.flush())
 
     def reset(self) -> None:
         """Start again, unless the reference was drawn from: it cannot be drawn twice."""
@@ -154,6 +159,12 @@ class WithReference:
             msg = "a canceller fed from a stream cannot start again; build a new one"
             raise InputError(msg)
         self.canceller.reset()
+
+    def _witnessed(self, chunk: Chunk, reference: Chunk, output: Chunk) -> Chunk:
+        dropped = min(self._to_drop, len(output))
+        self._to_drop -= dropped
+        self.witness.add(chunk, reference, output[dropped:])
+        return output
 
     def _draw(self, num_samples: int) -> Chunk:
         self._has_drawn = True
