@@ -73,6 +73,9 @@ _HARM_MEMORY = 0.5
 _HARMFUL = 1.26
 """1 dB: output over primary, as powers, from which the primary passes instead."""
 
+_FAINT = 1e-3
+"""Of the mean power of the primary: such harm is muted, but says nothing against the filter."""
+
 _HARMFUL_AT_ONCE = 4.0
 """6 dB: the same within one block, of which then nothing is let out."""
 
@@ -419,10 +422,14 @@ class KalmanFilter:
         is_bearable = powers[0] <= _HARMFUL_AT_ONCE * powers[1]
         is_fine = is_bearable and numbers[_OUT_POWER] <= _HARMFUL * numbers[_IN_POWER]
         before = float(numbers[_GAIN])
-        if not is_fine:
-            self._log_harm(number, is_new=before > 0.0 and not numbers[_HARM_BLOCKS])
-        else:
+        if is_fine:
             numbers[_HARM_BLOCKS] = 0.0
+        else:
+            # An echo that is foreseen where the recording falls silent is too faint to matter.
+            faint = _FAINT * float(numbers[_RATIO_OUT]) / max(1.0, float(numbers[_COUNT]))
+            lasts = not powers[0] <= max(_HARMFUL * powers[1], faint)
+            is_new = before > 0.0 and not numbers[_HARM_BLOCKS]
+            self._log_harm(number, is_new=is_new, lasts=lasts)
         numbers[_LATCH_LEFT] = max(0.0, numbers[_LATCH_LEFT] - 1.0)
         after = 1.0 if is_fine and not numbers[_LATCH_LEFT] else 0.0
         numbers[_GAIN] = after
@@ -432,12 +439,12 @@ class KalmanFilter:
         ramp = np.arange(1, len(block) + 1, dtype=self.dtype) / self.dtype.type(len(block))
         return np.asarray(self.dtype.type(before) + self.dtype.type(after - before) * ramp)
 
-    def _log_harm(self, number: int, *, is_new: bool) -> None:
+    def _log_harm(self, number: int, *, is_new: bool, lasts: bool) -> None:
         numbers = self._numbers
         blocks_per_s = self.sample_rate / self.block_length
         if is_new:
             self._log(number, GuardEventKind.TRIPPED)
-        numbers[_HARM_BLOCKS] += 1.0
+        numbers[_HARM_BLOCKS] += float(lasts)
         if numbers[_HARM_BLOCKS] < _TRIP_S * blocks_per_s:
             return
         numbers[_HARM_BLOCKS] = 0.0
