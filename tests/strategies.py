@@ -57,7 +57,6 @@ KINDS: dict[str, Callable[[int, int], Processor]] = {
     "suppressor, half strength": lambda rate, width: Suppressor(rate, width, strength=0.5),
     "suppressor, bypassed": lambda rate, width: Suppressor(rate, width, strength=0.0),
     "canceller": lambda rate, width: SelfReferenced(rate, width, num_taps=33),
-    "canceller, leaky": lambda rate, width: SelfReferenced(rate, width, num_taps=8, leakage=1e-4),
     "chain": lambda rate, width: Chain(
         [Suppressor(rate, width, max_attenuation_db=6.0), SelfReferenced(rate, width, num_taps=5)]
     ),

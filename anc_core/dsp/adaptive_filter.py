@@ -55,7 +55,9 @@ _MAX_NUM_TAPS = 65_536
 def _kalman(sample_rate: float, num_references: int, options: dict[str, Any]) -> AdaptiveFilter:
     from anc_core.dsp.adaptive_kalman import KalmanFilter
 
-    num_taps = options["num_taps"] or min(round(DEFAULT_S * sample_rate), _MAX_NUM_TAPS)
+    num_taps = options["num_taps"]
+    if num_taps is None:
+        num_taps = min(round(DEFAULT_S * sample_rate), _MAX_NUM_TAPS)
     if options["leakage"]:
         msg = f"leakage is {options['leakage']}; the Kalman filter has none, leave it at 0"
         raise InputError(msg)

@@ -24,7 +24,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import DTypeLike, NDArray
 
 from anc_core.arrays import check_sample_rate
@@ -153,11 +152,14 @@ class KalmanFilter:
         guarded: bool = True,
         dtype: DTypeLike = "float32",
     ) -> None:
+        from scipy import fft  # 0.2 s that only who cancels should pay
+
         rate = check_sample_rate(sample_rate)
         if not 0 < step_size < 2:
             raise InputError(f"step_size is {step_size}; it must be above 0 and below 2")
         if not 0 <= look_ahead_s <= 5:
             raise InputError(f"look_ahead_s is {look_ahead_s}; it must be from 0 to 5 s")
+        self._fft = fft
         self.sample_rate = rate
         self.num_references = int(num_references)
         self.num_taps = check_num_taps(num_taps)
@@ -216,7 +218,7 @@ class KalmanFilter:
             width = length + self._part_length
             frames = np.lib.stride_tricks.sliding_window_view(heard, width, axis=1)
             frames = frames[:, : num_blocks * length : length]
-            spectra = scipy.fft.rfft(frames, axis=-1)
+            spectra = self._fft.rfft(frames, axis=-1)
             for index in range(num_blocks):
                 block = wanted[index * length : (index + 1) * length]
                 parts.append(self._advance(spectra[:, index], block))
@@ -245,7 +247,7 @@ class KalmanFilter:
 
     def _in_time(self, spectra: Array) -> Array:
         return np.asarray(
-            scipy.fft.irfft(spectra, n=self.block_length + self._part_length, axis=-1)
+            self._fft.irfft(spectra, n=self.block_length + self._part_length, axis=-1)
         )
 
     def rewind(self) -> None:
@@ -329,7 +331,7 @@ class KalmanFilter:
         errors = np.zeros((2, before + self.block_length), real)
         errors[:, before:] = block - self._in_time(estimates)[:, before:]
         powers = np.einsum("fn,fn->f", errors, errors, dtype=np.float64)
-        spectra = scipy.fft.rfft(errors, axis=-1)
+        spectra = self._fft.rfft(errors, axis=-1)
         gradients = np.empty_like(self._weights)
         shrink = np.empty((2, self._num_bins), real)
         self._learn(
@@ -367,7 +369,7 @@ class KalmanFilter:
         unused = self._num_parts * length - self.num_taps
         if unused and (self._num_parts - 1) % every == turn:
             responses[:, -1, length - unused : length] = 0.0
-        self._weights[index, :, turn::every] = scipy.fft.rfft(responses, axis=-1)
+        self._weights[index, :, turn::every] = self._fft.rfft(responses, axis=-1)
 
     def _compare(self, numbers: Array, powers: Array) -> None:
         """Let the filter that clearly leaves less teach the other one."""
@@ -483,8 +485,10 @@ def _lengths(sample_rate: float, num_taps: int) -> tuple[int, int]:
     block = _MULTIPLE * max(1, round(_BLOCK_S * sample_rate / _MULTIPLE))
     if num_taps > block:
         return block, block
+    from scipy.fft import next_fast_len
+
     part = _MULTIPLE * -(-num_taps // _MULTIPLE)
-    width = scipy.fft.next_fast_len(block + part, real=True)
+    width = next_fast_len(block + part, real=True)
     return width + width % 2 - part, part
 
 

@@ -13,7 +13,7 @@ from anc_core.pipeline.engine import (
     build_suppressor,
     resolve_mode,
 )
-from anc_core.presets import PRESETS
+from anc_core.presets import PRESETS, CancellationParameters
 from anc_core.processors import Processor
 from anc_core.records import Mode
 
@@ -77,7 +77,7 @@ def test_every_preset_has_its_suppressor(preset, rate: int) -> None:
 
 def test_what_the_engine_builds_are_processors() -> None:
     assert isinstance(Bypass(1), Processor)
-    canceller = WithReference(build_canceller(16_000, 1, 1), [], 1)
+    canceller = WithReference(build_canceller(CancellationParameters(), 16_000, 1, 1), [], 1)
     assert isinstance(canceller, Processor)
     assert canceller.num_channels == 1
 
@@ -88,7 +88,7 @@ def test_what_the_engine_builds_are_processors() -> None:
 class Difference:
     """A canceller that keeps what it was given."""
 
-    num_channels, latency = 1, 7
+    sample_rate, num_channels, latency = 16_000, 1, 7
 
     def __init__(self) -> None:
         self.references: list[np.ndarray] = []

@@ -28,21 +28,39 @@ def db(numerator, denominator):
     )
 
 
-@pytest.mark.parametrize("num_references", [1, 2])
-def test_noise_that_the_reference_explains_disappears(num_references):
+def run(canceller, primary, reference):
+    """Return the output without its delay."""
+    parts = [canceller.process(primary, reference), canceller.flush()]
+    return np.concatenate(parts)[canceller.latency :]
+
+
+@pytest.mark.parametrize(("num_references", "min_db"), [(1, 40.0), (2, 30.0)])
+def test_noise_that_the_reference_explains_disappears(num_references, min_db):
     reference, echo = scene(num_references=num_references)
-    output = ReferenceCanceller(RATE, 1, num_references).process(echo, reference)
-    # Nothing but float32 limits an echo without other sound: far beyond the 50 dB asked for here.
-    assert db(echo[-RATE:], output[-RATE:]) > 50.0
+    output = run(ReferenceCanceller(RATE, 1, num_references), echo, reference)
+    assert len(output) == len(echo)
+    # Nothing but the time to learn limits an echo without other sound; two filters take longer.
+    assert db(echo[-RATE:], output[-RATE:]) > min_db
 
 
 def test_what_the_reference_does_not_explain_stays():
     reference, echo = scene()
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(len(echo)) / RATE)[:, np.newaxis]
-    canceller = ReferenceCanceller(RATE, step_size=0.05)
-    output = canceller.process((echo + tone).astype(np.float32), reference)
-    # Excess error step / (2 - step) of the tone: -15.9 dB.
-    assert db(tone[-RATE:], (output - tone)[-RATE:]) > 14.0
+    output = run(ReferenceCanceller(RATE), (echo + tone).astype(np.float32), reference)
+    last = output[-RATE:, 0].astype(float)
+    gain = last @ tone[-RATE:, 0] / (tone[-RATE:, 0] @ tone[-RATE:, 0])
+    # The issue's limit; a held tone is the hardest: within 0.5 s some noise always resembles it.
+    assert 20 * np.log10(gain) == pytest.approx(0.0, abs=0.5)
+    assert db(echo[-RATE:], (output - tone)[-RATE:]) > 25.0
+
+
+def test_a_recording_that_was_learnt_from_is_quiet_from_its_beginning():
+    reference, echo = scene()
+    fresh, primed = ReferenceCanceller(RATE), ReferenceCanceller(RATE)
+    primed.learn_from(echo, reference)
+    half = slice(0, RATE // 2)
+    unprimed_db = db(echo[half], run(fresh, echo, reference)[half])
+    assert db(echo[half], run(primed, echo, reference)[half]) > unprimed_db + 15.0
 
 
 def test_every_primary_channel_has_its_own_filter():
@@ -55,17 +73,18 @@ def test_every_primary_channel_has_its_own_filter():
 
 def test_any_split_gives_the_same_output_bit_for_bit():
     reference, echo = scene(RATE, 2)
-    whole = ReferenceCanceller(RATE, 1, 2).process(echo, reference)
+    whole = run(ReferenceCanceller(RATE, 1, 2), echo, reference)
     canceller = ReferenceCanceller(RATE, 1, 2)
     cuts = [0, 0, 1, 2, 9, 265, 266, 5_000, RATE]
     parts = [canceller.process(echo[a:b], reference[a:b]) for a, b in pairwise(cuts)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    parts.append(canceller.flush())
+    np.testing.assert_array_equal(np.concatenate(parts)[canceller.latency :], whole)
 
 
 def test_level_of_both_signals_does_not_matter():
     reference, echo = scene()
-    loud = ReferenceCanceller(RATE).process(echo, reference)
-    quiet = ReferenceCanceller(RATE).process(1e-3 * echo, 1e-3 * reference)
+    loud = run(ReferenceCanceller(RATE), echo, reference)
+    quiet = run(ReferenceCanceller(RATE), 1e-3 * echo, 1e-3 * reference)
     assert db(echo[:RATE], loud[:RATE]) == pytest.approx(
         db(1e-3 * echo[:RATE], quiet[:RATE]), abs=0.1
     )
@@ -74,7 +93,7 @@ def test_level_of_both_signals_does_not_matter():
 def peak_and_cancellation(primary, reference, **parameters):
     """Return the loudest 0.1 s of the output over that of the input, and dB of the last second."""
     canceller = ReferenceCanceller(RATE, **parameters)
-    output = canceller.process(primary.astype(np.float32), reference.astype(np.float32))
+    output = run(canceller, primary.astype(np.float32), reference.astype(np.float32))
     assert np.isfinite(output).all()
     sounds = [np.nan_to_num(primary, nan=0, posinf=0, neginf=0), output]
     loudest = [
@@ -97,17 +116,19 @@ GATE[RATE : 2 * RATE] = 0
 @pytest.mark.parametrize(
     ("primary", "reference", "max_peak", "min_cancellation_db"),
     [
-        pytest.param(ECHO, REFERENCE, 1.0, 50, id="nominal"),
-        pytest.param(ECHO * GATE, REFERENCE * GATE, 1.0, 50, id="digital silence"),
-        pytest.param(ECHO, with_samples(REFERENCE, np.nan), 1.0, 50, id="NaN in the reference"),
-        pytest.param(with_samples(ECHO, np.inf), REFERENCE, 1.0, 50, id="inf in the primary"),
-        pytest.param(with_samples(ECHO, 50.0), REFERENCE, 1.3, 40, id="impulses in the primary"),
+        pytest.param(ECHO, REFERENCE, 0.3, 40, id="nominal"),
+        pytest.param(ECHO * GATE, REFERENCE * GATE, 0.3, 35, id="digital silence"),
+        pytest.param(ECHO, with_samples(REFERENCE, np.nan), 0.3, 40, id="NaN in the reference"),
+        pytest.param(with_samples(ECHO, np.inf), REFERENCE, 0.3, 40, id="inf in the primary"),
+        pytest.param(with_samples(ECHO, 50.0), REFERENCE, 1.0, 20, id="impulses in the primary"),
+        pytest.param(ECHO, with_samples(REFERENCE, 50.0), 1.1, -2, id="impulses in the reference"),
         pytest.param(ECHO + 1, REFERENCE + 1, 1.0, 15, id="DC"),
         pytest.param(np.clip(ECHO, -0.2, 0.2), np.clip(REFERENCE, -0.1, 0.1), 1.0, 3, id="clipped"),
-        pytest.param(ECHO * (2 * GATE - 1), REFERENCE, 2.3, 50, id="path changes its sign"),
-        pytest.param(ECHO, np.roll(REFERENCE[::-1], 99), 1.5, -2, id="unrelated reference"),
-        pytest.param(ECHO * GATE, REFERENCE, 1.0, 50, id="primary falls silent"),
-        pytest.param(ECHO, REFERENCE * GATE, 1.3, 50, id="reference falls silent"),
+        # 3 dB for the half second in which the filter is still believed in.
+        pytest.param(ECHO * (2 * GATE - 1), REFERENCE, 1.5, 12, id="path changes its sign"),
+        pytest.param(ECHO, np.roll(REFERENCE[::-1], 99), 1.0, -1, id="unrelated reference"),
+        pytest.param(ECHO * GATE, REFERENCE, 1.0, 15, id="primary falls silent"),
+        pytest.param(ECHO, REFERENCE * GATE, 1.1, 30, id="reference falls silent"),
     ],
 )
 def test_trouble_neither_diverges_nor_lasts(primary, reference, max_peak, min_cancellation_db):
@@ -116,29 +137,49 @@ def test_trouble_neither_diverges_nor_lasts(primary, reference, max_peak, min_ca
     assert cancellation_db >= min_cancellation_db
 
 
+def test_an_unrelated_reference_costs_less_than_a_decibel():
+    _, cancellation_db = peak_and_cancellation(ECHO, np.roll(REFERENCE[::-1], 99))
+    assert cancellation_db < 1.0
+
+
 def test_non_finite_samples_count_as_zero_in_both_signals():
-    broken = ReferenceCanceller(RATE).process(
-        with_samples(ECHO, np.nan), with_samples(REFERENCE, -np.inf)
+    broken = run(
+        ReferenceCanceller(RATE), with_samples(ECHO, np.nan), with_samples(REFERENCE, -np.inf)
     )
-    zeroed = ReferenceCanceller(RATE).process(with_samples(ECHO, 0.0), with_samples(REFERENCE, 0.0))
+    zeroed = run(ReferenceCanceller(RATE), with_samples(ECHO, 0.0), with_samples(REFERENCE, 0.0))
     np.testing.assert_array_equal(broken, zeroed)
 
 
-def test_divergence_is_counted():
-    canceller = ReferenceCanceller(RATE, step_size=0.01)
+def test_what_the_guard_did_is_told_once():
+    canceller = ReferenceCanceller(RATE)
     primary = ECHO.copy()
     primary[2 * RATE :] = 0.0
-    output = canceller.process(primary, REFERENCE)
-    assert canceller.num_restarts >= 1
-    # 20 ms time constant, 6 dB: the old filter is gone within three of them.
-    assert np.abs(output[2 * RATE + 960 :]).max() < 0.05
+    output = run(canceller, primary, REFERENCE)
+    events = canceller.drain_events()
+    assert events
+    assert all(2.0 - canceller.latency / RATE <= event.time_s < 4.0 for event in events)
+    assert canceller.drain_events() == ()
+    # The filter foresees what no longer comes; a block after that is noticed it is mute.
+    assert np.abs(output[2 * RATE + RATE // 4 :]).max() < 0.02 * np.abs(ECHO).max()
 
 
-def test_flush_returns_nothing_and_forgets():
+def test_the_end_of_a_recording_is_no_harm():
+    canceller = ReferenceCanceller(RATE)
+    output = run(canceller, ECHO, REFERENCE)
+    assert canceller.drain_events() == ()
+    assert db(ECHO[-canceller.latency :], output[-canceller.latency :]) > 35.0
+
+
+def test_flush_forgets():
     canceller = ReferenceCanceller(RATE, 2)
-    first = canceller.process(np.hstack([ECHO, ECHO]), REFERENCE)
-    assert canceller.flush().shape == (0, 2)
-    np.testing.assert_array_equal(canceller.process(np.hstack([ECHO, ECHO]), REFERENCE), first)
+    first = run(canceller, np.hstack([ECHO, ECHO]), REFERENCE)
+    np.testing.assert_array_equal(run(canceller, np.hstack([ECHO, ECHO]), REFERENCE), first)
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 100])
+def test_a_recording_shorter_than_the_delay_keeps_its_length(num_samples):
+    output = run(ReferenceCanceller(RATE), ECHO[:num_samples], REFERENCE[:num_samples])
+    assert output.shape == (num_samples, 1)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +190,9 @@ def test_flush_returns_nothing_and_forgets():
         ({"step_size": 0.0}, r"step_size is 0\.0"),
         ({"step_size": 2.0}, r"step_size is 2\.0"),
         ({"step_size": float("nan")}, "step_size is nan"),
-        ({"regularization": -1.0}, r"regularization is -1\.0"),
         ({"leakage": 1.0}, r"leakage is 1\.0"),
+        ({"algorithm": "magic"}, "'magic' is unknown; choose one of kalman"),
+        ({"dtype": "int16"}, "float32"),
         ({"num_reference_channels": 0}, "num_channels is 0"),
         ({"sample_rate": 5}, "sample_rate is 5"),
     ],
@@ -167,5 +209,5 @@ def test_reference_of_another_length_is_refused():
 
 def test_one_tap_and_several_references_work():
     reference, echo = scene(RATE, 3)
-    output = ReferenceCanceller(RATE, 1, 3, num_taps=1).process(echo, reference)
+    output = run(ReferenceCanceller(RATE, 1, 3, num_taps=1), echo, reference)
     assert np.isfinite(output).all()
