@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from flows.compare_command import compare
+from flows.simulate_command import simulate
 from flows.training_command import train_suppressor
 
 if TYPE_CHECKING:
@@ -371,6 +372,7 @@ def db_check(database_url: str | None) -> None:
 
 
 cli.add_command(compare)
+cli.add_command(simulate)
 cli.add_command(train_suppressor)
 
 

@@ -1,0 +1,136 @@
+"""What ``anc simulate`` shows: the figures of one run, or what a sweep found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from flows.console import safe
+
+if TYPE_CHECKING:
+    from anc_core.jobs.simulate_records import SimulationReport
+    from anc_core.metrics.anc_figures import AncFigures
+
+_PIPE_WIDTH = 160
+
+
+def console() -> Console:
+    """Return the console; a file or pipe is as wide as a table needs."""
+    found = Console()
+    return found if found.is_terminal else Console(width=_PIPE_WIDTH)
+
+
+def print_simulation(report: SimulationReport) -> None:
+    """Print what one simulation found: figures, third octaves, remarks, files."""
+    screen = console()
+    screen.print(_figures_table(report))
+    screen.print(_bands_table(report.figures))
+    for line in _remarks(report):
+        screen.print(safe(line), soft_wrap=True)
+
+
+def _figures_table(report: SimulationReport) -> Table:
+    figures = report.figures
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in (
+        ("recording", report.source_path),
+        ("simulated", _setting(report)),
+        ("attenuation, end", _two(figures.steady_cancellation_db, figures.steady_a_weighted_db)),
+        ("attenuation, whole", _two(figures.cancellation_db, figures.cancellation_a_weighted_db)),
+        ("best causal filter", _two(figures.wiener_db, figures.wiener_a_weighted_db)),
+        ("gap to it", _unit(figures.wiener_gap_db, "dB")),
+        ("worst band", _worst(figures)),
+        ("converged after", _convergence(figures)),
+        ("loudspeaker", _effort(figures)),
+        ("guards", _guards(report)),
+    ):
+        table.add_row(name, safe(value))
+    return table
+
+
+def _setting(report: SimulationReport) -> str:
+    figures = report.figures
+    delay = f", {report.io_delay} samples of delay" if report.io_delay else ""
+    guard = "" if report.settings.guard else ", no guards"
+    return (
+        f"{report.algorithm}, step {report.step_size:g}, {report.num_taps} taps, "
+        f"{report.settings.structure}{delay}{guard}; {figures.duration_s:.1f} s at "
+        f"{figures.sample_rate} Hz"
+    )
+
+
+def _two(value: float | None, a_weighted: float | None) -> str:
+    return f"{_unit(value, 'dB')}, A-weighted {_unit(a_weighted, 'dB')}"
+
+
+def _worst(figures: AncFigures) -> str:
+    change = figures.worst_band_amplification_db
+    if change is None or figures.worst_band_hz is None:
+        return "-"
+    effect = "louder" if change > 0.0 else "quieter: no band became louder"
+    return f"{figures.worst_band_hz:g} Hz, {abs(change):.1f} dB {effect}"
+
+
+def _convergence(figures: AncFigures) -> str:
+    if figures.convergence_s is None:
+        return f"- ({figures.null_reasons.get('convergence_s', 'not to be had')})"
+    ten = figures.time_to_10_db_s
+    return f"{figures.convergence_s:.2f} s" + ("" if ten is None else f"; 10 dB after {ten:.2f} s")
+
+
+def _effort(figures: AncFigures) -> str:
+    words = (
+        f"{_unit(figures.drive_rms_dbfs, 'dBFS')}, peak {_unit(figures.drive_peak_dbfs, 'dBFS')}"
+    )
+    share = figures.drive_saturated_share
+    return words if share is None else f"{words}, {100 * share:.1f} % of the time at its limit"
+
+
+def _guards(report: SimulationReport) -> str:
+    if not report.settings.guard:
+        return "off"
+    did = [event for event in report.guard_events if event.kind != "armed"]
+    if not did:
+        return "nothing to do"
+    more = f" and {len(did) - 5} more" if len(did) > 5 else ""
+    return ", ".join(f"{event.kind} at {event.time_s:.2f} s" for event in did[:5]) + more
+
+
+def _bands_table(figures: AncFigures) -> Table:
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for title in ("third octave\nHz", "attenuation\nend, dB", "best\ndB", "gap\ndB", "whole\ndB"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for label, reached in figures.steady_third_octave_db.items():
+        best = figures.wiener_third_octave_db.get(label)
+        gap = None if best is None or reached is None else best - reached
+        whole = figures.cancellation_third_octave_db.get(label)
+        style = "red" if reached is not None and reached < -0.05 else None
+        table.add_row(label, *(number(x) for x in (reached, best, gap, whole)), style=style)
+    return table
+
+
+def _remarks(report: SimulationReport) -> Iterator[str]:
+    yield from report.remarks
+    if report.output_gain_db is not None:
+        yield f"sound files: both lowered by {-report.output_gain_db:.1f} dB so that none clips"
+    for line in report.exports:
+        if line.reason is not None:
+            yield f"{line.format}: not written, {line.reason}"
+        elif line.error_db is not None:
+            yield f"{line.format}: {line.error_db:.1f} dB from the filter"
+    yield from report.files
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Return ``value`` as a cell of a table; a hyphen for what is not to be had."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _unit(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:.1f} {unit}"
