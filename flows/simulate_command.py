@@ -101,6 +101,11 @@ def _one(words: dict[str, Any]) -> None:
         if not words[name]:
             msg = f"Missing option '--{name}'."
             raise click.UsageError(msg)
+    if words["noise"].is_dir():
+        msg = (
+            f"{str(words['noise'])!r} is a folder; try settings on all of it with --sweep GRID.toml"
+        )
+        raise click.UsageError(msg)
     if words["exports"] and words["output_dir"] is None:
         msg = "--export needs a folder to write to; name it with -o"
         raise click.UsageError(msg)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _PIPE_WIDTH = 160
 
+_ROUGH_DB = -20.0
+"""An exported filter that is further off limits the attenuation to less than ANC reaches."""
+
 
 def console() -> Console:
     """Return the console; a file or pipe is as wide as a table needs."""
@@ -123,7 +126,8 @@ def _remarks(report: SimulationReport) -> Iterator[str]:
         if line.reason is not None:
             yield f"{line.format}: not written, {line.reason}"
         elif line.error_db is not None:
-            yield f"{line.format}: {line.error_db:.1f} dB from the filter"
+            rough = ": a rough fit, simulate it before use" if line.error_db > _ROUGH_DB else ""
+            yield f"{line.format}: error {line.error_db:.1f} dB of the filter's energy{rough}"
     yield from report.files
 
 

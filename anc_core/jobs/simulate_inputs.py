@@ -104,7 +104,7 @@ def load_acoustics(files: PathFiles, *, noise_rate: int | None = None) -> Acoust
     for what, (path, said) in found.items():
         rate = rates[what] or target
         if said is None:
-            remarks.append(f"{what}: taken to be at {rate} Hz, its file does not say")
+            remarks.append(f"{what}: taken to be at {rate} Hz, {_why_that_rate(files, rates)}")
         elif rate != target:
             remarks.append(f"{what}: resampled from {rate} Hz to {target} Hz")
         taps[what] = as_matrix(resampled_path(path, rate, target), what)
@@ -115,6 +115,14 @@ def load_acoustics(files: PathFiles, *, noise_rate: int | None = None) -> Acoust
         sample_rate=target,
         remarks=tuple(remarks),
     )
+
+
+def _why_that_rate(files: PathFiles, rates: dict[str, int | None]) -> str:
+    """Return whose rate a path gets whose file says none; a wrong one stretches the acoustics."""
+    if files.path_rate is not None:
+        return "as given"
+    whose = "the other path" if any(rates.values()) else "the noise"
+    return f"as {whose}; its file does not say (path_rate, --path-rate)"
 
 
 def _read(name: str, variable: str | None) -> tuple[NDArray[np.float64], int | None]:

@@ -117,7 +117,8 @@ def test_a_path_without_a_rate_takes_the_option_or_that_of_the_noise(
     )
     report = SimulationReport.from_json(out)
     assert (code, report.figures.sample_rate) == (0, rate)
-    assert any(f"primary path: taken to be at {rate} Hz" in line for line in report.remarks)
+    whose = "as given" if words else "as the noise; its file does not say (path_rate, --path-rate)"
+    assert f"primary path: taken to be at {rate} Hz, {whose}" in report.remarks
 
 
 def test_an_excerpt_is_cut_and_a_short_one_repeated(anc: Anc) -> None:
@@ -186,6 +187,7 @@ def test_a_filter_that_a_format_cannot_hold_is_exit_code_1(anc: Anc, tmp_path: P
         (["noise.wav"], "Missing option '--primary'"),
         (["noise.wav", *PATHS[:2]], "Missing option '--secondary'"),
         ([], "NOISE"),
+        ([".", *PATHS], "'.' is a folder; try settings on all of it with --sweep"),
         (["none.wav", *PATHS], "NOT_FOUND"),
         (["noise.wav", "--primary", "none.wav", *PATHS[2:]], "NOT_FOUND"),
         (["noise.wav", *PATHS, "--algorithm", "magic"], ALGORITHMS[-1]),
@@ -224,6 +226,18 @@ def test_what_does_not_fit_in_memory_is_refused_with_the_cure(
     assert "TOO_LONG" in err
     assert "--duration" in err
     assert anc("noise.wav", *PATHS, "--duration", "1.5")[0] == 0
+
+
+def test_a_rough_fit_of_the_filter_is_called_one(anc: Anc) -> None:
+    # The duct's best filter is an impulse response that no few biquads can follow.
+    _, out, _ = anc("noise.wav", *PATHS, "--export", "sos", "--export", "q31", "-o", "out")
+    report = json.loads(Path("out/figures.json").read_text())
+    error_db = {line["format"]: line["error_db"] for line in report["exports"]}
+    for name, error in error_db.items():
+        line = next(line for line in out.splitlines() if line.startswith(f"{name}: error"))
+        assert f"{error:.1f} dB" in line
+        assert ("rough" in line) == (error > -20)
+    assert error_db["q31"] < -20
 
 
 def test_names_cannot_act_on_the_terminal(anc: Anc, tmp_path: Path) -> None:
