@@ -142,7 +142,9 @@ def process(
         "apply_anc": not analyse_only,
     }
     if as_flow:
-        _check_names(file, *([sink] if sink else []), *([reference] if reference else []))
+        from flows.parameters import check_names
+
+        check_names(file, *([sink] if sink else []), *([reference] if reference else []))
         from flows.audio_processing import process_audio_file
 
         _use_database(settings)
@@ -272,7 +274,9 @@ def _batch_directly(
 def _batch_as_flow(
     request: BatchRequest, settings: Settings, max_failures: int | None, *, dry_run: bool
 ) -> BatchSummary:
-    _check_names(*request.inputs, *([request.output_dir] if request.output_dir else []))
+    from flows.parameters import check_names
+
+    check_names(*request.inputs, *([request.output_dir] if request.output_dir else []))
     from flows.audio_processing import BatchFailedError, batch_process_files
 
     _use_database(settings)
@@ -395,24 +399,6 @@ def _use_database(settings: Settings) -> None:
 
     os.environ["ANC_DATABASE_URL"] = settings.resolved_database_url
     os.environ["ANC_WORKERS"] = str(settings.workers)
-
-
-def _check_names(*paths: str | Path) -> None:
-    """Refuse undecodable names: Prefect keeps parameters as text; a folder that holds them is fine.
-
-    Raises
-    ------
-    InputError
-        Names the first one and the cure.
-    """
-    from anc_core.errors import InputError
-
-    for path in paths:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as err:
-            msg = f"{str(path)!r} is no text, so it can't be a flow's parameter; leave out --flow"
-            raise InputError(msg) from err
 
 
 def _sink(file: Path, output: Path, *, is_copy: bool) -> Path:

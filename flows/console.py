@@ -132,6 +132,20 @@ def describe_plan(plan: BatchPlan) -> list[tuple[str, str]]:
 
 
 @contextmanager
+def counting_bar(doing: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of how many are done on standard error; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    with Progress(console=console, disable=hidden, transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
 def batch_bar(*, quiet: bool) -> Iterator[Callable[[BatchPlan, BatchProgress], None]]:
     """Show the progress of a batch on standard error; nothing where that is no terminal."""
     console = Console(stderr=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from anc_core.jobs.sweep_records import SweepRequest, SweepResult
+    from anc_core.settings import Settings
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
@@ -61,7 +65,8 @@ EXIT_FAILED, EXIT_USAGE = 1, 2
     "-o",
     "--output-dir",
     type=click.Path(path_type=Path),
-    help="Gets sounds, figures.json, pictures, filters; of a sweep: results.csv, index.html.",
+    help="Gets sounds, figures.json, pictures, filters; of a sweep (default: sweep): results.csv, "
+    "index.html, and rows/, by which it goes on after a stop.",
 )
 @click.option(
     "--export", "exports", multiple=True, help="The filter as c, q15, q31, wav, json, sos; repeat."
@@ -86,14 +91,17 @@ def simulate(**words: Any) -> None:  # noqa: ANN401 - one value for each option 
     Paths and noise meet at the paths' sample rate. The run is held in memory, 40 million samples
     at most: cut longer recordings with --start and --duration.
     """
-    _one(words)
+    if words["grid_file"] is None:
+        _one(words)
+    else:
+        _sweep(words)
 
 
 # --------------------------------------------------------------------------- one recording
 
 
 def _one(words: dict[str, Any]) -> None:
-    for name, option in (("dry_run", "--dry-run"), ("as_flow", "--flow"), ("workers", "--workers")):
+    for name, option in _OF_SWEEP.items():
         if words[name]:
             msg = f"{option} belongs to a sweep; name its grid with --sweep GRID.toml"
             raise click.UsageError(msg)
@@ -158,3 +166,101 @@ def _path_words(words: dict[str, Any]) -> dict[str, Any]:
 def _given(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever options hold
     """Return the options that were given; the record knows the defaults of the others."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+# --------------------------------------------------------------------------- a sweep
+
+_OF_SWEEP = {
+    "dry_run": "--dry-run",
+    "as_flow": "--flow",
+    "workers": "--workers",
+    "max_files": "--max-files",
+}
+
+_IN_GRID = {
+    "algorithm": "algorithm",
+    "taps": "num_taps",
+    "step_size": "step_size",
+    "io_delay": "io_delay",
+    "structure": "structure under [run]",
+    "saturation": "saturation under [run]",
+    "bits": "bits under [run]",
+    "reference_noise": "reference_noise_db under [run]",
+    "error_noise": "microphone_noise_db under [run]",
+    "leakage": "leakage under [run]",
+    "no_guard": "guard under [run]",
+    "dtype": "dtype under [run]",
+    "seed": "seed under [run]",
+    "start": "start_s under [recording]",
+    "duration": "duration_s under [recording]",
+    "repeat_to": "repeat_to_s under [recording]",
+    "channel": "channel under [recording]",
+}
+"""Option of one recording -> where a sweep has it."""
+
+
+def _sweep(words: dict[str, Any]) -> None:
+    for name, key in _IN_GRID.items():
+        if words[name] is not None and words[name] is not False:
+            option = f"--{name.replace('_', '-')}"
+            msg = f"{option} is for one recording; in a sweep it is {key} of the grid"
+            raise click.UsageError(msg)
+    if words["exports"]:
+        msg = "--export is for one recording; simulate the best setting of the sweep with it"
+        raise click.UsageError(msg)
+    from anc_core.jobs.sweep_grid import path_files, read_grid
+    from anc_core.jobs.sweep_records import SweepRequest
+    from anc_core.settings import Settings
+    from flows.console import print_json
+    from flows.simulate_console import print_sweep
+
+    grid = read_grid(words["grid_file"])
+    request = SweepRequest(
+        folder=words["noise"],
+        output_dir=words["output_dir"] or Path("sweep"),
+        grid=grid,
+        paths=path_files(grid, **_path_words(words)),
+        recursive=words["recursive"],
+        max_files=words["max_files"],
+    )
+    settings = Settings.load(workers=words["workers"])
+    if words["as_flow"] and not words["dry_run"]:
+        result = _sweep_as_flow(request, settings)
+    else:
+        quiet = words["quiet"] or words["as_json"]
+        result = _sweep_directly(request, settings, dry_run=words["dry_run"], quiet=quiet)
+    (print_json if words["as_json"] else print_sweep)(result)
+    if result.nothing_to_do:
+        sys.exit(EXIT_USAGE)
+    sys.exit(EXIT_FAILED if result.failed or result.failed_recordings else 0)
+
+
+def _sweep_directly(
+    request: SweepRequest, settings: Settings, *, dry_run: bool, quiet: bool
+) -> SweepResult:
+    from anc_core.jobs.sweep import run_sweep
+    from flows.console import counting_bar
+
+    with counting_bar("simulating", quiet=quiet) as show:
+        return run_sweep(request, settings, dry_run=dry_run, on_progress=show)
+
+
+def _sweep_as_flow(request: SweepRequest, settings: Settings) -> SweepResult:
+    import os
+
+    from flows.parameters import check_names
+    from flows.simulation import simulate_anc_sweep
+
+    paths = request.paths.model_dump(exclude_none=True)
+    check_names(request.folder, request.output_dir, *map(str, paths.values()))
+    # The flow reads the environment itself.
+    os.environ["ANC_WORKERS"] = str(settings.workers)
+    result: SweepResult = simulate_anc_sweep(
+        folder=request.folder,
+        output_dir=request.output_dir,
+        grid=request.grid,
+        recursive=request.recursive,
+        max_files=request.max_files,
+        **paths,
+    )
+    return result

@@ -13,9 +13,12 @@ from flows.console import safe
 
 if TYPE_CHECKING:
     from anc_core.jobs.simulate_records import SimulationReport
+    from anc_core.jobs.sweep_records import SweepResult
     from anc_core.metrics.anc_figures import AncFigures
 
 _PIPE_WIDTH = 160
+_MAX_FAILURES = 20
+_WORKER_START_S = 3.0
 
 _ROUGH_DB = -20.0
 """An exported filter that is further off limits the attenuation to less than ANC reaches."""
@@ -138,3 +141,79 @@ def number(value: float | None, digits: int = 1) -> str:
 
 def _unit(value: float | None, unit: str) -> str:
     return "-" if value is None else f"{value:.1f} {unit}"
+
+
+# --------------------------------------------------------------------------- a sweep
+
+
+def print_sweep(result: SweepResult) -> None:
+    """Print a line for each algorithm, the counts, and where the page is."""
+    screen = console()
+    if result.nothing_to_do:
+        screen.print("nothing to simulate: no recording was found")
+        return
+    if result.dry_run:
+        screen.print(safe(describe_dry_run(result)), soft_wrap=True)
+    else:
+        screen.print(_algorithms_table(result))
+        screen.print(safe(describe_sweep(result)), soft_wrap=True)
+    for line in result.failures[:_MAX_FAILURES]:
+        setting = "" if line.cell is None else f" ({line.cell.algorithm})"
+        screen.print(
+            safe(f"{line.recording}{setting}: {line.error_code} {line.reason}"), soft_wrap=True
+        )
+    more = len(result.failures) - _MAX_FAILURES
+    if more > 0:
+        screen.print(f"... and {more} more failures; all are in the results")
+    for remark in (*result.remarks, result.parquet_reason):
+        if remark is not None:
+            screen.print(safe(remark), soft_wrap=True)
+    for path in (result.page_path, result.csv_path, result.parquet_path, result.json_path):
+        if path is not None:
+            screen.print(safe(path), soft_wrap=True)
+
+
+def describe_sweep(result: SweepResult) -> str:
+    """Return the counts of a sweep in one line."""
+    troubles = [
+        f"{count} {name}" for name, count in result.outcomes.items() if name != "ok" and count
+    ]
+    parts = [
+        f"{result.planned} cells on {result.recordings} recordings: {result.ok} ok",
+        *([f"{result.failed} failed"] if result.failed else []),
+        *([f"{result.resumed} of them from an earlier run"] if result.resumed else []),
+    ]
+    of_these = f" (of these {', '.join(troubles)})" if troubles else ""
+    return f"{', '.join(parts)}{of_these}; {result.wall_s:.0f} s"
+
+
+def describe_dry_run(result: SweepResult) -> str:
+    """Return what a sweep would do in one line."""
+    wall_s = result.estimated_s / max(result.workers, 1) + _WORKER_START_S
+    return (
+        f"{result.planned} cells on {result.recordings} recordings, {result.resumed} done already; "
+        f"dry run: about {result.estimated_s:.0f} s of work, {wall_s:.0f} s with {result.workers} "
+        "workers; nothing was written"
+    )
+
+
+def _algorithms_table(result: SweepResult) -> Table:
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("algorithm", no_wrap=True)
+    for title in (
+        *("best\nstep", "taps", "median\ndB", "worst\ndB", "bound\ndB", "gap\ndB", "converged\ns"),
+        *("cells", "tripped", "louder", "diverged", "failed"),
+    ):
+        table.add_column(title, justify="right", no_wrap=True)
+    for line in result.algorithms:
+        best = line.best
+        figures = ["-"] * 7
+        if best is not None:
+            figures = [
+                *(f"{best.step_size:g}", str(best.num_taps)),
+                *(number(x) for x in (best.median_db, best.worst_db, best.bound_db, best.gap_db)),
+                number(best.convergence_s, 2),
+            ]
+        counts = (line.cells, line.tripped, line.louder, line.diverged, line.failed)
+        table.add_row(line.algorithm, *figures, *map(str, counts))
+    return table

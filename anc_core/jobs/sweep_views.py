@@ -1,0 +1,186 @@
+"""What the page of a sweep shows beside its tables: attenuation against two settings at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from anc_core.jobs.sweep_findings import (
+    best_score,
+    is_usual,
+    unique,
+    usual_delay,
+    usual_mismatch,
+)
+from anc_core.jobs.sweep_grid import SweepCell
+from anc_core.jobs.sweep_records import Outcome, Score, SweepRow
+
+MAX_TROUBLES = 100
+
+_AXES = (
+    ("gain_db", "gain error", "dB"),
+    ("delay_samples", "delay error", "samples"),
+    ("phase_deg", "phase error", "°"),
+)
+
+View = dict[str, Any]
+
+
+def page_views(
+    cells: Sequence[SweepCell], rows: Sequence[SweepRow], scores: Mapping[SweepCell, Score]
+) -> View:
+    """Return the tables of the page as plain values.
+
+    Returns
+    -------
+    dict
+        ``heatmaps`` (one for each algorithm, step sizes by filter lengths), ``mismatches`` (one
+        for each kind of error that has more than one value), ``delays``, ``troubles``,
+        ``top_db`` (the largest value of all of them, for one scale of colours).
+    """
+    algorithms = unique(cell.algorithm for cell in cells)
+    best = {
+        name: best_score(
+            score
+            for cell, score in scores.items()
+            if cell.algorithm == name and is_usual(cell, cells)
+        )
+        for name in algorithms
+    }
+    heatmaps = [_heatmap(name, cells, scores) for name in algorithms]
+    mismatches = [
+        view for axis in range(len(_AXES)) if (view := _mismatch(axis, cells, scores, best))
+    ]
+    delays = _delays(cells, scores, best)
+    troubles = [row for row in rows if row.outcome not in {None, Outcome.OK, Outcome.UNMEASURED}]
+    order = {Outcome.DIVERGED: 0, Outcome.LOUDER: 1, Outcome.TRIPPED: 2}
+    troubles.sort(key=lambda row: (order[row.outcome], -row.trips) if row.outcome else (9, 0))
+    values = [score.median_db for score in scores.values() if score.median_db is not None]
+    bounds = [score.bound_db for score in scores.values() if score.bound_db is not None]
+    return {
+        "heatmaps": heatmaps,
+        "mismatches": mismatches,
+        "delays": delays,
+        "troubles": [row.model_dump() for row in troubles[:MAX_TROUBLES]],
+        "num_troubles": len(troubles),
+        "top_db": max([1.0, *values, *bounds]),
+        "usual_mismatch": usual_mismatch(cells),
+        "usual_delay": usual_delay(cells),
+        "unmeasured": unique(row.recording for row in rows if row.outcome is Outcome.UNMEASURED),
+    }
+
+
+def _heatmap(name: str, cells: Sequence[SweepCell], scores: Mapping[SweepCell, Score]) -> View:
+    """Return attenuation by step size (rows) and filter length (columns)."""
+    usual = [cell for cell in cells if cell.algorithm == name and is_usual(cell, cells)]
+    lengths, steps = unique(c.num_taps for c in usual), unique(c.step_size for c in usual)
+    lengths.sort(key=lambda taps: (taps is None, taps or 0))
+    steps.sort(key=lambda step: (step is None, step or 0.0))
+    at = {(cell.step_size, cell.num_taps): scores.get(cell) for cell in usual}
+    known = [score for score in at.values() if score is not None]
+    bounds = {
+        taps: next(
+            (s.bound_db for s in known if s.cell.num_taps == taps and s.bound_db is not None), None
+        )
+        for taps in lengths
+    }
+    return {
+        "algorithm": name,
+        "columns": [
+            _label(taps, {s.num_taps for s in known if s.cell.num_taps == taps}) for taps in lengths
+        ],
+        "bounds": [bounds[taps] for taps in lengths],
+        "rows": [
+            {
+                "label": _label(step, {s.step_size for s in known if s.cell.step_size == step}),
+                "scores": [_dump(at.get((step, taps))) for taps in lengths],
+            }
+            for step in steps
+        ],
+    }
+
+
+def _label(asked: float | None, used: set[Any]) -> str:
+    if asked is not None:
+        return f"{asked:g}"
+    values = sorted(value for value in used if value is not None)
+    return f"{values[0]:g} (default)" if values else "default"
+
+
+def _mismatch(
+    axis: int,
+    cells: Sequence[SweepCell],
+    scores: Mapping[SweepCell, Score],
+    best: Mapping[str, Score | None],
+) -> View | None:
+    """Return attenuation by the size of one error (rows) and algorithm, each at its best."""
+    usual, delay = usual_mismatch(cells), usual_delay(cells)
+
+    def only_this(cell: SweepCell) -> bool:
+        others = (place for place in range(len(_AXES)) if place != axis)
+        return cell.io_delay == delay and all(cell.mismatch[p] == usual[p] for p in others)
+
+    key, title, unit = _AXES[axis]
+    view = _against(lambda cell: cell.mismatch[axis], only_this, cells, scores, best)
+    return None if view is None else {"key": key, "title": title, "unit": unit, **view}
+
+
+def _delays(
+    cells: Sequence[SweepCell],
+    scores: Mapping[SweepCell, Score],
+    best: Mapping[str, Score | None],
+) -> View | None:
+    usual = usual_mismatch(cells)
+    return _against(
+        lambda cell: cell.io_delay, lambda cell: cell.mismatch == usual, cells, scores, best
+    )
+
+
+def _against(
+    value_of: Callable[[SweepCell], float],
+    belongs: Callable[[SweepCell], bool],
+    cells: Sequence[SweepCell],
+    scores: Mapping[SweepCell, Score],
+    best: Mapping[str, Score | None],
+) -> View | None:
+    """Return rows of one value each and a column for each algorithm at its best setting."""
+    names = [name for name, score in best.items() if score is not None]
+    shown: dict[tuple[float, str], Score | None] = {}
+    values: set[float] = set()
+    for cell in cells:
+        score = best.get(cell.algorithm)
+        if score is None or not belongs(cell):
+            continue
+        if (cell.step_size, cell.num_taps) == (score.cell.step_size, score.cell.num_taps):
+            values.add(value_of(cell))
+            shown[value_of(cell), cell.algorithm] = scores.get(cell)
+    if len(values) < 2:
+        return None
+    bounds = {
+        value: next(
+            (s.bound_db for name in names if (s := shown.get((value, name))) and s.bound_db), None
+        )
+        for value in values
+    }
+    return {
+        "algorithms": names,
+        "settings": [_setting(best[name]) for name in names],
+        "rows": [
+            {
+                "value": value,
+                "bound": bounds[value],
+                "scores": [_dump(shown.get((value, name))) for name in names],
+            }
+            for value in sorted(values)
+        ],
+    }
+
+
+def _setting(score: Score | None) -> str:
+    if score is None or score.step_size is None:
+        return ""
+    return f"step {score.step_size:g}, {score.num_taps} taps"
+
+
+def _dump(score: Score | None) -> View | None:
+    return None if score is None else score.model_dump()
