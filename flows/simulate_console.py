@@ -148,15 +148,18 @@ def _unit(value: float | None, unit: str) -> str:
 
 def print_sweep(result: SweepResult) -> None:
     """Print a line for each algorithm, the counts, and where the page is."""
+    from anc_core.jobs.sweep_conclusion import describe_counts
+
     screen = console()
     if result.nothing_to_do:
-        screen.print("nothing to simulate: no recording was found")
+        screen.print(describe_counts(result))
         return
     if result.dry_run:
         screen.print(safe(describe_dry_run(result)), soft_wrap=True)
     else:
         screen.print(_algorithms_table(result))
-        screen.print(safe(describe_sweep(result)), soft_wrap=True)
+        words = f"{describe_counts(result)}; {result.wall_s:.0f} s"
+        screen.print(safe(words), soft_wrap=True)
     for line in result.failures[:_MAX_FAILURES]:
         setting = "" if line.cell is None else f" ({line.cell.algorithm})"
         screen.print(
@@ -171,20 +174,6 @@ def print_sweep(result: SweepResult) -> None:
     for path in (result.page_path, result.csv_path, result.parquet_path, result.json_path):
         if path is not None:
             screen.print(safe(path), soft_wrap=True)
-
-
-def describe_sweep(result: SweepResult) -> str:
-    """Return the counts of a sweep in one line."""
-    troubles = [
-        f"{count} {name}" for name, count in result.outcomes.items() if name != "ok" and count
-    ]
-    parts = [
-        f"{result.planned} cells on {result.recordings} recordings: {result.ok} ok",
-        *([f"{result.failed} failed"] if result.failed else []),
-        *([f"{result.resumed} of them from an earlier run"] if result.resumed else []),
-    ]
-    of_these = f" (of these {', '.join(troubles)})" if troubles else ""
-    return f"{', '.join(parts)}{of_these}; {result.wall_s:.0f} s"
 
 
 def describe_dry_run(result: SweepResult) -> str:

@@ -63,9 +63,9 @@ _MAX_BARREN = 2
 _MAY_PASS = frozenset({ErrorCode.PERMISSION, ErrorCode.NOT_FOUND, ErrorCode.CHANGED_DURING_READ})
 """Faults of the place, not of the content: the next run tries again."""
 
-# Measured on a shared core with a measured duct: a cell of 10 s at 16 kHz takes 0.08 s with 128 and
-# 0.14 s with 2048 taps, its limit 0.04 s more, a worker 2 s to start.
-_SAMPLE_S, _TAP_S, _BOUND_S, _LOAD_S = 4.2e-7, 2e-10, 2.5e-7, 0.05
+# Measured with a measured duct, two workers on two cores: a cell of 10 s at 16 kHz takes 0.11 s
+# with 128 and 0.15 s with 1024 taps, its limit 0.04 s more, a worker 2 s to start.
+_SAMPLE_S, _TAP_S, _BOUND_S, _LOAD_S = 5.2e-7, 2.5e-10, 2.5e-7, 0.05
 
 
 # --------------------------------------------------------------------------- plan

@@ -15,7 +15,7 @@ from anc_core.jobs.sweep_findings import (
     scores_of,
     summarise_algorithms,
 )
-from anc_core.jobs.sweep_records import SweepPlan, SweepResult, SweepRow
+from anc_core.jobs.sweep_records import Outcome, SweepPlan, SweepResult, SweepRow
 from anc_core.jobs.sweep_tables import rows_csv, sort_key, write_parquet
 from anc_core.jobs.sweep_views import page_views
 from anc_core.records import Status
@@ -92,6 +92,21 @@ def conclude_sweep(
     if dry_run or result.nothing_to_do:
         return result
     return _written(plan, result, every)
+
+
+def describe_counts(result: SweepResult) -> str:
+    """Return the counts of a sweep in one line of words."""
+    if result.nothing_to_do:
+        return "nothing to simulate: no recording was found"
+    noun = "recording" if result.recordings == 1 else "recordings"
+    troubles = [f"{n} {name}" for name, n in result.outcomes.items() if name != Outcome.OK]
+    of_these = f" (of these {', '.join(troubles)})" if troubles else ""
+    failed = f", {result.failed} failed" if result.failed else ""
+    resumed = f", {result.resumed} from an earlier run" if result.resumed else ""
+    return (
+        f"{result.planned} cells on {result.recordings} {noun}: "
+        f"{result.ok} ok{of_these}{failed}{resumed}"
+    )
 
 
 def _every_row(plan: SweepPlan, rows: Sequence[SweepRow]) -> list[SweepRow]:

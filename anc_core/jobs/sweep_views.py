@@ -15,13 +15,15 @@ from anc_core.jobs.sweep_findings import (
 from anc_core.jobs.sweep_grid import SweepCell
 from anc_core.jobs.sweep_records import Outcome, Score, SweepRow
 
-MAX_TROUBLES = 100
+MAX_TROUBLES = 40
 
 _AXES = (
     ("gain_db", "gain error", "dB"),
     ("delay_samples", "delay error", "samples"),
     ("phase_deg", "phase error", "°"),
 )
+
+_TROUBLES = frozenset({Outcome.DIVERGED, Outcome.LOUDER, Outcome.TRIPPED})
 
 View = dict[str, Any]
 
@@ -35,8 +37,9 @@ def page_views(
     -------
     dict
         ``heatmaps`` (one for each algorithm, step sizes by filter lengths), ``mismatches`` (one
-        for each kind of error that has more than one value), ``delays``, ``troubles``,
-        ``top_db`` (the largest value of all of them, for one scale of colours).
+        for each kind of error that has more than one value), ``delays``, ``troubles`` (settings
+        with which something went wrong, and on which recordings; the worst first), ``top_db``
+        (the largest value of all of them, for one scale of colours).
     """
     algorithms = unique(cell.algorithm for cell in cells)
     best = {
@@ -52,22 +55,41 @@ def page_views(
         view for axis in range(len(_AXES)) if (view := _mismatch(axis, cells, scores, best))
     ]
     delays = _delays(cells, scores, best)
-    troubles = [row for row in rows if row.outcome not in {None, Outcome.OK, Outcome.UNMEASURED}]
-    order = {Outcome.DIVERGED: 0, Outcome.LOUDER: 1, Outcome.TRIPPED: 2}
-    troubles.sort(key=lambda row: (order[row.outcome], -row.trips) if row.outcome else (9, 0))
+    troubles = _troubles(cells, rows, scores)
     values = [score.median_db for score in scores.values() if score.median_db is not None]
     bounds = [score.bound_db for score in scores.values() if score.bound_db is not None]
     return {
         "heatmaps": heatmaps,
         "mismatches": mismatches,
         "delays": delays,
-        "troubles": [row.model_dump() for row in troubles[:MAX_TROUBLES]],
-        "num_troubles": len(troubles),
+        "troubles": troubles[:MAX_TROUBLES],
+        "num_troubled_settings": len(troubles),
+        "num_troubles": sum(len(line["recordings"]) for line in troubles),
+        "num_recordings": len({row.recording for row in rows if row.cell is not None}),
         "top_db": max([1.0, *values, *bounds]),
         "usual_mismatch": usual_mismatch(cells),
         "usual_delay": usual_delay(cells),
         "unmeasured": unique(row.recording for row in rows if row.outcome is Outcome.UNMEASURED),
     }
+
+
+def _troubles(
+    cells: Sequence[SweepCell], rows: Sequence[SweepRow], scores: Mapping[SweepCell, Score]
+) -> list[View]:
+    """Return settings with trouble; what goes wrong with a right estimate comes before the rest."""
+    on: dict[SweepCell, list[str]] = {}
+    for row in rows:
+        if row.cell is not None and row.outcome in _TROUBLES:
+            on.setdefault(row.cell, []).append(row.recording)
+
+    def order(cell: SweepCell) -> tuple[int, int, bool, int]:
+        score = scores[cell]
+        return -score.diverged, -score.louder, not is_usual(cell, cells), -score.tripped
+
+    return [
+        {"score": scores[cell].model_dump(), "recordings": on[cell]}
+        for cell in sorted(on, key=order)
+    ]
 
 
 def _heatmap(name: str, cells: Sequence[SweepCell], scores: Mapping[SweepCell, Score]) -> View:
