@@ -27,14 +27,10 @@ from prefect.utilities.annotations import quote
 
 from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
 from anc_core.jobs.shards import cut_shards
-from anc_core.jobs.sweep import (
-    plan_sweep,
-    run_on_pool,
-    sweep_workers,
-    without_kept,
-)
+from anc_core.jobs.sweep import run_on_pool, sweep_workers, without_kept
 from anc_core.jobs.sweep_conclusion import conclude_sweep, describe_counts
 from anc_core.jobs.sweep_grid import SweepGrid, path_files
+from anc_core.jobs.sweep_plan import plan_sweep
 from anc_core.jobs.sweep_records import (
     AlgorithmSummary,
     Score,

@@ -17,7 +17,7 @@ io_delay = [0, 4]
 
 [mismatch]
 gain_db = [6]
-phase_deg = [45]
+phase_deg = [30]
 
 [paths]
 primary = "primary.wav"

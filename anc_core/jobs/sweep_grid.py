@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from anc_core.errors import InputError
 from anc_core.files import open_regular, printable
 from anc_core.jobs.simulate_records import Excerpt, PathFiles, RunSettings
+from anc_core.jobs.sweep_grid_faults import describe_faults, refuse_unknown_keys
 from anc_core.records import Record
 
 DEFAULT = "default"
@@ -25,19 +27,6 @@ DEFAULT = "default"
 
 SWEEP_DURATION_S = 30.0
 MAX_GRID_BYTES = 1 << 20
-
-_MEANT = {
-    **dict.fromkeys(("algorithms", "algo", "method", "methods"), "algorithm"),
-    **dict.fromkeys(("step", "steps", "step_sizes", "mu", "learning_rate"), "step_size"),
-    **dict.fromkeys(("taps", "length", "order", "filter_length"), "num_taps"),
-    **dict.fromkeys(("device_delay", "io_delays", "latency"), "io_delay"),
-    **dict.fromkeys(("gain", "gains"), "gain_db"),
-    **dict.fromkeys(("delay", "delays"), "delay_samples"),
-    **dict.fromkeys(("phase", "phases", "phase_degrees"), "phase_deg"),
-    **dict.fromkeys(("duration", "seconds"), "duration_s"),
-    **dict.fromkeys(("guards", "guarded", "no_guard"), "guard"),
-}
-"""Words of other programs and of the command line -> ours."""
 
 T = TypeVar("T")
 
@@ -97,6 +86,14 @@ class MismatchGrid(Record):
     combine: Literal["one_at_a_time", "all"] = "one_at_a_time"
     """``one_at_a_time``: no error, then each error alone. ``all``: every combination."""
 
+    @property
+    def num_combinations(self) -> int:
+        """How many errors :meth:`combinations` returns, counted without making them."""
+        axes = (self.gain_db, self.delay_samples, self.phase_deg)
+        if self.combine == "all":
+            return math.prod(len(set(axis)) for axis in axes)
+        return 1 + sum(len(set(axis) - {0.0}) for axis in axes)
+
     def combinations(self) -> tuple[tuple[float, float, float], ...]:
         """Return (gain_db, delay_samples, phase_deg) of every error, each once."""
         axes = (self.gain_db, self.delay_samples, self.phase_deg)
@@ -151,7 +148,7 @@ class SweepGrid(Record):
     @classmethod
     def _known_keys(cls, given: object) -> object:
         if isinstance(given, Mapping):
-            _refuse_unknown(given, cls, "")
+            refuse_unknown_keys(given, cls)
         return given
 
     @model_validator(mode="after")
@@ -185,15 +182,11 @@ class SweepGrid(Record):
             for gain, late, phase in self.mismatch.combinations()
         )
 
-    def counts(self) -> dict[str, int]:
-        """Return how many values each axis has."""
-        return {
-            "algorithms": len(set(self.algorithm)),
-            "step sizes": len(set(self.step_size)),
-            "filter lengths": len(set(self.num_taps)),
-            "device delays": len(set(self.io_delay)),
-            "mismatches": len(self.mismatch.combinations()),
-        }
+    @property
+    def num_cells(self) -> int:
+        """How many settings :meth:`cells` returns, counted without making them."""
+        axes = (self.algorithm, self.step_size, self.num_taps, self.io_delay)
+        return math.prod(len(set(axis)) for axis in axes) * self.mismatch.num_combinations
 
 
 def read_grid(path: Path | str) -> SweepGrid:
@@ -203,7 +196,7 @@ def read_grid(path: Path | str) -> SweepGrid:
     ------
     InputError
         If it is no TOML, a key is unknown (the message names the right one) or a value out of its
-        range.
+        range; with the line.
     SourceError
         If the file cannot be read.
     """
@@ -214,11 +207,12 @@ def read_grid(path: Path | str) -> SweepGrid:
         msg = f"{name}: has more than {MAX_GRID_BYTES} bytes; this is no grid"
         raise InputError(msg)
     try:
-        given = tomllib.loads(content.decode())
+        text = content.decode()
+        given = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
         msg = f"{name}: is no TOML: {err}"
         raise InputError(msg) from err
-    grid = parse_grid(given, name)
+    grid = parse_grid(given, name, text)
     folder = path.absolute().parent
     placed = {
         key: str(folder / value)
@@ -228,8 +222,16 @@ def read_grid(path: Path | str) -> SweepGrid:
     return grid.model_copy(update={"paths": grid.paths.model_copy(update=placed)})
 
 
-def parse_grid(given: Mapping[str, Any], name: str = "grid") -> SweepGrid:
+def parse_grid(given: Mapping[str, Any], name: str = "grid", text: str = "") -> SweepGrid:
     """Return the grid that plain values describe.
+
+    Parameters
+    ----------
+    given : mapping
+    name : str
+        What errors call it.
+    text : str
+        The TOML that held the values, so that errors can name the line.
 
     Raises
     ------
@@ -239,7 +241,7 @@ def parse_grid(given: Mapping[str, Any], name: str = "grid") -> SweepGrid:
     try:
         return SweepGrid.model_validate(given)
     except ValidationError as err:
-        raise InputError(f"{name}: {_described(err)}") from err
+        raise InputError(f"{name}: {describe_faults(err, text)}") from err
 
 
 def path_files(grid: SweepGrid, **options: str | int | None) -> PathFiles:
@@ -257,41 +259,3 @@ def path_files(grid: SweepGrid, **options: str | int | None) -> PathFiles:
             msg = f"no {key} path; name it with --{key} or as {key} under [paths] of the grid"
             raise InputError(msg)
     return PathFiles(**found)
-
-
-def _refuse_unknown(given: Mapping[str, Any], model: type[BaseModel], where: str) -> None:
-    known = dict.fromkeys(model.model_fields, "")
-    sections: dict[str, type[BaseModel]] = {}
-    for key, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            sections[key] = kind
-    inside = {key: section for section, kind in sections.items() for key in kind.model_fields}
-    for key in given:
-        if key not in known:
-            raise ValueError(_hint(key, where, known, inside))
-    for key, kind in sections.items():
-        if isinstance(part := given.get(key), Mapping):
-            _refuse_unknown(part, kind, key)
-
-
-def _hint(key: str, where: str, known: Mapping[str, str], inside: Mapping[str, str]) -> str:
-    place = f" under [{where}]" if where else ""
-    meant = key if key in inside else _MEANT.get(key.lower())
-    if meant is None or (meant not in known and meant not in inside):
-        near = difflib.get_close_matches(key.lower(), [*known, *inside], n=1, cutoff=0.6)
-        meant = near[0] if near else None
-    if meant is None:
-        return f"{key!r}{place} is unknown; known: {', '.join(known)}"
-    under = f" under [{inside[meant]}]" if meant not in known else ""
-    return f"{key!r}{place} is unknown; did you mean {meant!r}{under}?"
-
-
-def _described(err: ValidationError) -> str:
-    lines = []
-    for fault in err.errors():
-        where = ".".join(str(part) for part in fault["loc"])
-        words = fault["msg"].removeprefix("Value error, ")
-        given = "" if isinstance(fault["input"], Mapping) else f" (given: {fault['input']!r})"
-        lines.append(f"{where}: {words}{given}" if where else words)
-    return "; ".join(lines)

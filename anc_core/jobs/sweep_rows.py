@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anc_core.files import sink_error
+from anc_core.errors import AncError, ErrorCode, InputError
+from anc_core.files import printable, sink_error
 from anc_core.jobs.simulate_inputs import Acoustics
 from anc_core.jobs.sweep_grid import SweepCell, SweepGrid
 from anc_core.jobs.sweep_records import SweepRow
-from anc_core.records import METRICS_VERSION
+from anc_core.records import METRICS_VERSION, Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +59,28 @@ def append_row(folder: Path, row: SweepRow) -> None:
             os.fsync(file.fileno())
     except OSError as err:
         raise sink_error(path, err) from err
+
+
+def failed_row(key: str, name: str, err: Exception, cell: SweepCell | None = None) -> SweepRow:
+    """Return the row that says why there are no figures."""
+    return SweepRow(
+        key=key,
+        recording=name,
+        status=Status.FAILED,
+        error_code=_code_of(err),
+        # Messages of the system name files as they are: bytes that no table could hold.
+        reason=printable(str(err) if isinstance(err, AncError) else f"{type(err).__name__}: {err}"),
+        cell=cell,
+    )
+
+
+def _code_of(err: Exception) -> ErrorCode:
+    if isinstance(err, InputError):
+        return ErrorCode.BAD_PARAMETER
+    if isinstance(err, MemoryError):
+        return ErrorCode.OUT_OF_MEMORY
+    code = getattr(err, "code", None)
+    return code if isinstance(code, ErrorCode) else ErrorCode.INTERNAL
 
 
 def load_rows(folder: Path) -> dict[str, SweepRow]:

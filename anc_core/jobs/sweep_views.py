@@ -180,7 +180,12 @@ def _against(
         return None
     bounds = {
         value: next(
-            (s.bound_db for name in names if (s := shown.get((value, name))) and s.bound_db), None
+            (
+                s.bound_db
+                for name in names
+                if (s := shown.get((value, name))) is not None and s.bound_db is not None
+            ),
+            None,
         )
         for value in values
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from anc_core import simulate_anc
 from anc_core.dsp.fxlms_controller import DeviceModel
 from anc_core.dsp.paths import with_mismatch
 from anc_core.errors import ErrorCode, InputError, SinkError, SourceChangedError, WorkerDiedError
-from anc_core.jobs import sweep, sweep_rows
+from anc_core.jobs import sweep, sweep_rows, sweep_unit
 from anc_core.jobs.pool import WorkerPool
-from anc_core.jobs.sweep import plan_sweep, run_on_pool, run_unit
+from anc_core.jobs.sweep import run_on_pool
 from anc_core.jobs.sweep_conclusion import conclude_sweep, describe_counts
+from anc_core.jobs.sweep_plan import plan_sweep
 from anc_core.jobs.sweep_records import SweepPlan, SweepRequest, SweepResult, SweepRow, SweepUnit
+from anc_core.jobs.sweep_unit import run_unit
 from anc_core.records import Status
 from anc_core.settings import Settings
 from tests.acoustics import RATE, write_noise
@@ -49,7 +50,7 @@ def test_the_figures_are_those_of_simulate_anc_called_directly(ask: Any, tmp_pat
             step_size=0.1,
             num_taps=[16, 24],
             io_delay=[0, 3],
-            mismatch={"gain_db": 6, "phase_deg": 45},
+            mismatch={"gain_db": 6, "phase_deg": 30},
         )
     )
     noise, _ = sf.read(tmp_path / "noise/0.wav", dtype="float32")
@@ -182,7 +183,7 @@ def test_a_lack_of_memory_is_a_row_that_the_next_run_tries_again(
 
     for name in ("simulate_cell", "load_noise"):
         with monkeypatch.context() as patch:
-            patch.setattr(sweep, name, full)
+            patch.setattr(sweep_unit, name, full)
             _, _, result = run(ask())
         assert [row.error_code for row in result.failures] == [ErrorCode.OUT_OF_MEMORY]
     assert run(ask())[2].ok == 1
@@ -277,7 +278,7 @@ def steps(rows: tuple[SweepRow, ...], status: Status) -> list[float | None]:
         ({0.2: 1}, [], 2),
         ({0.2: 2}, [0.2], 3),
         ({0.1: 1, 0.2: 1, 0.3: 1}, [], 4),
-        ({0.1: 2, 0.3: 2}, [0.1, 0.3], 5),
+        ({0.1: 2, 0.3: 2}, [0.1, 0.3], 4),
         # Twice two deaths in a row, nothing done between: it is the recording.
         ({0.1: 9, 0.2: 9, 0.3: 9}, [0.1, 0.2, 0.3], 4),
     ],
@@ -316,4 +317,4 @@ def test_units_share_a_limit_and_the_longest_comes_first(ask: Any) -> None:
     shared: list[SweepUnit] = list(plan.units)
     assert [len(unit.cells) for unit in shared] == [2] * 4
     assert [unit.cells[0].num_taps for unit in shared] == [512, 512, 16, 16]
-    assert os.path.basename(shared[0].recording.path) == "0.wav"
+    assert shared[0].recording.name == "0.wav"
