@@ -148,7 +148,7 @@ def _unit(value: float | None, unit: str) -> str:
 
 def print_sweep(result: SweepResult) -> None:
     """Print a line for each algorithm, the counts, and where the page is."""
-    from anc_core.jobs.sweep_conclusion import describe_counts
+    from anc_core.jobs.sweep_conclusion import describe_counts, describe_robust
 
     screen = console()
     if result.nothing_to_do:
@@ -160,6 +160,8 @@ def print_sweep(result: SweepResult) -> None:
         screen.print(_algorithms_table(result))
         words = f"{describe_counts(result)}; {result.wall_s:.0f} s"
         screen.print(safe(words), soft_wrap=True)
+        if (robust := describe_robust(result)) is not None:
+            screen.print(safe(robust), soft_wrap=True)
     for line in result.failures[:_MAX_FAILURES]:
         setting = "" if line.cell is None else f" ({line.cell.algorithm})"
         screen.print(

@@ -28,7 +28,7 @@ from prefect.utilities.annotations import quote
 from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
 from anc_core.jobs.shards import cut_shards
 from anc_core.jobs.sweep import run_on_pool, sweep_workers, without_kept
-from anc_core.jobs.sweep_conclusion import conclude_sweep, describe_counts
+from anc_core.jobs.sweep_conclusion import conclude_sweep, describe_counts, describe_robust
 from anc_core.jobs.sweep_grid import SweepGrid, path_files
 from anc_core.jobs.sweep_plan import plan_sweep
 from anc_core.jobs.sweep_records import (
@@ -259,6 +259,8 @@ def sweep_markdown(result: SweepResult) -> str:
             f"- best: {best.cell.algorithm}, step {best.step_size:g}, {best.num_taps} taps: "
             f"{best.median_db:.1f} dB in the median"
         )
+    if (robust := describe_robust(result)) is not None:
+        lines.append(f"- {robust}")
     if result.page_path is not None:
         uri = Path(result.page_path).absolute().as_uri()
         lines.append(f"- [page]({uri}): {inert(result.page_path)}")

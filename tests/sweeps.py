@@ -23,7 +23,8 @@ phase_deg = [30]
 primary = "primary.wav"
 secondary = "secondary.wav"
 """
-"""48 cells."""
+NUM_CELLS = 48
+"""2 algorithms, 2 steps, 2 lengths, 2 delays, and no error, 6 dB or 30 degrees."""
 
 
 def bench(folder: Path, *, recordings: int = 1, duration_s: float = 2.0) -> Path:

@@ -12,6 +12,7 @@ from anc_core.jobs.sweep_findings import (
     best_by_recording,
     best_score,
     is_usual,
+    most_robust,
     scores_of,
     summarise_algorithms,
 )
@@ -78,6 +79,7 @@ def conclude_sweep(
         resumed=len(plan.done),
         outcomes=dict(Counter(row.outcome.value for row in cells_done if row.outcome)),
         best=best_score(score for cell, score in scores.items() if is_usual(cell, plan.cells)),
+        robust=most_robust(scores.values()),
         algorithms=summarise_algorithms(plan.cells, cells_done, scores),
         best_by_recording=() if dry_run else best_by_recording(names, plan.cells, cells_done),
         failures=tuple(row for row in every if row.status is Status.FAILED)[:MAX_FAILURES],
@@ -106,6 +108,21 @@ def describe_counts(result: SweepResult) -> str:
     return (
         f"{result.planned} cells on {result.recordings} {noun}: "
         f"{result.ok} ok{of_these}{failed}{resumed}"
+    )
+
+
+def describe_robust(result: SweepResult) -> str | None:
+    """Return in a line which setting holds up best; ``None`` where there is no such finding."""
+    found = result.robust
+    if found is None or found.median_db is None:
+        return None
+    cell = found.cell
+    errors = ((cell.gain_db, "dB"), (cell.delay_samples, "samples"), (cell.phase_deg, "degrees"))
+    wrong = ", ".join(f"{value:+g} {unit}" for value, unit in errors if value) or "nothing"
+    return (
+        f"holds up best: {cell.algorithm}, step {found.step_size:g}, {found.num_taps} taps: "
+        f"{found.median_db:.1f} dB at its worst (estimate wrong by {wrong}, "
+        f"{cell.io_delay} samples of delay)"
     )
 
 

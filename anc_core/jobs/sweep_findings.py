@@ -117,6 +117,26 @@ def best_score(scores: Iterable[Score]) -> Score | None:
     )
 
 
+def most_robust(scores: Iterable[Score]) -> Score | None:
+    """Return the setting whose worst condition is the best, at that condition.
+
+    A condition is a mismatch and a delay. ``None`` where the grid has only one, or where every
+    setting diverges under one of them.
+    """
+    found: dict[tuple[str, float | None, int | None], list[Score]] = {}
+    for score in scores:
+        cell = score.cell
+        found.setdefault((cell.algorithm, cell.step_size, cell.num_taps), []).append(score)
+    # One that could not be simulated under every condition has not been seen at its worst.
+    most = max((len(some) for some in found.values()), default=0)
+    worst = [
+        min(some, key=lambda score: (_or_least(score.median_db), _or_least(score.worst_db)))
+        for some in found.values()
+        if len(some) == most > 1
+    ]
+    return best_score(worst)
+
+
 def summarise_algorithms(
     cells: Sequence[SweepCell], rows: Sequence[SweepRow], scores: dict[SweepCell, Score]
 ) -> tuple[AlgorithmSummary, ...]:

@@ -235,6 +235,9 @@ class SweepResult(Record):
     """Cells that an earlier run had finished."""
     outcomes: dict[str, int] = Field(default_factory=dict)
     best: Score | None = None
+    """Without mismatch and with the least delay."""
+    robust: Score | None = None
+    """The setting that holds up best, under the mismatch and delay that cost it the most."""
     algorithms: tuple[AlgorithmSummary, ...] = ()
     best_by_recording: tuple[RecordingBest, ...] = Field(default=(), repr=False)
     failures: tuple[SweepRow, ...] = Field(default=(), repr=False)

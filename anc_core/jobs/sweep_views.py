@@ -15,7 +15,8 @@ from anc_core.jobs.sweep_findings import (
 from anc_core.jobs.sweep_grid import SweepCell
 from anc_core.jobs.sweep_records import Outcome, Score, SweepRow
 
-MAX_TROUBLES = 40
+MAX_TROUBLES = 20
+"""Settings on the page; it is read from the top, and all are in the tables."""
 
 _AXES = (
     ("gain_db", "gain error", "dB"),
@@ -67,6 +68,7 @@ def page_views(
         "num_troubles": sum(len(line["recordings"]) for line in troubles),
         "num_recordings": len({row.recording for row in rows if row.cell is not None}),
         "top_db": max([1.0, *values, *bounds]),
+        "has_conditions": len({(cell.mismatch, cell.io_delay) for cell in cells}) > 1,
         "usual_mismatch": usual_mismatch(cells),
         "usual_delay": usual_delay(cells),
         "unmeasured": unique(row.recording for row in rows if row.outcome is Outcome.UNMEASURED),

@@ -31,7 +31,11 @@ def write_sweep_page(path: Path | str, result: Mapping[str, Any], views: Mapping
         NO_SPACE or NOT_WRITABLE.
     """
     environment = page_environment()
-    environment.globals |= {"heat": _heat_of(float(views["top_db"])), "trouble": _trouble}
+    environment.globals |= {
+        "heat": _heat_of(float(views["top_db"])),
+        "trouble": _trouble,
+        "same_setting": _same_setting,
+    }
     template = environment.get_template("sweep.html")
     write_text_atomic(path, template.render(result=result, views=views))
 
@@ -48,3 +52,8 @@ def _trouble(score: Mapping[str, Any]) -> str:
     """Return in words what went wrong with a setting; empty if nothing did."""
     counts = ((score[name], name) for name in ("diverged", "louder", "tripped"))
     return ", ".join(f"{count} {name}" for count, name in counts if count)
+
+
+def _same_setting(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    names = ("algorithm", "step_size", "num_taps")
+    return all(one["cell"][name] == other["cell"][name] for name in names)
