@@ -249,10 +249,11 @@ def _sweep_as_flow(request: SweepRequest, settings: Settings) -> SweepResult:
     import os
 
     from flows.parameters import check_names
-    from flows.simulation import simulate_anc_sweep
 
     paths = request.paths.model_dump(exclude_none=True)
     check_names(request.folder, request.output_dir, *map(str, paths.values()))
+    from flows.simulation import simulate_anc_sweep
+
     # The flow reads the environment itself.
     os.environ["ANC_WORKERS"] = str(settings.workers)
     result: SweepResult = simulate_anc_sweep(

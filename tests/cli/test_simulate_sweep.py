@@ -145,8 +145,8 @@ def test_wrong_words_are_exit_code_2_and_one_sentence(
 
 
 def test_a_name_that_is_no_text_cannot_be_a_parameter_of_the_flow(anc: Anc) -> None:
-    os.mkdir(b"noise\xff")
     name = os.fsdecode(b"noise\xff")
+    Path(name).mkdir()
     code, out, err = anc(name, *SMALL[1:], "--flow")
     assert (code, out) == (2, "")
     assert "leave out --flow" in err

@@ -93,14 +93,16 @@ def test_a_grid_may_come_as_plain_values_and_what_failed_shows_in_the_state(fold
     assert (result.planned, result.ok, result.failed, result.failed_recordings) == (4, 1, 3, 1)
     with Path(result.csv_path).open(newline="", encoding="utf-8") as file:
         codes = [row["error_code"] for row in csv.DictReader(file)]
-    assert codes == ["", "BAD_PARAMETER", "NOT_AUDIO"]
+    assert codes == ["BAD_PARAMETER", "", "NOT_AUDIO"]
 
 
 def test_a_grid_that_breaks_a_rule_or_names_no_path_fails_the_run(folder: Path) -> None:
+    from prefect.exceptions import ParameterTypeError
+
     from flows import simulate_anc_sweep
 
     places = {"folder": folder / "noise", "output_dir": folder / "out"}
-    with pytest.raises(ValueError, match="did you mean 'step_size'"):
+    with pytest.raises(ParameterTypeError, match="did you mean 'step_size'"):
         simulate_anc_sweep(**places, grid={"mu": 0.1}, **paths(folder))
     with pytest.raises(ValueError, match="no primary path"):
         simulate_anc_sweep(**places, grid={})

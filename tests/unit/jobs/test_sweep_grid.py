@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ from anc_core.errors import ErrorCode, InputError, SourceError
 from anc_core.jobs.sweep_grid import (
     SWEEP_DURATION_S,
     SweepCell,
+    SweepGrid,
     parse_grid,
     path_files,
     read_grid,
 )
 from anc_core.processors.simulate import ALGORITHMS
+
+SECTIONS = ("mismatch", "recording", "run", "paths")
 
 WHOLE = """
 algorithm = ["fxnlms", "fxlog"]
@@ -49,6 +53,22 @@ def test_a_file_with_all_sections_is_read_and_its_paths_start_at_its_folder(tmp_
     assert not grid.run.guard
     assert grid.recording.duration_s == 5.0
     assert grid.paths.primary == str(tmp_path / "duct/p.wav")
+
+
+def test_the_grid_in_the_documents_is_one_and_shows_every_key(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs/simulate.md").read_text(encoding="utf-8")
+    example = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0]
+    grid = read_grid(grid_of(tmp_path, example))
+    assert f"= {grid.num_cells} settings" in text
+    keys = set(re.findall(r"^(?:# )?(\w+) = ", example, re.MULTILINE))
+    sections = {"": SweepGrid, **{name: type(grid[name]) for name in SECTIONS}}
+    fields = {key for kind in sections.values() for key in kind.model_fields} - set(SECTIONS)
+    assert fields - keys == {"variable"}
+    # What is called the default is it.
+    plain = parse_grid({})
+    for line in re.findall(r"^(.*?)# default[;:]? ?.*$", example, re.MULTILINE):
+        for key, value in re.findall(r"^(structure|guard|leakage|dtype|seed) = (\S+)", line):
+            assert str(getattr(plain.run, key)).lower() == value.strip('"')
 
 
 def test_an_empty_file_is_the_default_algorithm_alone(tmp_path: Path) -> None:
