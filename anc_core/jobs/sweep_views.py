@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -97,11 +98,13 @@ def _troubles(
 def _heatmap(name: str, cells: Sequence[SweepCell], scores: Mapping[SweepCell, Score]) -> View:
     """Return attenuation by step size (rows) and filter length (columns)."""
     usual = [cell for cell in cells if cell.algorithm == name and is_usual(cell, cells)]
-    lengths, steps = unique(c.num_taps for c in usual), unique(c.step_size for c in usual)
-    lengths.sort(key=lambda taps: (taps is None, taps or 0))
-    steps.sort(key=lambda step: (step is None, step or 0.0))
     at = {(cell.step_size, cell.num_taps): scores.get(cell) for cell in usual}
     known = [score for score in at.values() if score is not None]
+    # A default stands where its number belongs; behind the others where nothing tells it.
+    used_taps = {score.cell.num_taps: score.num_taps for score in known}
+    used_step = {score.cell.step_size: score.step_size for score in known}
+    lengths = sorted({c.num_taps for c in usual}, key=lambda n: used_taps.get(n) or n or math.inf)
+    steps = sorted({c.step_size for c in usual}, key=lambda x: used_step.get(x) or x or math.inf)
     bounds = {
         taps: next(
             (s.bound_db for s in known if s.cell.num_taps == taps and s.bound_db is not None), None
@@ -110,13 +113,11 @@ def _heatmap(name: str, cells: Sequence[SweepCell], scores: Mapping[SweepCell, S
     }
     return {
         "algorithm": name,
-        "columns": [
-            _label(taps, {s.num_taps for s in known if s.cell.num_taps == taps}) for taps in lengths
-        ],
+        "columns": [_label(taps, used_taps.get(taps)) for taps in lengths],
         "bounds": [bounds[taps] for taps in lengths],
         "rows": [
             {
-                "label": _label(step, {s.step_size for s in known if s.cell.step_size == step}),
+                "label": _label(step, used_step.get(step)),
                 "scores": [_dump(at.get((step, taps))) for taps in lengths],
             }
             for step in steps
@@ -124,11 +125,10 @@ def _heatmap(name: str, cells: Sequence[SweepCell], scores: Mapping[SweepCell, S
     }
 
 
-def _label(asked: float | None, used: set[Any]) -> str:
+def _label(asked: float | None, used: float | None) -> str:
     if asked is not None:
         return f"{asked:g}"
-    values = sorted(value for value in used if value is not None)
-    return f"{values[0]:g} (default)" if values else "default"
+    return "default" if used is None else f"{used:g} (default)"
 
 
 def _mismatch(
