@@ -16,7 +16,7 @@ from anc_core.dsp.fxlms_controller import DeviceModel
 from anc_core.dsp.paths import with_mismatch
 from anc_core.errors import ErrorCode, InputError, SinkError, SourceChangedError, WorkerDiedError
 from anc_core.jobs import sweep, sweep_rows, sweep_unit
-from anc_core.jobs.pool import WorkerPool
+from anc_core.jobs.pool import PoolStoppedError, WorkerPool
 from anc_core.jobs.sweep import run_on_pool
 from anc_core.jobs.sweep_conclusion import conclude_sweep, describe_counts
 from anc_core.jobs.sweep_plan import plan_sweep
@@ -245,6 +245,18 @@ def test_a_recording_that_changes_during_the_sweep_is_not_simulated(
     write_noise(tmp_path / "noise/0.wav", duration_s=1.0, seed=5)
     with pytest.raises(SourceChangedError):
         run_unit(plan.setup, plan.units[0])
+
+
+def test_a_worker_whose_sweep_was_killed_stops_after_its_cell(
+    ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_sweep(ask(step_size=[0.05, 0.1, 0.2]), SETTINGS)
+    # Asked at the beginning and before each cell; an orphan is given to another process.
+    parents = iter([7, 7, 1])
+    monkeypatch.setattr(sweep_unit.os, "getppid", lambda: next(parents))
+    with pytest.raises(PoolStoppedError):
+        run_unit(plan.setup, plan.units[0])
+    assert len(sweep_rows.load_rows(tmp_path / "out" / "rows")) == 1
 
 
 class DeadlyPool(WorkerPool):

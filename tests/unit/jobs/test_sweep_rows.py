@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anc_core.errors import ErrorCode, SinkError
+from anc_core.errors import ErrorCode, InputError, SinkError, SourceError
 from anc_core.jobs.simulate_inputs import Acoustics
 from anc_core.jobs.sweep_grid import SweepCell, parse_grid
 from anc_core.jobs.sweep_records import SweepRow
-from anc_core.jobs.sweep_rows import append_row, load_rows, row_key, sweep_base
+from anc_core.jobs.sweep_rows import append_row, failed_row, load_rows, row_key, sweep_base
 from anc_core.records import Status
 
 ACOUSTICS = Acoustics(
@@ -116,3 +116,25 @@ def test_axes_of_the_grid_do_not_change_the_keys_of_its_cells() -> None:
     assert base() == base(
         algorithm=["fxnlms", "fxlog"], num_taps=[64, 128], mismatch={"gain_db": 3}
     )
+
+
+@pytest.mark.parametrize(
+    ("err", "code", "reason"),
+    [
+        (InputError("no such setting"), ErrorCode.BAD_PARAMETER, "no such setting"),
+        (MemoryError("40 GB"), ErrorCode.OUT_OF_MEMORY, "MemoryError: 40 GB"),
+        (ZeroDivisionError("x"), ErrorCode.INTERNAL, "ZeroDivisionError: x"),
+        (
+            SourceError(ErrorCode.PERMISSION, "a\udce9.wav: no"),
+            ErrorCode.PERMISSION,
+            "a\\xe9.wav: no",
+        ),
+    ],
+)
+def test_why_something_failed_is_a_code_and_text_that_a_table_can_hold(
+    err: Exception, code: ErrorCode, reason: str
+) -> None:
+    failed = failed_row("k", "a.wav", err, CELL)
+    assert (failed.status, failed.error_code, failed.cell) == (Status.FAILED, code, CELL)
+    assert reason in str(failed.reason)
+    assert str(failed.reason).encode()
