@@ -49,6 +49,7 @@ def simulate_anc(
     dtype: DTypeLike = "float32",
     seed: int = 0,
     bound: bool = True,
+    wiener_error: NDArray[Any] | None = None,
 ) -> AncSimulation:
     """Simulate acoustic active noise control of a recorded noise.
 
@@ -67,6 +68,9 @@ def simulate_anc(
         See :class:`~anc_core.processors.AcousticSimulator`.
     bound : bool, default True
         Compute the limit of every causal filter of this length as well.
+    wiener_error : ndarray, optional
+        The :attr:`AncSimulation.wiener_error` of an earlier run with the same noise, paths, number
+        of taps and delay of the device, so that the limit is not computed again.
 
     Returns
     -------
@@ -110,11 +114,18 @@ def simulate_anc(
         step_size=step_size,
         **options,
     )
-    return run_simulation(simulator, columns, bound=bound, flat=np.ndim(noise) == 1)
+    return run_simulation(
+        simulator, columns, bound=bound, flat=np.ndim(noise) == 1, wiener_error=wiener_error
+    )
 
 
 def run_simulation(
-    simulator: AcousticSimulator, noise: NDArray[Any], *, bound: bool = True, flat: bool = False
+    simulator: AcousticSimulator,
+    noise: NDArray[Any],
+    *,
+    bound: bool = True,
+    flat: bool = False,
+    wiener_error: NDArray[Any] | None = None,
 ) -> AncSimulation:
     """Send all of ``noise`` (n, J) through a fresh simulator and measure.
 
@@ -126,6 +137,8 @@ def run_simulation(
         Compute the causal Wiener bound; left out for feedback alone, which has none.
     flat : bool
         Return one-dimensional signals and taps where there is one of each.
+    wiener_error : ndarray, optional
+        See :func:`simulate_anc`.
     """
     from anc_core.metrics.anc_figures import anc_figures
 
@@ -139,14 +152,21 @@ def run_simulation(
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("disturbance", "error_signal", "anti_noise", "drive")
     }
+    disturbance = signals["disturbance"]
+    if not bound:
+        wiener_error = None
+    elif wiener_error is None:
+        wiener_error = _best_residual(simulator, noise, disturbance)
+    else:
+        wiener_error = np.reshape(wiener_error, disturbance.shape)
     figures = anc_figures(
-        signals["disturbance"],
+        disturbance,
         signals["error_signal"],
         simulator.sample_rate,
         anti_noise=signals["anti_noise"],
         drive=signals["drive"],
         saturation=simulator.device.saturation,
-        wiener_error=_best_residual(simulator, noise, signals["disturbance"]) if bound else None,
+        wiener_error=wiener_error,
     )
     taps = simulator.taps
     is_single = flat and simulator.num_error_mics == 1 and taps.shape[:2] == (1, 1)
@@ -158,6 +178,9 @@ def run_simulation(
         step_size=simulator.parameters.step,
         figures=figures,
         events=tuple(events),
+        wiener_error=None
+        if wiener_error is None
+        else (wiener_error[:, 0] if is_single else wiener_error),
     )
 
 

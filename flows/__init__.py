@@ -14,6 +14,7 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.simulation import simulate_anc_sweep
     from flows.suppressor_training import train_noise_suppressor
 
 # Nothing leaves the machine; Prefect reads this before any of its settings.
@@ -23,6 +24,7 @@ _HOME_OF = {
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
     "process_audio_file": "audio_processing",
+    "simulate_anc_sweep": "simulation",
     "train_noise_suppressor": "suppressor_training",
 }
 
@@ -30,6 +32,7 @@ __all__ = [
     "batch_process_files",
     "compare_suppressors",
     "process_audio_file",
+    "simulate_anc_sweep",
     "train_noise_suppressor",
 ]
 

@@ -59,6 +59,35 @@ class ProgressArtifact:
         )
 
 
+class CellsArtifact:
+    """The bar of a running sweep, in cells, updated every 2 s at most."""
+
+    def __init__(self, planned: int, done: int) -> None:
+        self._planned = planned
+        self._id = cast(
+            "UUID",
+            create_progress_artifact(
+                self._percent(done), key="anc-sweep-progress", description=self._describe(done)
+            ),
+        )
+        self._updated = time.monotonic()
+
+    def update(self, done: int, *, final: bool = False) -> None:
+        """Show that ``done`` cells are finished, unless something was shown less than 2 s ago."""
+        now = time.monotonic()
+        if not final and now - self._updated < UPDATE_EVERY_S:
+            return
+        self._updated = now
+        percent = 100.0 if final else self._percent(done)
+        update_progress_artifact(self._id, percent, description=self._describe(done))
+
+    def _percent(self, done: int) -> float:
+        return 100.0 * done / max(self._planned, 1)
+
+    def _describe(self, done: int) -> str:
+        return f"{done} of {self._planned} cells"
+
+
 def publish_summary(summary: BatchSummary) -> None:
     """Write the table and the page of a batch."""
     counts = describe_counts(summary)
@@ -95,7 +124,7 @@ def summary_markdown(summary: BatchSummary) -> str:
         "",
         f"- audio processed: {_audio(summary.audio_s)} in {summary.wall_s:.1f} s ({speed})",
         f"- emergency events heard: {summary.events}",
-        f"- outputs: {_inert(summary.output_dir or 'none were asked for')}",
+        f"- outputs: {inert(summary.output_dir or 'none were asked for')}",
         f"- task runs: {summary.shards} shards + plan + summary",
     ]
     if summary.dry_run:
@@ -103,7 +132,7 @@ def summary_markdown(summary: BatchSummary) -> str:
     if summary.failures:
         lines += ["", "### Failed", "", "| file | what happened |", "|---|---|"]
         lines += [
-            f"| {_inert(r.source_path)} | {_inert(r.what_happened)} |"
+            f"| {inert(r.source_path)} | {inert(r.what_happened)} |"
             for r in summary.failures[:MAX_TABLE_ROWS]
         ]
     return "\n".join(lines)
@@ -127,7 +156,7 @@ def _row(result: RecordingResult) -> dict[str, Any]:
     }
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Return ``text`` without the signs that Markdown or HTML would act on."""
     plain = text.encode(errors="replace").decode().replace("\n", " ").replace("\r", " ")
     for sign, entity in (

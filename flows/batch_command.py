@@ -13,12 +13,12 @@ from flows.options import (
     EXIT_USAGE,
     cancellation_options,
     cancellation_parameters,
-    check_names,
     load_settings,
     mode_option,
     session_options,
     use_database,
 )
+from flows.parameters import check_names
 
 if TYPE_CHECKING:
     from anc_core.jobs.plan import BatchRequest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ import click
 from flows.options import EXIT_FAILED, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.table import Table
 
     from anc_core.jobs.compare_records import CompareRequest, Comparison
@@ -116,42 +113,20 @@ def exit_code(comparison: Comparison) -> int:
 def _directly(request: CompareRequest, *, quiet: bool) -> Comparison:
     from anc_core.jobs.compare import compare_folder
     from anc_core.settings import Settings
+    from flows.console import counting_bar
 
-    with _bar(quiet=quiet) as show:
+    with counting_bar("comparing", quiet=quiet) as show:
         return compare_folder(request, Settings.load(), on_progress=show)
 
 
 def _as_flow(request: CompareRequest) -> Comparison:
-    from anc_core.errors import InputError
-
-    for path in (request.folder, request.output_dir, request.clean or Path()):
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as err:
-            msg = f"{str(path)!r} is no text, so it can't be a flow's parameter; leave out --flow"
-            raise InputError(msg) from err
     from flows.comparison import compare_suppressors
+    from flows.parameters import check_names
 
+    check_names(request.folder, request.output_dir, request.clean or "")
     parameters: dict[str, Any] = {**dict(request), "systems": list(request.systems)}
     comparison: Comparison = compare_suppressors(**parameters)
     return comparison
-
-
-@contextmanager
-def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show the progress on standard error; nothing where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    hidden = quiet or not console.is_terminal
-    with Progress(console=console, disable=hidden, transient=True) as bar:
-        task = bar.add_task("comparing", total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show
 
 
 # --------------------------------------------------------------------------- words

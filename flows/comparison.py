@@ -31,15 +31,11 @@ from anc_core.jobs.compare_records import (
 from anc_core.metrics.quality import QUALITY_FIGURES
 from anc_core.records import Status
 from anc_core.settings import Settings
-from flows.artifacts import MAX_TABLE_ROWS
+from flows.artifacts import MAX_TABLE_ROWS, inert
 from flows.common import logged, logger, retry_options
 
 FILES_PER_TASK = 10
 """A recording of 10 s costs seconds of measuring for each system, so ten are a task's worth."""
-
-_PLAIN = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;", "\n": " ", "\r": " "}
-)
 
 
 def _comparison_name() -> str:
@@ -161,19 +157,19 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = [
         f"## {describe_comparison(comparison)}",
         "",
-        f"- recordings: {_inert(comparison.folder)}",
+        f"- recordings: {inert(comparison.folder)}",
         f"- audio judged: {comparison.audio_s / 60:.1f} min in {comparison.wall_s:.0f} s",
     ]
     if comparison.page_path is not None:
         uri = Path(comparison.page_path).absolute().as_uri()
-        lines.append(f"- [page to listen to]({uri}): {_inert(comparison.page_path)}")
+        lines.append(f"- [page to listen to]({uri}): {inert(comparison.page_path)}")
     tables = (comparison.csv_path, comparison.json_path)
-    lines += [f"- {_inert(path)}" for path in tables if path is not None]
+    lines += [f"- {inert(path)}" for path in tables if path is not None]
     failures = [file for file in comparison.files if file.status is Status.FAILED]
     if failures:
         lines += ["", "### Failed", "", "| recording | what happened |", "|---|---|"]
         lines += [
-            f"| {_inert(file.name)} | {_inert(file.reason or '')} |"
+            f"| {inert(file.name)} | {inert(file.reason or '')} |"
             for file in failures[:MAX_TABLE_ROWS]
         ]
     return "\n".join(lines)
@@ -195,10 +191,6 @@ def _row(system: SystemSummary) -> dict[str, Any]:
         "speed x": figure(system.speed_x, 0),
         "note": system.reason or "",
     }
-
-
-def _inert(text: str) -> str:
-    return text.encode(errors="replace").decode().translate(_PLAIN)
 
 
 def _ended(comparison: Comparison) -> Comparison:

@@ -76,12 +76,12 @@ def print_session(summary: SessionSummary) -> None:
     for event in summary.events:
         words = f"{event.start_s:.1f}-{event.end_s:.1f} s {event.noise_type}: {event.evidence}"
         table.add_row("event", safe(words))
-    _stdout().print(table)
+    stdout().print(table)
 
 
 def print_batch(summary: BatchSummary, *, max_rows: int = 60) -> None:
     """Print what happened to each file, then the counts."""
-    console = _stdout()
+    console = stdout()
     table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("recording", overflow="fold", min_width=24)
     for name in ("s", "before\ndBFS", "after\ndBFS", "cancelled\ndB", "alarm\ns", "speed\nx"):
@@ -98,7 +98,7 @@ def print_batch(summary: BatchSummary, *, max_rows: int = 60) -> None:
     console.print(safe(describe(summary)))
 
 
-def _stdout() -> Console:
+def stdout() -> Console:
     """Return the console; a file or pipe is as wide as a table needs."""
     console = Console()
     return console if console.is_terminal else Console(width=_PIPE_WIDTH)
@@ -129,6 +129,20 @@ def describe(summary: BatchSummary) -> str:
 def describe_plan(plan: BatchPlan) -> list[tuple[str, str]]:
     """Return (recording, where its output would go) for every job of a plan."""
     return [(str(job.source), str(job.sink or "-")) for job in plan.jobs]
+
+
+@contextmanager
+def counting_bar(doing: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of how many are done on standard error; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    with Progress(console=console, disable=hidden, transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show
 
 
 @contextmanager

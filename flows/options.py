@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -125,21 +124,3 @@ def use_database(settings: Settings) -> None:
 
     os.environ["ANC_DATABASE_URL"] = settings.resolved_database_url
     os.environ["ANC_WORKERS"] = str(settings.workers)
-
-
-def check_names(*paths: str | Path | None) -> None:
-    """Refuse undecodable names: Prefect keeps parameters as text; a folder that holds them is fine.
-
-    Raises
-    ------
-    InputError
-        Names the first one and the cure.
-    """
-    from anc_core.errors import InputError
-
-    for path in paths:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as err:
-            msg = f"{str(path)!r} is no text, so it can't be a flow's parameter; leave out --flow"
-            raise InputError(msg) from err

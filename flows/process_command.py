@@ -12,13 +12,13 @@ from flows.options import (
     EXIT_FAILED,
     cancellation_options,
     cancellation_parameters,
-    check_names,
     mode_option,
     open_store,
     options,
     session_options,
     use_database,
 )
+from flows.parameters import check_names
 
 _place_options = options(
     click.option(

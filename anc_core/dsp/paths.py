@@ -282,7 +282,7 @@ def _convolved(taps: Path, kernel: NDArray[np.float64]) -> Path:
 def _refuse_cut(cut: float, whole: float, cure: str) -> None:
     if cut > _MAX_SHARE_CUT * whole:
         msg = (
-            f"{100 * cut / whole:.0f} % of the path's energy would fall before time 0, "
+            f"{100 * cut / whole:.1f} % of the path's energy would fall before time 0, "
             f"at most {100 * _MAX_SHARE_CUT:.0f} % may; {cure}"
         )
         raise InputError(msg)

@@ -12,6 +12,7 @@ from anc_core.jobs.compare_records import (
     SystemOnFile,
     SystemSummary,
 )
+from anc_core.jobs.csv_cells import number_cell, text_cell
 from anc_core.metrics.quality import QUALITY_FIGURES
 from anc_core.records import Status
 
@@ -111,20 +112,12 @@ def files_csv(files: Sequence[FileComparison]) -> str:
             rest = [getattr(line, name) for name in others]
             writer.writerow(
                 [
-                    *(_csv_text(file.name), _csv_text(line.system), line.status.value),
-                    *(_csv_number(x) for x in (file.measured_s, *figures, *gains, *rest)),
-                    _csv_text(line.reason or ""),
+                    *(text_cell(file.name), text_cell(line.system), line.status.value),
+                    *(number_cell(x) for x in (file.measured_s, *figures, *gains, *rest)),
+                    text_cell(line.reason or ""),
                 ]
             )
     return text.getvalue()
-
-
-def _csv_text(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _csv_number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
 
 
 def choose_examples(

@@ -5,22 +5,31 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from anc_core.errors import InputError
-from anc_core.jobs.records import RecordingJob
 
 MAX_SHARDS = 200  # a task run costs the Prefect server 13-50 ms and 22 kB each
 
 
-def cut_shards(
-    jobs: Sequence[RecordingJob], *, shard_s: float, workers: int
-) -> list[tuple[RecordingJob, ...]]:
+class Estimated(Protocol):
+    """Work of which somebody has guessed how long it takes."""
+
+    @property
+    def estimate_s(self) -> float:
+        """CPU seconds."""
+
+
+Job = TypeVar("Job", bound=Estimated)
+
+
+def cut_shards(jobs: Sequence[Job], *, shard_s: float, workers: int) -> list[tuple[Job, ...]]:
     """Return shards of about ``shard_s`` of estimated work each, the longest first.
 
     Parameters
     ----------
-    jobs : sequence of RecordingJob
-        With their ``estimate_s``.
+    jobs : sequence
+        With their ``estimate_s``: a recording to clean, cells to simulate.
     shard_s : float
         Estimated CPU seconds a shard should hold (10 to 30: a task run costs about 0.2).
     workers : int
@@ -44,9 +53,7 @@ def cut_shards(
     total_s = sum(job.estimate_s for job in jobs)
     count = min(max(math.ceil(total_s / shard_s), min(workers, len(jobs))), MAX_SHARDS, len(jobs))
     # Among equal loads the emptier shard is next: jobs without an estimate fill every shard too.
-    heap: list[tuple[float, int, int, list[RecordingJob]]] = [
-        (0.0, 0, index, []) for index in range(count)
-    ]
+    heap: list[tuple[float, int, int, list[Job]]] = [(0.0, 0, index, []) for index in range(count)]
     for job in sorted(jobs, key=lambda job: -job.estimate_s):
         load_s, num_jobs, index, shard = heap[0]
         shard.append(job)

@@ -53,6 +53,8 @@ class AncSimulation:
     figures : AncFigures
     events : tuple of GuardEvent
         What the guards did.
+    wiener_error : float32, like ``disturbance``, or None
+        What the best causal filter would have left; None if no limit was computed.
     """
 
     disturbance: NDArray[np.float32]
@@ -65,6 +67,7 @@ class AncSimulation:
     step_size: float
     figures: AncFigures
     events: tuple[GuardEvent, ...]
+    wiener_error: NDArray[Any] | None = None
 
     @property
     def cancellation_db(self) -> float | None:

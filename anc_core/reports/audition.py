@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from anc_core.audio import StreamResampler
 from anc_core.files import write_text_atomic
 from anc_core.reports.drawing import can_draw
+from anc_core.reports.page import page_environment
 
 CLIP_S = 8.0
 """Length of a sound on the page: its loudest stretch."""
@@ -105,7 +106,7 @@ def write_audition(
         NO_SPACE or NOT_WRITABLE.
     """
     rendered, left_out = _render_examples(examples)
-    template = _environment().get_template("audition.html")
+    template = page_environment().get_template("audition.html")
     shown = [column for column in QUALITY_COLUMNS if _is_measured(comparison, column.key)]
     text = template.render(
         comparison=comparison,
@@ -124,35 +125,6 @@ def _is_measured(comparison: Mapping[str, Any], key: str) -> bool:
     values = [comparison["before"].get(key)]
     values += [system["means"].get(key) for system in comparison["systems"]]
     return any(value is not None for value in values)
-
-
-def _environment() -> Any:  # noqa: ANN401 - jinja2 is loaded only here
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "signed": _signed, "share": _share}
-    return environment
-
-
-def _number(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def _signed(value: float | None, digits: int = 1) -> str:
-    if value is None:
-        return "–"
-    rounded = round(value, digits)
-    return f"{rounded + 0.0:+.{digits}f}".replace("-", "−")
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 # --------------------------------------------------------------------------- sounds and pictures
