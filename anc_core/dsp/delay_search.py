@@ -47,6 +47,9 @@ _LINE_WIDTH_S = 1e-3
 _MIN_ON_LINE = 0.6
 _MIN_GAIN = 1.05
 
+_OPPOSITE = -0.7
+"""Correlation of two channels below which one of them has its wires swapped."""
+
 _FAINT = 1e-8
 """Power of a bin, relative to the strongest, whose phase is rounding noise."""
 
@@ -222,7 +225,7 @@ def _correlation(primary: Array, reference: Array, max_lag: int) -> Array | None
         return None
     width = fft.next_fast_len(num_samples + max_lag + 1, real=True)
     spectra = [
-        [_phases(column, width) for column in (signal - signal.mean(axis=0)).T]
+        [_phases(column, width) for column in _in_one_polarity(signal - signal.mean(axis=0)).T]
         for signal in (np.asarray(primary, np.float64), np.asarray(reference, np.float64))
     ]
     pairs = [p * np.conj(r) for p, r in product(*spectra) if p is not None and r is not None]
@@ -230,6 +233,13 @@ def _correlation(primary: Array, reference: Array, max_lag: int) -> Array | None
         return None
     curve = fft.irfft(np.mean(pairs, axis=0), n=width)
     return np.concatenate([curve[-max_lag:], curve[: max_lag + 1]])
+
+
+def _in_one_polarity(signal: Array) -> Array:
+    """Turn channels over that are the first one's opposite: in a mean they would annul it."""
+    products = signal.T @ signal[:, 0]
+    sizes = np.linalg.norm(signal, axis=0) * np.linalg.norm(signal[:, 0])
+    return np.where(products < _OPPOSITE * sizes, -signal, signal)
 
 
 def _phases(signal: Array, width: int) -> Array | None:

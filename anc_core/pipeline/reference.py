@@ -12,7 +12,7 @@ from anc_core.arrays import Chunk
 from anc_core.audio import AudioReader, StreamResampler, open_reader
 from anc_core.audio.placement import Placement, placed, placement_for
 from anc_core.dsp.delay_search import WINDOW_S, Alignment, DelaySearch
-from anc_core.errors import WarningCode
+from anc_core.errors import ErrorCode, SourceError, WarningCode
 from anc_core.pipeline.request import RecordingRequest
 from anc_core.processors import ReferenceCanceller
 from anc_core.processors.cancel import PRIMING_S
@@ -48,6 +48,9 @@ class ReferenceTrack:
         self.primary_channels: tuple[int, ...] | None = None
         if request.splits_channels and chosen is not None:
             self.primary_channels = tuple(n for n in range(num_channels) if n != chosen - 1)
+            if not self.primary_channels:
+                msg = f"{self._source}: its only channel is the reference; nothing would be left"
+                raise SourceError(ErrorCode.BAD_CHANNELS, msg)
         self.alignment: Alignment | None = None
         with self._open() as reader:
             self.num_channels = reader.num_channels
