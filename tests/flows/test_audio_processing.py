@@ -11,7 +11,7 @@ import soundfile as sf
 
 from anc_core.errors import ErrorCode, SourceChangedError
 from anc_core.store import get_session, list_sessions, open_database
-from tests.recordings import noisy_voice
+from tests.recordings import noisy_voice, two_microphones
 
 pytestmark = [pytest.mark.usefixtures("prefect_server")]
 
@@ -61,8 +61,47 @@ def test_mode_preset_and_reference_reach_the_core(tmp_path: Path, store_url: str
         preset="gentle",
     )
     assert (result.mode, result.preset) == ("cancel", "gentle")
-    # NLMS on white noise with a 3-tap path settles far below the input within 3 s.
+    # A filter for white noise over 3 taps settles far below the input within 3 s.
     assert result.metrics.output_rms_dbfs < result.metrics.input_rms_dbfs - 10.0
+
+
+def test_a_channel_is_the_reference_as_a_plain_dict_says(tmp_path: Path, store_url: str) -> None:
+    """As the form of the UI and a deployment's parameters send it."""
+    from flows import process_audio_file
+
+    primary, reference, _ = two_microphones(2.0)
+    sf.write(tmp_path / "in.wav", np.stack([primary, reference], axis=1), 16_000)
+    result = process_audio_file(
+        file_path=tmp_path / "in.wav",
+        output_path=tmp_path / "out.wav",
+        cancellation={"reference_channel": 2, "num_taps": 1_000},
+    )
+    assert (result.status, result.mode, result.num_channels) == ("ok", "cancel", 1)
+    assert result.parameters["cancellation"]["num_taps"] == 1_000
+
+
+def test_a_batch_finds_its_pairs(tmp_path: Path, store_url: str) -> None:
+    from flows import batch_process_files
+
+    (tmp_path / "in").mkdir()
+    for seed in range(2):
+        signals = two_microphones(2.0, seed=seed)
+        for name, signal in zip(("primary", "reference"), signals, strict=False):
+            sf.write(tmp_path / "in" / f"{seed}_{name}.wav", signal, 16_000)
+    summary = batch_process_files(
+        file_paths=[tmp_path / "in"],
+        output_dir=tmp_path / "out",
+        pair="*_primary.*=*_reference.*",
+        cancellation={"num_taps": 1_000},
+    )
+    assert (summary.planned, summary.ok) == (2, 2)
+    with open_database(store_url).begin() as db:
+        sessions = list(list_sessions(db))
+    assert {session.mode for session in sessions} == {"cancel"}
+    assert {Path(str(s.reference_path)).name for s in sessions} == {
+        "0_reference.wav",
+        "1_reference.wav",
+    }
 
 
 def test_an_unknown_word_is_refused_with_the_allowed_ones(tmp_path: Path, store_url: str) -> None:
