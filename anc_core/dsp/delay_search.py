@@ -53,6 +53,9 @@ _OPPOSITE = -0.7
 _FAINT = 1e-8
 """Power of a bin, relative to the strongest, whose phase is rounding noise."""
 
+_CONSTANT = 1e-12
+"""Swing, relative to the mean, that is rounding noise of a constant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
@@ -101,7 +104,7 @@ class DelaySearch:
         if not 0 < max_delay_s <= WINDOW_S / 2:
             msg = f"max_delay_s is {max_delay_s}; it must be above 0 and at most {WINDOW_S / 2:g} s"
             raise InputError(msg)
-        self.max_lag = round(max_delay_s * self.sample_rate)
+        self.max_lag = max(1, round(max_delay_s * self.sample_rate))
         self.may_drift = may_drift
         self._stride = 1
         self._curves: dict[int, Array] = {}
@@ -124,8 +127,14 @@ class DelaySearch:
             It begins at sample ``number * window_length``.
         primary, reference : floating point, (num_samples, num_channels)
             Of one length, up to ``window_length``; finite.
+
+        Notes
+        -----
+        What is not longer than the largest delay is passed over, and so is less than half an
+        excerpt after the first: its curve is a spike around 0 whatever it holds.
         """
-        if not self.wants(number):
+        is_short = number > 0 and len(primary) < self.window_length // 2
+        if is_short or len(primary) <= self.max_lag or not self.wants(number):
             return
         curve = _correlation(primary, reference, self.max_lag)
         if curve is None:
@@ -220,13 +229,10 @@ def _correlation(primary: Array, reference: Array, max_lag: int) -> Array | None
     """Return the mean GCC-PHAT curve of all pairs of channels, lags -max_lag to max_lag."""
     from scipy import fft
 
-    num_samples = len(primary)
-    if num_samples <= 1:
-        return None
-    width = fft.next_fast_len(num_samples + max_lag + 1, real=True)
+    width = fft.next_fast_len(len(primary) + max_lag + 1, real=True)
     spectra = [
-        [_phases(column, width) for column in _in_one_polarity(signal - signal.mean(axis=0)).T]
-        for signal in (np.asarray(primary, np.float64), np.asarray(reference, np.float64))
+        [_phases(column, width) for column in _in_one_polarity(np.asarray(signal, np.float64)).T]
+        for signal in (primary, reference)
     ]
     pairs = [p * np.conj(r) for p, r in product(*spectra) if p is not None and r is not None]
     if not pairs:
@@ -245,7 +251,11 @@ def _in_one_polarity(signal: Array) -> Array:
 def _phases(signal: Array, width: int) -> Array | None:
     from scipy import fft
 
-    spectrum = fft.rfft(signal, n=width)
+    mean = float(np.mean(signal))
+    swing = signal - mean
+    if float(np.max(np.abs(swing))) <= _CONSTANT * abs(mean):
+        return None
+    spectrum = fft.rfft(swing, n=width)
     size = np.abs(spectrum)
     loudest = float(np.max(size))
     if loudest <= 0.0 or not math.isfinite(loudest):
