@@ -1,4 +1,4 @@
-"""The controllers on a measured duct: the 13 rows of trouble, and the bound on recorded noise."""
+"""The controllers on a measured duct: the rows of trouble, the bound, and steady recordings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import pytest
 from scipy.io import loadmat
 from scipy.signal import lfilter
 
+from anc_core import simulate_anc
 from anc_core.dsp.fxlms_controller import FxlmsController, FxlmsParameters
+from anc_core.processors.simulate import ALGORITHMS
+from benchmarks.duct import recorded, synthetic
 from tests.unit.dsp import test_fxlms_controller as rows
 
 pytestmark = pytest.mark.realdata
@@ -42,3 +45,27 @@ def test_default_is_close_to_the_best_causal_filter(duct):
     attenuation_db = rows.attenuation_db(disturbance, rows.run(built, reference, disturbance), 4)
     # The bound for white noise and 512 taps is 12.5 dB.
     assert attenuation_db > 12.0
+
+
+def test_auto_is_as_good_as_the_best_single_choice_on_steady_noises(duct, realdata):
+    primary, secondary = duct
+    kinds = ("air_conditioner", "flightgear_rain", "flightgear_wind", "flightgear_aircraft_engine")
+    noises = [*synthetic(), *recorded([realdata / "noise" / kind for kind in kinds], 2)]
+    assert len(noises) > 6
+    for name, noise in noises:
+        single, auto = {}, 0.0
+        for algorithm in (*ALGORITHMS, "auto"):
+            reached = simulate_anc(
+                noise.astype(np.float32),
+                rows.RATE,
+                primary,
+                secondary,
+                num_taps=512,
+                algorithm=algorithm,
+                bound=False,
+            ).figures.steady_cancellation_db
+            if algorithm == "auto":
+                auto = reached
+            else:
+                single[algorithm] = reached
+        assert auto > max(single.values()) - 0.3, (name, single)
