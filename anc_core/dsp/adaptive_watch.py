@@ -1,0 +1,267 @@
+"""Guards of the sample-by-sample filters that cancel with a reference: a watch at the output.
+
+A canceller hears its primary d and knows the estimate y it subtracts. That makes its guards simpler
+than those of a controller whose anti-noise passes a loudspeaker (:mod:`~anc_core.dsp.adaptive_guard`,
+whose words and pieces these share). In a canceller the primary itself is the yardstick:
+
+==================  ===============================================================================
+repair and hold     a NaN or an infinity counts as 0, and nothing is learnt until it has left
+usual power         the present power of the reference is regularised by the usual one
+freeze on silence   nothing is learnt while the reference is 30 dB weaker than it used to be
+error clip          an error counts as 8 times its own mean magnitude at most
+ceiling             no sample is louder than twice the primary's own recent peak
+gate                while the output is 1 dB louder than the primary, the primary passes
+divergence          6 dB louder, or louder for half a second: weights as last known to be good, or
+                    zero; the third time in a row the primary passes for 10 s, and longer each time
+==================  ===============================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.dsp.adaptive_guard import (
+    BLOCK,
+    BLOCK_ERROR,
+    CLIP,
+    CLIP_RATE,
+    COUNT,
+    FALL,
+    FORGIVE,
+    GAIN,
+    HARM,
+    HAS_SAVED,
+    HOLD,
+    LATCH_BLOCKS,
+    LATCH_LEFT,
+    LATCH_LENGTH,
+    LEVEL_RATE,
+    MAX_LATCH_BLOCKS,
+    MAX_TRIPS,
+    MEAN_ERROR,
+    NOTHING,
+    NUM_TRIPS,
+    PATIENT_BLOCKS,
+    RESTORE,
+    RISE,
+    SAVE,
+    SAVE_BLOCKS,
+    SILENT_POWER,
+    SINCE_SAVED,
+    SIZE,
+    TRIPS,
+    USUAL_POWER,
+    ZERO,
+    GuardEventKind,
+    GuardLimits,
+    log_event,
+    usual_power,
+)
+from anc_core.dsp.finite import MAX_MAGNITUDE, MIN_MAGNITUDE
+from anc_core.dsp.jit import jit
+
+FloatArray = NDArray[np.float64]
+
+# What follows the numbers of adaptive_guard
+(
+    BLOCK_PRIMARY,
+    MEAN_PRIMARY,
+    PEAK,
+    GATE,
+    MEAN_LEARNT,
+    WATCH_SIZE,
+) = range(SIZE, SIZE + 6)
+
+PEAK_DECAY = 14
+"""In the array of limits, behind those of :class:`~anc_core.dsp.adaptive_guard.GuardLimits`."""
+
+_PEAK_TIME_S = 0.05
+_CEILING = 2.0
+
+_FADED = 1e-3
+_HARMFUL = 1.26
+_DIVERGED = 4.0
+_USEFUL = 0.9
+"""Error over primary, as powers: shut the gate, put the weights back, worth being saved."""
+
+_LEAST = float(MIN_MAGNITUDE)
+_MOST = float(MAX_MAGNITUDE)
+
+_TRIPPED, _CLEARED, _LATCHED = (
+    list(GuardEventKind).index(kind)
+    for kind in (GuardEventKind.TRIPPED, GuardEventKind.CLEARED, GuardEventKind.LATCHED)
+)
+
+
+def watch_limits(sample_rate: float, hold_samples: int) -> FloatArray:
+    """Return the constants of the guards at ``sample_rate``.
+
+    Parameters
+    ----------
+    sample_rate : float
+        Hz.
+    hold_samples : int
+        For so long nothing is learnt after a sample had to be repaired.
+    """
+    limits = GuardLimits(sample_rate=sample_rate, ramp_samples=BLOCK, hold_samples=hold_samples)
+    return np.append(limits.as_array(), math.exp(-1.0 / (_PEAK_TIME_S * sample_rate)))
+
+
+def watch_numbers() -> FloatArray:
+    """Return the memory of a filter that has heard nothing, shape (WATCH_SIZE,)."""
+    numbers = np.zeros(WATCH_SIZE)
+    numbers[GAIN] = numbers[GATE] = 1.0
+    return numbers
+
+
+@jit("float64(float64)")
+def tamed(value: float) -> float:
+    """Return ``value`` if its square is a number to work with, else the nearest that is.
+
+    NaN stays NaN: ``abs(tamed(x)) < inf`` tells what has to be repaired.
+    """
+    size = abs(value)
+    if size < _LEAST:
+        return 0.0
+    if size > _MOST and size < math.inf:
+        return math.copysign(_MOST, value)
+    return value
+
+
+@jit("float64(float64[::1], float64[::1], float64, float64)")
+def let_out(numbers: FloatArray, limits: FloatArray, primary: float, estimate: float) -> float:
+    """Return what is heard: primary - gain·estimate, under the ceiling.
+
+    Notes
+    -----
+    |output| <= 2·max over m of |d(n - m)|·exp(-m / 50 ms), whatever the estimate is.
+    """
+    error = primary - estimate
+    peak = max(abs(primary), numbers[PEAK] * limits[PEAK_DECAY])
+    peak = 0.0 if peak < _LEAST else peak
+    numbers[PEAK] = peak
+    numbers[BLOCK_ERROR] += error * error
+    numbers[BLOCK_PRIMARY] += primary * primary
+    gain, gate = numbers[GAIN], numbers[GATE]
+    output: float = error
+    if gain != gate:
+        # A ramp as long as a block of the detector.
+        gain = min(gain + 1.0 / BLOCK, gate) if gain < gate else max(gain - 1.0 / BLOCK, gate)
+        numbers[GAIN] = gain
+    if gain != 1.0:
+        output = primary if gain == 0.0 else primary - gain * estimate
+    # Written so that NaN is above the ceiling.
+    if not abs(output) <= _CEILING * peak:
+        if math.isnan(output):
+            return primary
+        return math.copysign(_CEILING * peak, output)
+    return output
+
+
+@jit("float64(float64[::1], float64[::1], float64, float64)")
+def learnable(numbers: FloatArray, limits: FloatArray, error: float, power: float) -> float:
+    """Return the error as it may be learnt from: clipped, or 0 if nothing may be learnt.
+
+    Parameters
+    ----------
+    numbers, limits
+        See :func:`watch_numbers`, :func:`watch_limits`.
+    error : float
+        Primary minus estimate.
+    power : float
+        Sum of squares of the reference within the filter.
+    """
+    mean = numbers[MEAN_LEARNT]
+    if mean > 0.0:
+        error = min(max(error, -CLIP * mean), CLIP * mean)
+    # Written so that NaN does not become part of the mean.
+    if not abs(error) < math.inf:
+        return 0.0
+    mean += limits[CLIP_RATE] * (abs(error) - mean)
+    numbers[MEAN_LEARNT] = mean if mean > _LEAST else 0.0
+    usual = usual_power(numbers[USUAL_POWER], power, limits[RISE], limits[FALL])
+    numbers[USUAL_POWER] = usual
+    if numbers[HOLD] > 0.0:
+        numbers[HOLD] -= 1.0
+        return 0.0
+    return error if power > max(SILENT_POWER, _FADED * usual) else 0.0
+
+
+@jit("int64(float64[::1], float64[:, ::1], float64[::1], float64)")
+def put_back(numbers: FloatArray, events: FloatArray, limits: FloatArray, level_db: float) -> int:
+    """Note that the weights are harmful; return whether to restore or to zero them."""
+    action = RESTORE if numbers[HAS_SAVED] == 1.0 and numbers[TRIPS] < 0.5 else ZERO
+    numbers[HARM] = 0.0
+    numbers[SINCE_SAVED] = 0.0
+    # Written so that NaN goes.
+    numbers[MEAN_ERROR] = numbers[MEAN_PRIMARY]
+    if not numbers[MEAN_LEARNT] < math.inf:
+        numbers[MEAN_LEARNT] = 0.0
+    if action == ZERO:
+        numbers[HAS_SAVED] = 0.0
+    if numbers[LATCH_LEFT] > 0.0:
+        return ZERO
+    numbers[TRIPS] += 1.0
+    numbers[NUM_TRIPS] += 1.0
+    if numbers[TRIPS] >= MAX_TRIPS - 0.5:
+        numbers[TRIPS] = MAX_TRIPS - 1.0
+        numbers[LATCH_LENGTH] = min(
+            max(2.0 * numbers[LATCH_LENGTH], limits[LATCH_BLOCKS]), limits[MAX_LATCH_BLOCKS]
+        )
+        numbers[LATCH_LEFT] = numbers[LATCH_LENGTH]
+        log_event(numbers, events, _LATCHED, level_db)
+    else:
+        log_event(numbers, events, _TRIPPED if action == RESTORE else _CLEARED, level_db)
+    return action
+
+
+@jit("int64(float64[::1], float64[:, ::1], float64[::1])")
+def judged(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
+    """Look at the last 32 samples; return what is to be done with the weights.
+
+    Returns
+    -------
+    int
+        NOTHING, SAVE, RESTORE or ZERO of :mod:`anc_core.dsp.adaptive_guard`.
+    """
+    rate = limits[LEVEL_RATE]
+    numbers[MEAN_ERROR] += rate * (numbers[BLOCK_ERROR] - numbers[MEAN_ERROR])
+    numbers[MEAN_PRIMARY] += rate * (numbers[BLOCK_PRIMARY] - numbers[MEAN_PRIMARY])
+    numbers[BLOCK_ERROR] = numbers[BLOCK_PRIMARY] = 0.0
+    error, primary = numbers[MEAN_ERROR], numbers[MEAN_PRIMARY]
+    # Written so that NaN counts as harm.
+    is_harmless = error <= _HARMFUL * primary + SILENT_POWER
+    is_bearable = error <= _DIVERGED * primary + SILENT_POWER
+    numbers[LATCH_LEFT] = max(numbers[LATCH_LEFT] - 1.0, 0.0)
+    if not is_harmless or numbers[LATCH_LEFT] > 0.0:
+        numbers[GATE] = 0.0
+    elif error <= primary:
+        numbers[GATE] = 1.0
+    numbers[HARM] = 0.0 if is_harmless else numbers[HARM] + 1.0
+    if not is_bearable or numbers[HARM] >= limits[PATIENT_BLOCKS]:
+        level_db = math.nan
+        if primary > 0.0 and 0.0 < error < math.inf:
+            level_db = 10.0 * (math.log10(error) - math.log10(primary))
+        return put_back(numbers, events, limits, level_db)
+    if is_harmless and numbers[LATCH_LEFT] == 0.0:
+        numbers[TRIPS] = max(numbers[TRIPS] - limits[FORGIVE], 0.0)
+        if numbers[TRIPS] == 0.0:
+            numbers[LATCH_LENGTH] = 0.0
+    numbers[SINCE_SAVED] += 1.0
+    if numbers[SINCE_SAVED] >= limits[SAVE_BLOCKS] and 0.0 < error < _USEFUL * primary:
+        numbers[SINCE_SAVED] = 0.0
+        numbers[HAS_SAVED] = 1.0
+        return SAVE
+    return NOTHING
+
+
+@jit("int64(float64[::1], float64[:, ::1], float64[::1])")
+def watched(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
+    """Count a sample; at the end of a block of 32 return what :func:`judged` says."""
+    count = np.int64(numbers[COUNT]) + 1
+    numbers[COUNT] = count
+    return judged(numbers, events, limits) if count % BLOCK == 0 else NOTHING
