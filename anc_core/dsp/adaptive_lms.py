@@ -80,11 +80,12 @@ class LmsFilter(SampleFilter):
         )
         self._kernel = lms_block(self.dtype)
 
-    def _run(self, heard: Array, primary: Array, output: Array) -> None:
+    def _run(self, heard: Array, primary: Array, broken: Array, output: Array) -> None:
         state = self._state
         self._kernel(
             heard,
             primary,
+            broken,
             output,
             state["weights"],
             state["saved"],

@@ -8,14 +8,40 @@ its error would pass for a reference.
 
 from __future__ import annotations
 
-import math
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from anc_core.dsp.adaptive_guard import FALL, NOTHING, RISE, SAVE, USUAL_POWER, ZERO, hold, usual_power
-from anc_core.dsp.adaptive_watch import MEAN_LEARNT, learnable, let_out, tamed, watched
+from anc_core.dsp.adaptive_guard import (
+    BLOCK,
+    BLOCK_ERROR,
+    CLIP_RATE,
+    COUNT,
+    FALL,
+    GAIN,
+    HOLD,
+    NOTHING,
+    RISE,
+    SAVE,
+    USUAL_POWER,
+    ZERO,
+    hold,
+    usual_power,
+)
+from anc_core.dsp.adaptive_watch import (
+    BLOCK_PRIMARY,
+    BROKEN_PRIMARY,
+    GATE,
+    MEAN_LEARNT,
+    PEAK,
+    PEAK_DECAY,
+    clipped_error,
+    is_heard,
+    judged,
+    let_out,
+)
 from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
 
 Array = NDArray[Any]
@@ -101,40 +127,114 @@ def _proportionate_pass(
 
 
 @part_of_kernel
-def _repaired(x: Array, n: int) -> bool:
-    """Make sample n of each reference one to work with; return whether one was no number."""
-    is_broken = False
-    for j in range(x.shape[0]):
-        value = tamed(float(x[j, n]))
-        if not abs(value) < math.inf:
-            value = 0.0
-            is_broken = True
-        x[j, n] = value
-    return is_broken
+def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
+    x: Array,
+    primary: Array,
+    broken: Array,
+    output: Array,
+    weights: Array,
+    memory: Array,
+    numbers: Array,
+    events: Array,
+    limits: Array,
+    parameters: Array,
+    rule: int,
+    guarded: bool,
+    start: int,
+    stop: int,
+) -> None:
+    """Run over samples ``start`` to ``stop``, between two looks of the detector.
 
+    What changes with every sample lives in local variables meanwhile.
+    """
+    num_weights = weights.shape[1] * weights.shape[0]
+    one, zero = weights.dtype.type(1.0), weights.dtype.type(0.0)
+    step_size, regularization = parameters[STEP_SIZE], parameters[REGULARIZATION]
+    proportion, level_share = parameters[PROPORTION], parameters[LEVEL_SHARE]
+    leaky = weights.dtype.type(1.0 - parameters[LEAKAGE])
+    even = 0.5 * (1.0 - proportion)
+    slope = 0.5 * (1.0 + proportion) * num_weights
+    rise, fall, clip_rate = limits[RISE], limits[FALL], limits[CLIP_RATE]
+    decay = limits[PEAK_DECAY]
+    usual, mean, peak = numbers[USUAL_POWER], numbers[MEAN_LEARNT], numbers[PEAK]
+    gain, gate, count = numbers[GAIN], numbers[GATE], numbers[COUNT]
+    block_error, block_primary = numbers[BLOCK_ERROR], numbers[BLOCK_PRIMARY]
+    update = weights.dtype.type(memory[PENDING])
+    norm = memory[NORM]
+    left, whole = memory[LEFT_POWER], memory[PRIMARY_POWER]
+    weighted = 0.0
+    for n in range(start, stop):
+        # ---------------------------------------------------------------- update and estimate
+        keep = leaky if update != zero else one
+        if rule == LmsRule.PROPORTIONATE:
+            steep = slope / norm if norm > _LEAST_NORM else 0.0
+            estimate_, power_, norm_, weighted_ = _proportionate_pass(
+                weights, keep, update, weights.dtype.type(even), weights.dtype.type(steep), x, n
+            )
+            norm, weighted = float(norm_), float(weighted_)
+        else:
+            estimate_, power_ = _pass(weights, keep, update, x, n)
+        estimate, power, wanted = float(estimate_), float(power_), float(primary[n])
+        error = wanted - estimate
+        usual = usual_power(usual, power, rise, fall)
 
-@part_of_kernel
-def _put(target: Array, source: Array) -> None:
-    for j in range(target.shape[0]):
-        for k in range(target.shape[1]):
-            target[j, k] = source[j, k]
+        # ---------------------------------------------------------------- what goes out
+        may_learn = True
+        if guarded:
+            block_error += error * error
+            block_primary += wanted * wanted
+            out, gain, peak = let_out(wanted, estimate, gain, gate, peak, decay)
+            output[n] = out
+            error, mean = clipped_error(error, mean, clip_rate)
+            may_learn = is_heard(power, usual)
+            if broken[n]:
+                numbers[COUNT] = count + n - start
+                hold(numbers, events, limits)
+                # Of a primary that is missing nothing can be taken away.
+                output[n] = zero if broken[n] >= BROKEN_PRIMARY else output[n]
+            if numbers[HOLD] > 0.0:
+                numbers[HOLD] -= 1.0
+                may_learn = False
+        else:
+            output[n] = error
 
-
-@part_of_kernel
-def _zero(target: Array) -> None:
-    for j in range(target.shape[0]):
-        for k in range(target.shape[1]):
-            target[j, k] = 0.0
+        # ---------------------------------------------------------------- what is learnt from it
+        divisor = power + regularization * usual
+        if rule == LmsRule.PLAIN:
+            divisor = max(usual, power)
+        elif rule == LmsRule.PROPORTIONATE:
+            steep = slope / norm if norm > _LEAST_NORM else 0.0
+            divisor = even * divisor + steep * weighted
+        elif rule == LmsRule.SIGN:
+            if not guarded:
+                mean += clip_rate * (abs(error) - mean)
+            error = mean if error > 0.0 else (-mean if error < 0.0 else 0.0)
+        elif rule == LmsRule.VARIABLE:
+            left += level_share * (error * error - left)
+            whole += level_share * (wanted * wanted - whole)
+            # Before the division, which would meet 0 / 0.
+            if left < whole:
+                error *= max(left / whole, LEAST_STEP)
+        update = zero
+        if may_learn and divisor > 0.0:
+            update = weights.dtype.type(step_size / divisor * error)
+    numbers[USUAL_POWER], numbers[MEAN_LEARNT], numbers[PEAK] = usual, mean, peak
+    numbers[GAIN] = gain
+    numbers[BLOCK_ERROR], numbers[BLOCK_PRIMARY] = block_error, block_primary
+    memory[PENDING] = update
+    memory[NORM] = norm
+    memory[LEFT_POWER], memory[PRIMARY_POWER] = left, whole
 
 
 @jit_by_dtype(
-    "void(real[:, ::1], real[::1], real[::1], real[:, ::1], real[:, ::1], float64[::1],"
-    " float64[::1], float64[:, ::1], float64[::1], float64[::1], int64, boolean)",
-    uses=(hold, watched),
+    "void(real[:, ::1], real[::1], uint8[::1], real[::1], real[:, ::1], real[:, ::1],"
+    " float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], int64, boolean)",
+    uses=(hold, judged),
 )
-def lms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
+def lms_block(
     references: Array,
     primary: Array,
+    broken: Array,
     output: Array,
     weights: Array,
     saved: Array,
@@ -146,18 +246,22 @@ def lms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     rule: int,
     guarded: bool,
 ) -> None:
-    """Subtract from ``primary`` what ``references`` explain; only ``primary`` is not changed.
+    """Subtract from ``primary`` what ``references`` explain.
 
     Parameters
     ----------
     references : (J, num_taps + n)
         The ``num_taps`` samples before this chunk, then the chunk.
-    primary, output : (n,)
+    primary, broken : (n,)
+        See :func:`anc_core.dsp.adaptive_watch.repair`.
+    output : (n,)
+        Written.
     weights, saved : (J, num_taps)
-        *Last tap first*; ``saved``: as last known to be good.
+        *Last tap first*; changed. ``saved``: as last known to be good.
     memory : (NUM_MEMORIES,)
+        Changed.
     numbers, events, limits
-        See :mod:`anc_core.dsp.adaptive_watch`.
+        See :mod:`anc_core.dsp.adaptive_watch`; the first two are changed.
     parameters : (5,)
         Step size, regularization, leakage, a of the proportionate rule, share of a sample in the
         levels of the variable one.
@@ -175,98 +279,36 @@ def lms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     R. H. Kwong, E. W. Johnston, "A variable step size LMS algorithm", IEEE Trans. Signal Process.
     40 (1992) 1633. J. Benesty, S. L. Gay, "An improved PNLMS algorithm", ICASSP 2002, 1881.
     """
-    num_taps = weights.shape[1]
-    num_weights = num_taps * weights.shape[0]
-    one, zero = weights.dtype.type(1.0), weights.dtype.type(0.0)
-    step_size, regularization = parameters[STEP_SIZE], parameters[REGULARIZATION]
-    proportion, level_share = parameters[PROPORTION], parameters[LEVEL_SHARE]
-    leaky = weights.dtype.type(1.0 - parameters[LEAKAGE])
-    even = 0.5 * (1.0 - proportion)
-    rise, fall = limits[RISE], limits[FALL]
-    for n in range(primary.shape[0]):
-        # ---------------------------------------------------------------- what comes in
-        is_mute = False
-        if guarded:
-            if _repaired(references, num_taps + n):
-                hold(numbers, events, limits)
-            wanted = tamed(float(primary[n]))
-            if not abs(wanted) < math.inf:
-                wanted = 0.0
-                is_mute = True
-                hold(numbers, events, limits)
-        else:
-            wanted = float(primary[n])
-
-        # ---------------------------------------------------------------- update and estimate
-        update = weights.dtype.type(memory[PENDING])
-        keep = leaky if update != zero else one
-        steep = 0.0
-        if rule == LmsRule.PROPORTIONATE:
-            if memory[NORM] > _LEAST_NORM:
-                steep = 0.5 * (1.0 + proportion) * num_weights / memory[NORM]
-            estimate_, power_, norm, weighted = _proportionate_pass(
-                weights,
-                keep,
-                update,
-                weights.dtype.type(even),
-                weights.dtype.type(steep),
-                references,
-                n,
-            )
-            memory[NORM] = norm
-            steep = 0.0
-            if memory[NORM] > _LEAST_NORM:
-                steep = 0.5 * (1.0 + proportion) * num_weights / memory[NORM] * weighted
-        else:
-            estimate_, power_ = _pass(weights, keep, update, references, n)
-        estimate, power = float(estimate_), float(power_)
-
-        # ---------------------------------------------------------------- what goes out
-        error = wanted - estimate
-        if guarded:
-            out = let_out(numbers, limits, wanted, estimate)
-            output[n] = 0.0 if is_mute else out
-            error = learnable(numbers, limits, error, power)
-        else:
-            output[n] = error
-            numbers[USUAL_POWER] = usual_power(numbers[USUAL_POWER], power, rise, fall)
-
-        # ---------------------------------------------------------------- what is learnt from it
-        usual = numbers[USUAL_POWER]
-        divisor = power + regularization * usual
-        if rule == LmsRule.PLAIN:
-            divisor = max(usual, power)
-        elif rule == LmsRule.PROPORTIONATE:
-            divisor = even * power + steep + even * regularization * usual
-        elif rule == LmsRule.SIGN:
-            if not guarded:
-                numbers[MEAN_LEARNT] += level_share * (abs(error) - numbers[MEAN_LEARNT])
-            size = numbers[MEAN_LEARNT]
-            error = size if error > 0.0 else (-size if error < 0.0 else 0.0)
-        elif rule == LmsRule.VARIABLE:
-            left = memory[LEFT_POWER] + level_share * (error * error - memory[LEFT_POWER])
-            whole = memory[PRIMARY_POWER]
-            whole += level_share * (wanted * wanted - whole)
-            memory[LEFT_POWER], memory[PRIMARY_POWER] = left, whole
-            # Before the division, which would meet 0 / 0.
-            if left < whole:
-                error *= max(left / whole, LEAST_STEP)
-        memory[PENDING] = step_size * error / divisor if divisor > 0.0 else 0.0
-
-        # ---------------------------------------------------------------- guards
-        if not guarded:
+    start = 0
+    while start < primary.shape[0]:
+        count = np.int64(numbers[COUNT])
+        stop = min(start + BLOCK - count % BLOCK, primary.shape[0])
+        _run(
+            references,
+            primary,
+            broken,
+            output,
+            weights,
+            memory,
+            numbers,
+            events,
+            limits,
+            parameters,
+            rule,
+            guarded,
+            start,
+            stop,
+        )
+        numbers[COUNT] = count + stop - start
+        start = stop
+        if not guarded or np.int64(numbers[COUNT]) % BLOCK:
             continue
-        action = watched(numbers, events, limits)
-        if action == NOTHING:
-            continue
+        action = judged(numbers, events, limits)
         if action == SAVE:
-            _put(saved, weights)
-            continue
-        if action == ZERO:
-            _zero(saved)
-        _put(weights, saved)
-        memory[PENDING] = 0.0
-        memory[NORM] = 0.0
-        for j in range(weights.shape[0]):
-            for k in range(num_taps):
-                memory[NORM] += abs(float(weights[j, k]))
+            saved[:] = weights
+        elif action != NOTHING:
+            if action == ZERO:
+                saved[:] = 0.0
+            weights[:] = saved
+            memory[PENDING] = 0.0
+            memory[NORM] = np.abs(saved).sum()

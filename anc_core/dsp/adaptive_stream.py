@@ -10,15 +10,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from anc_core.arrays import check_sample_rate
 from anc_core.dsp.adaptive_guard import (
-    COUNT,
     HAS_SAVED,
     NUM_TRIPS,
-    SILENT_POWER,
     USUAL_POWER,
     GuardEvent,
     GuardMemory,
 )
-from anc_core.dsp.adaptive_watch import watch_limits, watch_numbers
+from anc_core.dsp.adaptive_watch import repair, watch_limits, watch_numbers
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import check_num_taps
 from anc_core.errors import InputError
@@ -28,7 +26,47 @@ Array = NDArray[Any]
 _KEPT_BY_REWIND = (HAS_SAVED, USUAL_POWER)
 
 
-class SampleFilter:
+class WatchedStream:
+    """What is remembered between two chunks: arrays by name, some of them the guards'."""
+
+    sample_rate: float
+    _state: dict[str, Array]
+
+    @property
+    def num_trips(self) -> int:
+        """How often the divergence detector put the weights back."""
+        return int(self._state["numbers"][NUM_TRIPS])
+
+    def drain_events(self) -> tuple[GuardEvent, ...]:
+        """Return what the guards did since the last call."""
+        memory = GuardMemory(self._state["numbers"], self._state["events"])
+        return memory.drain(self.sample_rate)
+
+    def state(self) -> dict[str, Array]:
+        """Return a copy of all that shapes the output from here on."""
+        return {name: array.copy() for name, array in self._state.items()}
+
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Go on from where :meth:`state` was taken, in a filter of the same parameters.
+
+        Raises
+        ------
+        InputError
+            If an array is missing, or its shape or type is another.
+        """
+        for name, own in self._state.items():
+            given = state.get(name)
+            if given is None or given.dtype != own.dtype or given.shape != own.shape:
+                found = "missing" if given is None else f"{given.dtype} {given.shape}"
+                msg = f"state {name!r} is {found}; it must be {own.dtype} {own.shape}"
+                raise InputError(msg)
+        self._state = {name: state[name].copy() for name in self._state}
+
+    def _no_events(self) -> Array:
+        return np.zeros_like(GuardMemory.start(self.sample_rate).events)
+
+
+class SampleFilter(WatchedStream):
     """Cancel in one primary channel what J references explain, without delay.
 
     Parameters
@@ -88,18 +126,14 @@ class SampleFilter:
         self.dtype = check_dtype(dtype)
         self._parameters = np.array([step_size, regularization, leakage, *self._more_parameters()])
         self._limits = watch_limits(self.sample_rate, self.num_taps + self._history)
-        self._state: dict[str, Array] = {}
+        self._repair = repair(self.dtype)
+        self._state = {}
         self.reset()
 
     @property
     def taps(self) -> Array:
         """Impulse responses from the references to the primary, (J, num_taps), first tap first."""
         return self._state["weights"][:, ::-1].copy()
-
-    @property
-    def num_trips(self) -> int:
-        """How often the divergence detector put the weights back."""
-        return int(self._state["numbers"][NUM_TRIPS])
 
     def process(self, references: Array, primary: Array) -> Array:
         """Return the primary without what the references explain.
@@ -116,7 +150,7 @@ class SampleFilter:
         """
         with np.errstate(over="ignore"):
             fresh = np.asarray(references, self.dtype)
-            wanted = np.ascontiguousarray(primary, self.dtype)
+            wanted = np.array(primary, self.dtype)
         if fresh.shape != (self.num_references, len(wanted)):
             msg = (
                 f"references have shape {fresh.shape}; it must be"
@@ -124,20 +158,22 @@ class SampleFilter:
             )
             raise InputError(msg)
         heard = np.concatenate([self._state["heard"], fresh], axis=1)
+        broken = np.zeros(len(wanted), np.uint8)
+        if self.guarded:
+            self._repair(heard, self._state["heard"].shape[1], wanted, broken)
         output = np.empty_like(wanted)
-        self._run(heard, wanted, output)
+        self._run(heard, wanted, broken, output)
         self._state["heard"] = heard[:, len(wanted) :].copy()
         return output
 
     def reset(self) -> None:
         """Forget everything heard and learnt so far."""
-        events = np.zeros_like(GuardMemory.start(self.sample_rate).events)
         self._state = {
             **self._signals(),
             "weights": self._zeros(self.num_references, self.num_taps),
             "saved": self._zeros(self.num_references, self.num_taps),
             "numbers": watch_numbers(),
-            "events": events,
+            "events": self._no_events(),
             **self._learnt(),
         }
 
@@ -148,34 +184,9 @@ class SampleFilter:
         numbers[kept] = self._state["numbers"][kept]
         self._state |= {**self._signals(), "numbers": numbers}
 
-    def drain_events(self) -> tuple[GuardEvent, ...]:
-        """Return what the guards did since the last call."""
-        memory = GuardMemory(self._state["numbers"], self._state["events"])
-        return memory.drain(self.sample_rate)
-
-    def state(self) -> dict[str, Array]:
-        """Return a copy of all that shapes the output from here on."""
-        return {name: array.copy() for name, array in self._state.items()}
-
-    def load(self, state: Mapping[str, Array]) -> None:
-        """Go on from where :meth:`state` was taken, in a filter of the same parameters.
-
-        Raises
-        ------
-        InputError
-            If an array is missing, or its shape or type is another.
-        """
-        for name, own in self._state.items():
-            given = state.get(name)
-            if given is None or given.dtype != own.dtype or given.shape != own.shape:
-                found = "missing" if given is None else f"{given.dtype} {given.shape}"
-                msg = f"state {name!r} is {found}; it must be {own.dtype} {own.shape}"
-                raise InputError(msg)
-        self._state = {name: state[name].copy() for name in self._state}
-
     # ------------------------------------------------------------------------ for the subclasses
 
-    def _run(self, heard: Array, primary: Array, output: Array) -> None:
+    def _run(self, heard: Array, primary: Array, broken: Array, output: Array) -> None:
         """Run the kernel: ``heard`` holds the history before the chunk, then the chunk."""
         raise NotImplementedError
 

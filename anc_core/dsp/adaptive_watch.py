@@ -28,14 +28,10 @@ from anc_core.dsp.adaptive_guard import (
     BLOCK,
     BLOCK_ERROR,
     CLIP,
-    CLIP_RATE,
-    COUNT,
-    FALL,
     FORGIVE,
     GAIN,
     HARM,
     HAS_SAVED,
-    HOLD,
     LATCH_BLOCKS,
     LATCH_LEFT,
     LATCH_LENGTH,
@@ -47,24 +43,22 @@ from anc_core.dsp.adaptive_guard import (
     NUM_TRIPS,
     PATIENT_BLOCKS,
     RESTORE,
-    RISE,
     SAVE,
     SAVE_BLOCKS,
     SILENT_POWER,
     SINCE_SAVED,
     SIZE,
     TRIPS,
-    USUAL_POWER,
     ZERO,
     GuardEventKind,
     GuardLimits,
     log_event,
-    usual_power,
 )
 from anc_core.dsp.finite import MAX_MAGNITUDE, MIN_MAGNITUDE
-from anc_core.dsp.jit import jit
+from anc_core.dsp.jit import jit, jit_by_dtype
 
 FloatArray = NDArray[np.float64]
+Array = NDArray[Any]
 
 # What follows the numbers of adaptive_guard
 (
@@ -75,6 +69,8 @@ FloatArray = NDArray[np.float64]
     MEAN_LEARNT,
     WATCH_SIZE,
 ) = range(SIZE, SIZE + 6)
+
+BROKEN_REFERENCE, BROKEN_PRIMARY = 1, 2
 
 PEAK_DECAY = 14
 """In the array of limits, behind those of :class:`~anc_core.dsp.adaptive_guard.GuardLimits`."""
@@ -118,77 +114,75 @@ def watch_numbers() -> FloatArray:
     return numbers
 
 
-@jit("float64(float64)")
-def tamed(value: float) -> float:
-    """Return ``value`` if its square is a number to work with, else the nearest that is.
+@jit_by_dtype("void(real[:, ::1], int64, real[::1], uint8[::1])")
+def repair(references: Array, first: int, primary: Array, broken: Array) -> None:
+    """Make every sample one to work with, in place, and note which were no numbers.
 
-    NaN stays NaN: ``abs(tamed(x)) < inf`` tells what has to be repaired.
+    Parameters
+    ----------
+    references : (J, first + n)
+        From ``first`` on. NaN and infinities become 0, as do magnitudes below -300 dB; those above
+        +180 dB are limited to that.
+    primary : (n,)
+    broken : (n,)
+        Written: 1 for a reference that was no number, 2 for the primary, or their sum.
     """
-    size = abs(value)
-    if size < _LEAST:
-        return 0.0
-    if size > _MOST and size < math.inf:
-        return math.copysign(_MOST, value)
-    return value
+    least, most = primary.dtype.type(_LEAST), primary.dtype.type(_MOST)
+    zero, endless = primary.dtype.type(0.0), primary.dtype.type(math.inf)
+    for n in range(primary.shape[0]):
+        broken[n] = 0
+    for j in range(references.shape[0] + 1):
+        line = references[j, first:] if j < references.shape[0] else primary
+        mark = np.uint8(BROKEN_REFERENCE) if j < references.shape[0] else np.uint8(BROKEN_PRIMARY)
+        for n in range(primary.shape[0]):
+            value = line[n]
+            size = abs(value)
+            # Written so that NaN is no number.
+            if not size < endless:
+                broken[n] |= mark
+                value = zero
+            value = value if size >= least else zero
+            line[n] = min(max(value, -most), most)
 
 
-@jit("float64(float64[::1], float64[::1], float64, float64)")
-def let_out(numbers: FloatArray, limits: FloatArray, primary: float, estimate: float) -> float:
-    """Return what is heard: primary - gain·estimate, under the ceiling.
+@jit("UniTuple(float64, 3)(float64, float64, float64, float64, float64, float64)")
+def let_out(
+    primary: float, estimate: float, gain: float, gate: float, peak: float, decay: float
+) -> tuple[float, float, float]:
+    """Return what is heard, primary - gain·estimate under the ceiling; and the next gain and peak.
 
     Notes
     -----
     |output| <= 2·max over m of |d(n - m)|·exp(-m / 50 ms), whatever the estimate is.
     """
-    error = primary - estimate
-    peak = max(abs(primary), numbers[PEAK] * limits[PEAK_DECAY])
-    peak = 0.0 if peak < _LEAST else peak
-    numbers[PEAK] = peak
-    numbers[BLOCK_ERROR] += error * error
-    numbers[BLOCK_PRIMARY] += primary * primary
-    gain, gate = numbers[GAIN], numbers[GATE]
-    output: float = error
+    peak = max(abs(primary), peak * decay)
+    peak = peak if peak >= _LEAST else 0.0
+    output = primary - gain * estimate
     if gain != gate:
         # A ramp as long as a block of the detector.
         gain = min(gain + 1.0 / BLOCK, gate) if gain < gate else max(gain - 1.0 / BLOCK, gate)
-        numbers[GAIN] = gain
-    if gain != 1.0:
-        output = primary if gain == 0.0 else primary - gain * estimate
     # Written so that NaN is above the ceiling.
     if not abs(output) <= _CEILING * peak:
-        if math.isnan(output):
-            return primary
-        return math.copysign(_CEILING * peak, output)
-    return output
+        output = primary if math.isnan(output) else math.copysign(_CEILING * peak, output)
+    return output, gain, peak
 
 
-@jit("float64(float64[::1], float64[::1], float64, float64)")
-def learnable(numbers: FloatArray, limits: FloatArray, error: float, power: float) -> float:
-    """Return the error as it may be learnt from: clipped, or 0 if nothing may be learnt.
-
-    Parameters
-    ----------
-    numbers, limits
-        See :func:`watch_numbers`, :func:`watch_limits`.
-    error : float
-        Primary minus estimate.
-    power : float
-        Sum of squares of the reference within the filter.
-    """
-    mean = numbers[MEAN_LEARNT]
-    if mean > 0.0:
-        error = min(max(error, -CLIP * mean), CLIP * mean)
+@jit("UniTuple(float64, 2)(float64, float64, float64)")
+def clipped_error(error: float, mean: float, rate: float) -> tuple[float, float]:
+    """Return the error as it may be learnt from, and its mean magnitude with this sample."""
+    limit = CLIP * mean if mean > 0.0 else math.inf
+    error = min(max(error, -limit), limit)
     # Written so that NaN does not become part of the mean.
     if not abs(error) < math.inf:
-        return 0.0
-    mean += limits[CLIP_RATE] * (abs(error) - mean)
-    numbers[MEAN_LEARNT] = mean if mean > _LEAST else 0.0
-    usual = usual_power(numbers[USUAL_POWER], power, limits[RISE], limits[FALL])
-    numbers[USUAL_POWER] = usual
-    if numbers[HOLD] > 0.0:
-        numbers[HOLD] -= 1.0
-        return 0.0
-    return error if power > max(SILENT_POWER, _FADED * usual) else 0.0
+        return 0.0, mean
+    mean += rate * (abs(error) - mean)
+    return error, (mean if mean > _LEAST else 0.0)
+
+
+@jit("boolean(float64, float64)")
+def is_heard(power: float, usual: float) -> bool:
+    """Return whether there is a reference to learn from, by its present and its usual power."""
+    return power > max(SILENT_POWER, _FADED * usual)
 
 
 @jit("int64(float64[::1], float64[:, ::1], float64[::1], float64)")
@@ -257,11 +251,3 @@ def judged(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         numbers[HAS_SAVED] = 1.0
         return SAVE
     return NOTHING
-
-
-@jit("int64(float64[::1], float64[:, ::1], float64[::1])")
-def watched(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
-    """Count a sample; at the end of a block of 32 return what :func:`judged` says."""
-    count = np.int64(numbers[COUNT]) + 1
-    numbers[COUNT] = count
-    return judged(numbers, events, limits) if count % BLOCK == 0 else NOTHING
