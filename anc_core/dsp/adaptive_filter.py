@@ -50,7 +50,7 @@ DEFAULT_S = 0.5
 """Length of a Kalman filter where none is asked for: what a lively room needs."""
 
 SHORT_S = 0.064
-"""The same for the filters that work sample by sample, which learn the slower the longer they are."""
+"""The same for those that work sample by sample: they learn the slower, the longer they are."""
 
 RLS_WEIGHTS = 64
 """Weights of a recursive least-squares filter of which no length is asked, all references

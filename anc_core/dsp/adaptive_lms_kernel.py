@@ -33,6 +33,7 @@ from anc_core.dsp.adaptive_guard import (
 from anc_core.dsp.adaptive_watch import (
     BLOCK_PRIMARY,
     BROKEN_PRIMARY,
+    CLIP_RISE,
     GATE,
     MEAN_LEARNT,
     PEAK,
@@ -69,7 +70,8 @@ STEP_SIZE, REGULARIZATION, LEAKAGE, PROPORTION, LEVEL_SHARE = range(5)
 
 # Layout of the memory
 PENDING, NORM, LEFT_POWER, PRIMARY_POWER, NUM_MEMORIES = range(5)
-"""Update not yet applied, sum of the magnitudes of the weights, E[e²], E[d²]."""
+"""Update not yet applied, sum of the magnitudes of the weights, E[e²] (E[|e|] of the sign rule),
+E[d²]."""
 
 LEAST_STEP = 0.05
 _LEAST_NORM = 1e-30
@@ -154,8 +156,8 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     leaky = weights.dtype.type(1.0 - parameters[LEAKAGE])
     even = 0.5 * (1.0 - proportion)
     slope = 0.5 * (1.0 + proportion) * num_weights
-    rise, fall, clip_rate = limits[RISE], limits[FALL], limits[CLIP_RATE]
-    decay = limits[PEAK_DECAY]
+    rise, fall, decay = limits[RISE], limits[FALL], limits[PEAK_DECAY]
+    clip_rise, clip_fall = limits[CLIP_RISE], limits[CLIP_RATE]
     usual, mean, peak = numbers[USUAL_POWER], numbers[MEAN_LEARNT], numbers[PEAK]
     gain, gate, count = numbers[GAIN], numbers[GATE], numbers[COUNT]
     block_error, block_primary = numbers[BLOCK_ERROR], numbers[BLOCK_PRIMARY]
@@ -185,7 +187,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             block_primary += wanted * wanted
             out, gain, peak = let_out(wanted, estimate, gain, gate, peak, decay)
             output[n] = out
-            error, mean = clipped_error(error, mean, clip_rate)
+            error, mean = clipped_error(error, mean, clip_rise, clip_fall)
             may_learn = is_heard(power, usual)
             if broken[n]:
                 numbers[COUNT] = count + n - start
@@ -206,9 +208,9 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             steep = slope / norm if norm > _LEAST_NORM else 0.0
             divisor = even * divisor + steep * weighted
         elif rule == LmsRule.SIGN:
-            if not guarded:
-                mean += clip_rate * (abs(error) - mean)
-            error = mean if error > 0.0 else (-mean if error < 0.0 else 0.0)
+            size = abs(error)
+            left = left + level_share * (size - left) if left > 0.0 else size
+            error = left if error > 0.0 else (-left if error < 0.0 else 0.0)
         elif rule == LmsRule.VARIABLE:
             left += level_share * (error * error - left)
             whole += level_share * (wanted * wanted - whole)

@@ -29,6 +29,7 @@ from anc_core.dsp.adaptive_guard import (
 from anc_core.dsp.adaptive_stream import WatchedStream
 from anc_core.dsp.adaptive_watch import (
     BLOCK_PRIMARY,
+    CLIP_RISE,
     GATE,
     MEAN_LEARNT,
     PEAK,
@@ -110,9 +111,9 @@ class ToneNotch(WatchedStream):
     Examples
     --------
     >>> hum = np.sin(2 * np.pi * 50.4 * np.arange(8_000) / 8_000)
-    >>> notch = ToneNotch([50.0], 8_000)
+    >>> notch = ToneNotch([50.0], 8_000, bandwidth_hz=5.0)
     >>> left = notch.process(hum)
-    >>> bool(np.abs(left[-1_000:]).max() < 0.05), notch.frequencies_hz.round(1).tolist()
+    >>> bool(np.abs(left[-1_000:]).max() < 0.01), notch.frequencies_hz.round(1).tolist()
     (True, [50.4])
     """
 
@@ -277,7 +278,9 @@ def notch_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
             if broken[n]:
                 hold(numbers, events, limits)
                 output[n] = 0.0
-            error, mean = clipped_error(error, numbers[MEAN_LEARNT], limits[CLIP_RATE])
+            error, mean = clipped_error(
+                error, numbers[MEAN_LEARNT], limits[CLIP_RISE], limits[CLIP_RATE]
+            )
             numbers[MEAN_LEARNT] = mean
             if numbers[HOLD] > 0.0:
                 numbers[HOLD] -= 1.0

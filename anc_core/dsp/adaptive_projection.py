@@ -34,6 +34,7 @@ from anc_core.dsp.adaptive_stream import SampleFilter
 from anc_core.dsp.adaptive_watch import (
     BLOCK_PRIMARY,
     BROKEN_PRIMARY,
+    CLIP_RISE,
     GATE,
     MEAN_LEARNT,
     PEAK,
@@ -80,8 +81,8 @@ class ProjectionFilter(SampleFilter):
     >>> x = np.cumsum(np.random.default_rng(0).normal(size=(1, 4_000)), axis=1)
     >>> one = ProjectionFilter(8_000, num_taps=4, step_size=0.5)
     >>> _ = one.process(x, np.append([0.0, 0.0], 0.8 * x[0, :-2]))
-    >>> one.taps.round(2).tolist()
-    [[0.0, 0.0, 0.8, 0.0]]
+    >>> bool(np.allclose(one.taps, [[0, 0, 0.8, 0]], atol=0.01))
+    True
     """
 
     def __init__(
@@ -283,7 +284,9 @@ def projection_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by
                 hold(numbers, events, limits)
                 output[n] = 0.0 if broken[n] >= BROKEN_PRIMARY else output[n]
             limit = CLIP * numbers[MEAN_LEARNT]
-            errors[0], mean = clipped_error(errors[0], numbers[MEAN_LEARNT], limits[CLIP_RATE])
+            errors[0], mean = clipped_error(
+                errors[0], numbers[MEAN_LEARNT], limits[CLIP_RISE], limits[CLIP_RATE]
+            )
             numbers[MEAN_LEARNT] = mean
             if limit > 0.0:
                 for k in range(1, order):

@@ -1,14 +1,14 @@
 """Guards of the sample-by-sample filters that cancel with a reference: a watch at the output.
 
 A canceller hears its primary d and knows the estimate y it subtracts. That makes its guards simpler
-than those of a controller whose anti-noise passes a loudspeaker (:mod:`~anc_core.dsp.adaptive_guard`,
-whose words and pieces these share). In a canceller the primary itself is the yardstick:
+than those of a controller whose anti-noise passes a loudspeaker: the primary itself is the
+yardstick. Words and pieces are those of :mod:`~anc_core.dsp.adaptive_guard`.
 
 ==================  ===============================================================================
 repair and hold     a NaN or an infinity counts as 0, and nothing is learnt until it has left
 usual power         the present power of the reference is regularised by the usual one
 freeze on silence   nothing is learnt while the reference is 30 dB weaker than it used to be
-error clip          an error counts as 8 times its own mean magnitude at most
+error clip          an error counts as 8 times its own usual magnitude at most
 ceiling             no sample is louder than twice the primary's own recent peak
 gate                while the output is 1 dB louder than the primary, the primary passes
 divergence          6 dB louder, or louder for half a second: weights as last known to be good, or
@@ -72,10 +72,11 @@ Array = NDArray[Any]
 
 BROKEN_REFERENCE, BROKEN_PRIMARY = 1, 2
 
-PEAK_DECAY = 14
+PEAK_DECAY, CLIP_RISE = 14, 15
 """In the array of limits, behind those of :class:`~anc_core.dsp.adaptive_guard.GuardLimits`."""
 
 _PEAK_TIME_S = 0.05
+_CLIP_RISE_S = 0.02
 _CEILING = 2.0
 
 _FADED = 1e-3
@@ -104,7 +105,9 @@ def watch_limits(sample_rate: float, hold_samples: int) -> FloatArray:
         For so long nothing is learnt after a sample had to be repaired.
     """
     limits = GuardLimits(sample_rate=sample_rate, ramp_samples=BLOCK, hold_samples=hold_samples)
-    return np.append(limits.as_array(), math.exp(-1.0 / (_PEAK_TIME_S * sample_rate)))
+    decay = math.exp(-1.0 / (_PEAK_TIME_S * sample_rate))
+    rise = 1.0 - math.exp(-1.0 / (_CLIP_RISE_S * sample_rate))
+    return np.append(limits.as_array(), [decay, rise])
 
 
 def watch_numbers() -> FloatArray:
@@ -167,15 +170,21 @@ def let_out(
     return output, gain, peak
 
 
-@jit("UniTuple(float64, 2)(float64, float64, float64)")
-def clipped_error(error: float, mean: float, rate: float) -> tuple[float, float]:
-    """Return the error as it may be learnt from, and its mean magnitude with this sample."""
+@jit("UniTuple(float64, 2)(float64, float64, float64, float64)")
+def clipped_error(error: float, mean: float, rise: float, fall: float) -> tuple[float, float]:
+    """Return the error as it may be learnt from, and its mean magnitude with this sample.
+
+    The mean rises fast, so that an onset is learnt from at once, and falls slowly.
+    """
     limit = CLIP * mean if mean > 0.0 else math.inf
     error = min(max(error, -limit), limit)
+    size = abs(error)
     # Written so that NaN does not become part of the mean.
-    if not abs(error) < math.inf:
+    if not size < math.inf:
         return 0.0, mean
-    mean += rate * (abs(error) - mean)
+    if mean == 0.0:
+        return error, size
+    mean += (rise if size > mean else fall) * (size - mean)
     return error, (mean if mean > _LEAST else 0.0)
 
 
