@@ -263,9 +263,9 @@ def rls_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     g = P·x / (λ + x·P·x);  w(n+1) = (1 - leakage)·w(n) + g·e(n);  P = (P - g·(P·x)ᵀ) / λ,
     without the division while the trace of P is N / (regularization·usual power of one weight):
     what the references have not contained for long would let P grow without end. The product is
-    made symmetric by construction. P begins, once the filters are full of samples, as the inverse of
-    the power of one weight; where rounding has made it indefinite it begins anew, and the weights
-    stay.
+    made symmetric by construction. P begins, once the filters are full of samples, as the inverse
+    of the power of one weight; where rounding has made it indefinite it begins anew, and the
+    weights stay.
 
     References
     ----------
