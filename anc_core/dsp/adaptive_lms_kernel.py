@@ -35,6 +35,7 @@ from anc_core.dsp.adaptive_watch import (
     BROKEN_PRIMARY,
     CLIP_RISE,
     GATE,
+    HURRY,
     MEAN_LEARNT,
     PEAK,
     PEAK_DECAY,
@@ -159,6 +160,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     rise, fall, decay = limits[RISE], limits[FALL], limits[PEAK_DECAY]
     clip_rise, clip_fall = limits[CLIP_RISE], limits[CLIP_RATE]
     usual, mean, peak = numbers[USUAL_POWER], numbers[MEAN_LEARNT], numbers[PEAK]
+    hurry = numbers[HURRY]
     gain, gate, count = numbers[GAIN], numbers[GATE], numbers[COUNT]
     block_error, block_primary = numbers[BLOCK_ERROR], numbers[BLOCK_PRIMARY]
     update = weights.dtype.type(memory[PENDING])
@@ -187,7 +189,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             block_primary += wanted * wanted
             out, gain, peak = let_out(wanted, estimate, gain, gate, peak, decay)
             output[n] = out
-            error, mean = clipped_error(error, mean, clip_rise, clip_fall)
+            error, mean, hurry = clipped_error(error, mean, hurry, clip_rise, clip_fall)
             may_learn = is_heard(power, usual)
             if broken[n]:
                 numbers[COUNT] = count + n - start
@@ -221,7 +223,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         if may_learn and divisor > 0.0:
             update = weights.dtype.type(step_size / divisor * error)
     numbers[USUAL_POWER], numbers[MEAN_LEARNT], numbers[PEAK] = usual, mean, peak
-    numbers[GAIN] = gain
+    numbers[GAIN], numbers[HURRY] = gain, hurry
     numbers[BLOCK_ERROR], numbers[BLOCK_PRIMARY] = block_error, block_primary
     memory[PENDING] = update
     memory[NORM] = norm

@@ -31,6 +31,7 @@ from anc_core.dsp.adaptive_watch import (
     BLOCK_PRIMARY,
     CLIP_RISE,
     GATE,
+    HURRY,
     MEAN_LEARNT,
     PEAK,
     PEAK_DECAY,
@@ -47,8 +48,9 @@ from anc_core.errors import InputError
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
 
-_TRACKING = 0.125
-"""How much slower the frequency is learnt than amplitude and phase."""
+_TRACKING = 0.25
+"""How much slower the frequency is learnt than amplitude and phase; the two loops together then
+have a damping of 0.7."""
 
 _DRIFT_BANDWIDTHS = 10.0
 _MAX_TONES = 64
@@ -101,7 +103,7 @@ class ToneNotch(WatchedStream):
     -----
     With the phasors p(n) of magnitude 1 and weights W: e(n) = d(n) - Σ Re(W·p(n)),
     W = W + step·e(n)·conj(p(n)), step = 2π·bandwidth / sample rate. Every 32 samples the frequency
-    moves by 1/8 of step times the angle that W turned by.
+    moves by 1/4 of step times the angle that W turned by.
 
     References
     ----------
@@ -278,10 +280,10 @@ def notch_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
             if broken[n]:
                 hold(numbers, events, limits)
                 output[n] = 0.0
-            error, mean = clipped_error(
-                error, numbers[MEAN_LEARNT], limits[CLIP_RISE], limits[CLIP_RATE]
+            error, mean, hurry = clipped_error(
+                error, numbers[MEAN_LEARNT], numbers[HURRY], limits[CLIP_RISE], limits[CLIP_RATE]
             )
-            numbers[MEAN_LEARNT] = mean
+            numbers[MEAN_LEARNT], numbers[HURRY] = mean, hurry
             if numbers[HOLD] > 0.0:
                 numbers[HOLD] -= 1.0
                 may_learn = False

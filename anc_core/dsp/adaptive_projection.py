@@ -36,6 +36,7 @@ from anc_core.dsp.adaptive_watch import (
     BROKEN_PRIMARY,
     CLIP_RISE,
     GATE,
+    HURRY,
     MEAN_LEARNT,
     PEAK,
     PEAK_DECAY,
@@ -284,10 +285,14 @@ def projection_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by
                 hold(numbers, events, limits)
                 output[n] = 0.0 if broken[n] >= BROKEN_PRIMARY else output[n]
             limit = CLIP * numbers[MEAN_LEARNT]
-            errors[0], mean = clipped_error(
-                errors[0], numbers[MEAN_LEARNT], limits[CLIP_RISE], limits[CLIP_RATE]
+            errors[0], mean, hurry = clipped_error(
+                errors[0],
+                numbers[MEAN_LEARNT],
+                numbers[HURRY],
+                limits[CLIP_RISE],
+                limits[CLIP_RATE],
             )
-            numbers[MEAN_LEARNT] = mean
+            numbers[MEAN_LEARNT], numbers[HURRY] = mean, hurry
             if limit > 0.0:
                 for k in range(1, order):
                     errors[k] = min(max(errors[k], -limit), limit)

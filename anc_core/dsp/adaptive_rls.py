@@ -32,6 +32,7 @@ from anc_core.dsp.adaptive_watch import (
     BROKEN_PRIMARY,
     CLIP_RISE,
     GATE,
+    HURRY,
     MEAN_LEARNT,
     PEAK,
     PEAK_DECAY,
@@ -296,10 +297,10 @@ def rls_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             if broken[n]:
                 hold(numbers, events, limits)
                 output[n] = 0.0 if broken[n] >= BROKEN_PRIMARY else output[n]
-            error, mean = clipped_error(
-                error, numbers[MEAN_LEARNT], limits[CLIP_RISE], limits[CLIP_RATE]
+            error, mean, hurry = clipped_error(
+                error, numbers[MEAN_LEARNT], numbers[HURRY], limits[CLIP_RISE], limits[CLIP_RATE]
             )
-            numbers[MEAN_LEARNT] = mean
+            numbers[MEAN_LEARNT], numbers[HURRY] = mean, hurry
             may_learn = is_heard(power, usual)
             if numbers[HOLD] > 0.0:
                 numbers[HOLD] -= 1.0
@@ -312,7 +313,7 @@ def rls_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             # A few samples fit anything, and the first may be as small as chance wants them.
             memory[NUM_HEARD] += 1.0
         elif may_learn:
-            most = size / (regularization * usual)
+            most = size / (regularization * max(power, usual))
             if memory[GROWTH] == 0.0:
                 _begin_anew(matrix, pending, size / max(power, usual))
                 memory[GROWTH] = 1.0

@@ -67,8 +67,9 @@ Array = NDArray[Any]
     PEAK,
     GATE,
     MEAN_LEARNT,
+    HURRY,
     WATCH_SIZE,
-) = range(SIZE, SIZE + 6)
+) = range(SIZE, SIZE + 7)
 
 BROKEN_REFERENCE, BROKEN_PRIMARY = 1, 2
 
@@ -113,7 +114,7 @@ def watch_limits(sample_rate: float, hold_samples: int) -> FloatArray:
 def watch_numbers() -> FloatArray:
     """Return the memory of a filter that has heard nothing, shape (WATCH_SIZE,)."""
     numbers = np.zeros(WATCH_SIZE)
-    numbers[GAIN] = numbers[GATE] = 1.0
+    numbers[GAIN] = numbers[GATE] = numbers[HURRY] = 1.0
     return numbers
 
 
@@ -170,22 +171,35 @@ def let_out(
     return output, gain, peak
 
 
-@jit("UniTuple(float64, 2)(float64, float64, float64, float64)")
-def clipped_error(error: float, mean: float, rise: float, fall: float) -> tuple[float, float]:
-    """Return the error as it may be learnt from, and its mean magnitude with this sample.
+@jit("UniTuple(float64, 3)(float64, float64, float64, float64, float64)")
+def clipped_error(
+    error: float, mean: float, hurry: float, rise: float, fall: float
+) -> tuple[float, float, float]:
+    """Return the error as it may be learnt from; and, with this sample, its mean size and hurry.
 
-    The mean rises fast, so that an onset is learnt from at once, and falls slowly.
+    Parameters
+    ----------
+    error : float
+    mean : float
+        Of the magnitudes so far. It rises fast, so that an onset is learnt from at once, and falls
+        slowly.
+    hurry : float
+        Weight of this sample after a beginning: 1, 1/2, 1/3 ... until that is ``rise``.
+    rise, fall : float
+        Weights of a larger and a smaller sample.
     """
     limit = CLIP * mean if mean > 0.0 else math.inf
     error = min(max(error, -limit), limit)
     size = abs(error)
     # Written so that NaN does not become part of the mean.
     if not size < math.inf:
-        return 0.0, mean
-    if mean == 0.0:
-        return error, size
-    mean += (rise if size > mean else fall) * (size - mean)
-    return error, (mean if mean > _LEAST else 0.0)
+        return 0.0, mean, hurry
+    weight = rise if size > mean else fall
+    if hurry > rise:
+        weight = hurry
+        hurry = hurry / (1.0 + hurry) if size > 0.0 else hurry
+    mean += weight * (size - mean)
+    return (error, mean, hurry) if mean > _LEAST else (error, 0.0, 1.0)
 
 
 @jit("boolean(float64, float64)")

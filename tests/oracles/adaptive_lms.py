@@ -92,12 +92,12 @@ def rls(references, primary, *, num_taps, forgetting, regularization, leakage, r
             continue
         if matrix is None:
             matrix = np.eye(size) * size / max(x @ x, level)
-            grown = matrix
         trace = np.trace(matrix)
-        gain = matrix @ x / (forgetting + x @ matrix @ x)
-        weights = (1 - leakage) * weights + gain * error[n]
-        grown = matrix - np.outer(gain, matrix @ x)
-        if trace < size * size / (regularization * level):
+        turned = matrix @ x
+        divisor = forgetting + x @ turned
+        weights = (1 - leakage) * weights + turned / divisor * error[n]
+        grown = matrix - np.outer(turned, turned) / divisor
+        if trace < size * size / (regularization * max(x @ x, level)):
             grown /= forgetting
         matrix = grown
     return error, weights

@@ -1,4 +1,4 @@
-"""The laws of all sample-by-sample filters, and what only the least-mean-squares family does."""
+"""The laws of all sample-by-sample filters; what only the least-mean-squares family does."""
 
 from __future__ import annotations
 
@@ -354,7 +354,8 @@ def test_after_a_trip_the_weights_are_those_that_were_good():
     output = one.process(references, primary)
     events = one.drain_events()
     assert [event.kind for event in events] == ["tripped"]
-    assert events[0].time_s == pytest.approx(4.0, abs=0.05)
+    # With time constants of 50 ms the ratio of the powers passes 4 after 80 ms.
+    assert events[0].time_s == pytest.approx(4.08, abs=0.03)
     assert events[0].level_db > 6.0
     assert db(primary[5 * RATE :], output[5 * RATE :]) > 20.0
     assert db(paths, one.taps - paths) > 20.0
@@ -364,7 +365,7 @@ def test_after_a_trip_the_weights_are_those_that_were_good():
 
 
 def test_the_table_knows_every_algorithm_and_names_them_all():
-    assert ALGORITHMS == ("kalman", *BY_SAMPLE)
+    assert ("kalman", *BY_SAMPLE) == ALGORITHMS
     known = "kalman, nlms, lms, selms, vss, ipnlms, apa, rls"
     with pytest.raises(InputError, match=f"'magic' is unknown; choose one of {known}"):
         build("magic")

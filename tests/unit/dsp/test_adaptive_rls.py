@@ -22,7 +22,7 @@ def test_kernel_computes_the_formula_of_the_books(num_references):
         RATE,
         num_references,
         num_taps=8,
-        step_size=1.5,
+        step_size=0.5,
         leakage=1e-3,
         guarded=False,
         dtype="float64",
