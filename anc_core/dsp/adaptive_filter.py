@@ -49,15 +49,20 @@ class AdaptiveFilter(Protocol):
 DEFAULT_S = 0.5
 """Length of a Kalman filter where none is asked for: what a lively room needs."""
 
+SHORT_S = 0.064
+"""The same for those that work sample by sample: they learn the slower, the longer they are."""
+
+RLS_WEIGHTS = 64
+"""Weights of a recursive least-squares filter of which no length is asked, all references
+together."""
+
 _MAX_NUM_TAPS = 65_536
 
 
 def _kalman(sample_rate: float, num_references: int, options: dict[str, Any]) -> AdaptiveFilter:
     from anc_core.dsp.adaptive_kalman import KalmanFilter
 
-    num_taps = options["num_taps"]
-    if num_taps is None:
-        num_taps = min(round(DEFAULT_S * sample_rate), _MAX_NUM_TAPS)
+    num_taps = _length(options, _samples(DEFAULT_S, sample_rate))
     if options["leakage"]:
         msg = f"leakage is {options['leakage']}; the Kalman filter has none, leave it at 0"
         raise InputError(msg)
@@ -71,8 +76,56 @@ def _kalman(sample_rate: float, num_references: int, options: dict[str, Any]) ->
     )
 
 
+def _lms(rule: str) -> Callable[[float, int, dict[str, Any]], AdaptiveFilter]:
+    def build(sample_rate: float, num_references: int, options: dict[str, Any]) -> AdaptiveFilter:
+        from anc_core.dsp.adaptive_lms import LmsFilter
+        from anc_core.dsp.adaptive_lms_kernel import LmsRule
+
+        num_taps = _length(options, _samples(SHORT_S, sample_rate))
+        options = options | {"num_taps": num_taps, "rule": LmsRule[rule]}
+        return LmsFilter(sample_rate, num_references, **options)
+
+    return build
+
+
+def _projection(sample_rate: float, num_references: int, options: dict[str, Any]) -> AdaptiveFilter:
+    from anc_core.dsp.adaptive_projection import ProjectionFilter
+
+    num_taps = _length(options, _samples(SHORT_S, sample_rate))
+    return ProjectionFilter(sample_rate, num_references, **_given(options, num_taps))
+
+
+def _rls(sample_rate: float, num_references: int, options: dict[str, Any]) -> AdaptiveFilter:
+    from anc_core.dsp.adaptive_rls import RlsFilter
+
+    num_taps = _length(options, max(1, RLS_WEIGHTS // num_references))
+    return RlsFilter(sample_rate, num_references, **_given(options, num_taps))
+
+
+def _length(options: dict[str, Any], default: int) -> int:
+    """Return the number of taps; 0 is no default but an error that the filter names."""
+    return default if options["num_taps"] is None else options["num_taps"]
+
+
+def _samples(seconds: float, sample_rate: float) -> int:
+    return min(max(1, round(seconds * sample_rate)), _MAX_NUM_TAPS)
+
+
+def _given(options: dict[str, Any], num_taps: int) -> dict[str, Any]:
+    """Return the options with this length, and without a step size where none was chosen."""
+    options = options | {"num_taps": num_taps}
+    return {name: value for name, value in options.items() if value is not None}
+
+
 _BUILDERS: dict[str, Callable[[float, int, dict[str, Any]], AdaptiveFilter]] = {
     "kalman": _kalman,
+    "nlms": _lms("NORMALISED"),
+    "lms": _lms("PLAIN"),
+    "selms": _lms("SIGN"),
+    "vss": _lms("VARIABLE"),
+    "ipnlms": _lms("PROPORTIONATE"),
+    "apa": _projection,
+    "rls": _rls,
 }
 ALGORITHMS = tuple(_BUILDERS)
 

@@ -156,6 +156,8 @@ class GuardEventKind(StrEnum):
     """Diverged again at once: mute, weights back to zero, step size halved."""
     LATCHED = "latched"
     """Diverged once too often: mute until re-armed."""
+    RESCUED = "rescued"
+    """The matrix of a recursive least-squares filter began anew; the weights stayed."""
 
 
 _KINDS = tuple(GuardEventKind)

@@ -98,7 +98,7 @@ def test_symbolic_link_in_place_of_the_folder_is_refused(tmp_path, monkeypatch):
 
 def test_warmup_loads_every_kernel():
     warmup()
-    assert {"anc_core.dsp.suppression", "anc_core.dsp.nlms"} <= set(sys.modules)
+    assert {"anc_core.dsp.suppression", "anc_core.dsp.adaptive_lms_kernel"} <= set(sys.modules)
 
 
 def test_importing_the_processors_does_not_import_numba_or_scipy():
