@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ class SelfReferenced:
 
     delay = 9
 
-    def __init__(self, sample_rate: int, num_channels: int, **parameters: float) -> None:
+    def __init__(self, sample_rate: int, num_channels: int, **parameters: Any) -> None:
         self._canceller = ReferenceCanceller(sample_rate, num_channels, **parameters)
         self.num_channels = num_channels
         self.latency = self._canceller.latency
@@ -57,6 +58,9 @@ KINDS: dict[str, Callable[[int, int], Processor]] = {
     "suppressor, half strength": lambda rate, width: Suppressor(rate, width, strength=0.5),
     "suppressor, bypassed": lambda rate, width: Suppressor(rate, width, strength=0.0),
     "canceller": lambda rate, width: SelfReferenced(rate, width, num_taps=33),
+    "canceller, leaky": lambda rate, width: SelfReferenced(
+        rate, width, algorithm="nlms", num_taps=8, leakage=1e-4
+    ),
     "chain": lambda rate, width: Chain(
         [Suppressor(rate, width, max_attenuation_db=6.0), SelfReferenced(rate, width, num_taps=5)]
     ),

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from anc_core.dsp.adaptive_filter import ALGORITHMS
 from anc_core.errors import InputError
 from anc_core.processors import ReferenceCanceller
 
@@ -41,6 +42,15 @@ def test_noise_that_the_reference_explains_disappears(num_references, min_db):
     assert len(output) == len(echo)
     # Nothing but the time to learn limits an echo without other sound; two filters take longer.
     assert db(echo[-RATE:], output[-RATE:]) > min_db
+
+
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "kalman"])
+def test_every_algorithm_of_the_books_does_its_work(algorithm):
+    reference, echo = scene()
+    canceller = ReferenceCanceller(RATE, algorithm=algorithm, num_taps=128)
+    output = run(canceller, echo, reference)
+    assert output.shape == echo.shape
+    assert db(echo[-RATE:], output[-RATE:]) > 20.0
 
 
 def test_what_the_reference_does_not_explain_stays():
