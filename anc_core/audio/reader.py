@@ -141,7 +141,7 @@ class AudioReader:
 
     def _existing(self, channels: Sequence[int]) -> list[int]:
         missing = [channel for channel in channels if not 0 <= channel < self.num_channels]
-        if missing or not channels:
+        if missing or not len(channels):
             asked = ", ".join(str(channel + 1) for channel in missing) or "none"
             msg = (
                 f"{printable(self.path)}: channel {asked} was asked for; "

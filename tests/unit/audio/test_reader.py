@@ -89,6 +89,61 @@ def test_importing_the_package_loads_no_codec():
     assert done.returncode == 0, done.stderr
 
 
+CHANNELS_PCM = np.random.default_rng(5).integers(-(2**15), 2**15, (9_001, 4)).astype(np.int16)
+
+
+@pytest.fixture
+def four(tmp_path) -> Path:
+    path = tmp_path / "four.wav"
+    sf.write(path, CHANNELS_PCM, 16_000, "PCM_16")
+    return path
+
+
+@pytest.mark.parametrize(
+    "channels", [[0], [3], [2, 0], (3, 2, 1, 0), [1, 1], np.array([1, 3]), range(4)]
+)
+@pytest.mark.parametrize("chunk_size", [100, 9_000, 20_000])
+def test_chosen_channels_come_in_the_order_they_were_asked_for(four, channels, chunk_size):
+    with open_reader(four, channels=channels, chunk_size=chunk_size) as reader:
+        assert reader.num_channels == len(channels)
+        chunks = list(reader.chunks())
+        assert reader.num_samples == len(CHANNELS_PCM)
+        assert reader.remarks == ()
+    assert all(chunk.dtype == np.float32 and chunk.flags.c_contiguous for chunk in chunks)
+    assert [len(chunk) for chunk in chunks[:-1]] == [chunk_size] * (len(chunks) - 1)
+    expected = CHANNELS_PCM[:, list(channels)] / np.float32(2**15)
+    assert np.array_equal(np.concatenate(chunks), expected)
+
+
+def test_no_choice_is_all_channels(four):
+    with open_reader(four) as reader:
+        assert reader.num_channels == 4
+        assert np.concatenate(list(reader.chunks())).shape == CHANNELS_PCM.shape
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"), [([4], "5"), ([-1], "0"), ([0, 7, 1, 4], "8, 5"), ([], "none")]
+)
+def test_a_missing_channel_is_said_as_people_count(four, channels, said):
+    with pytest.raises(SourceError) as caught, open_reader(four, channels=channels):
+        pytest.fail("it was opened")
+    assert caught.value.code is ErrorCode.BAD_CHANNELS
+    assert f"four.wav: channel {said} was asked for; the recording has 4, counted from 1" in str(
+        caught.value
+    )
+
+
+def test_only_chosen_channels_count_as_not_finite(tmp_path):
+    path = tmp_path / "nan.wav"
+    audio = np.zeros((1_000, 2), np.float32)
+    audio[5:15, 0], audio[7:10, 1] = np.nan, np.inf
+    sf.write(path, audio, 16_000, "FLOAT")
+    for channels, expected in (([0], 10), ([1], 3), (None, 13)):
+        with open_reader(path, channels=channels) as reader:
+            assert not np.concatenate(list(reader.chunks())).any()
+            assert reader.non_finite_samples == expected
+
+
 @pytest.mark.realdata
 def test_real_recordings_are_read_as_libsndfile_reads_them(realdata):
     paths = sorted(p for p in realdata.rglob("*") if p.suffix in {".wav", ".flac", ".ogg"})[::75]

@@ -73,3 +73,50 @@ def test_parameters_are_checked():
             StreamResampler(*bad)
     with pytest.raises(InputError, match="shape"):
         StreamResampler(16_000, 8_000, 2).process(np.zeros((4, 1), np.float32))
+
+
+# --------------------------------------------------------------------- clocks that differ
+
+DRIFTS_PPM = [50.0, -50.0, 1_000.0, -1_000.0]
+
+
+@pytest.mark.parametrize("drift_ppm", DRIFTS_PPM)
+@pytest.mark.parametrize(("source", "target"), [(16_000, 16_000), (48_000, 16_000)])
+def test_a_tone_of_a_fast_clock_is_raised_to_its_true_pitch(source, target, drift_ppm):
+    # The clock took more samples of a 1 kHz tone than it says: it seems lower than it is.
+    seeming = 1_000 / (1 + 1e-6 * drift_ppm)
+    tone = np.sin(2 * np.pi * seeming * np.arange(20 * source) / source).astype(np.float32)
+    resampler = StreamResampler(source, target, 1, drift_ppm=drift_ppm)
+    out = resample(resampler, tone[:, np.newaxis], [4_096])[:, 0]
+    expected = np.sin(2 * np.pi * 1_000 * np.arange(len(out)) / target)
+    # In place to the end, where uncorrected 50 ppm of 20 s were a whole period. 1e-4 as above.
+    assert np.abs(out[500:-500] - expected[500:-500]).max() < 1e-4
+
+
+@pytest.mark.parametrize("drift_ppm", [*DRIFTS_PPM, 0.123, 33.3])
+@pytest.mark.parametrize(("source", "target"), [(16_000, 16_000), (44_100, 16_000)])
+@pytest.mark.parametrize("num_samples", [0, 1, 480, 100_000])
+def test_drift_changes_the_length_by_as_much(source, target, drift_ppm, num_samples):
+    audio = np.random.default_rng(6).standard_normal((num_samples, 1)).astype(np.float32)
+    resampler = StreamResampler(source, target, 1, drift_ppm=drift_ppm)
+    whole = resample(resampler, audio, [max(num_samples, 1)])
+    assert len(whole) == resampler.num_resampled(num_samples)
+    exact = num_samples * target / source / (1 + 1e-6 * drift_ppm)
+    assert abs(len(whole) - exact) <= 0.5 + 1e-6
+    for sizes in ([1, 777, 0, 64], [1_600]):
+        assert np.array_equal(resample(resampler, audio, sizes), whole)
+
+
+def test_no_drift_leaves_every_bit():
+    audio = np.random.default_rng(7).standard_normal((5_000, 2)).astype(np.float32)
+    same = StreamResampler(16_000, 16_000, 2, drift_ppm=0.0)
+    assert np.array_equal(resample(same, audio, [333]), audio)
+    plain = StreamResampler(48_000, 16_000, 2)
+    none = StreamResampler(48_000, 16_000, 2, drift_ppm=-0.0)
+    assert np.array_equal(resample(plain, audio, [333]), resample(none, audio, [333]))
+
+
+@pytest.mark.parametrize("drift_ppm", [1_000.1, -1_001, np.nan, np.inf])
+def test_a_clock_that_is_off_by_more_than_a_thousandth_is_refused(drift_ppm):
+    with pytest.raises(InputError, match=r"drift_ppm is .* from -1000 to 1000"):
+        StreamResampler(16_000, 16_000, 1, drift_ppm=drift_ppm)
