@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before numpy is there: two runners with a BLAS of as many threads as cores spin for each other.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 # In CI the same inputs every time: a red run is a change's fault. By hand: new ones every time.
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import scipy.signal
 import soundfile as sf
 
 from anc_core.audio.synth import mix, noise, room_response, voice
@@ -50,7 +51,7 @@ def two_microphones(
     # Broadband, and as loud at all times: a filter has all it needs from the beginning.
     source = 0.05 * rng.standard_normal(num_samples + 2 * margin)
     path = room_response(sample_rate, seed=seed, rt60_s=0.15)
-    heard = np.convolve(source, path)[: len(source)][margin:][:num_samples]
+    heard = scipy.signal.oaconvolve(source, path)[: len(source)][margin:][:num_samples]
     scale = np.std(speech) / np.std(heard) / 10 ** (snr_db / 20)
     start = margin + round(delay_s * sample_rate)
     reference = source[start:][:num_samples]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from anc_core.metrics.quality import Dnsmos, FigureUnavailableError
+from tests.flows.prefect_records import artifacts_of, task_names_of
 from tests.recordings import noisy_voice
 
 pytestmark = [pytest.mark.usefixtures("prefect_server")]
@@ -23,8 +24,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_comparison_is_a_record_with_artifacts(folder: Path, tmp_path: Path) -> None:
-    from prefect.client.orchestration import get_client
-
     from flows import compare_suppressors
 
     noisy_voice(folder / "1.wav", duration_s=1.5, seed=5)
@@ -40,15 +39,10 @@ def test_a_comparison_is_a_record_with_artifacts(folder: Path, tmp_path: Path) -
     assert (result.planned, result.ok) == (2, 2)
     assert result.model_dump()["systems"][0]["system"] == "spectral"
     assert Path(result.page_path).is_file()
-    with get_client(sync_client=True) as client:
-        # One server for all tests of a worker: other runs leave artifacts of the same keys.
-        this_run = {"flow_runs": {"id": {"any_": [str(state.state_details.flow_run_id)]}}}
-        found = client.request("POST", "/artifacts/filter", json=this_run).json()
-        tasks = client.request("POST", "/task_runs/filter", json=this_run).json()
-    by_key = {artifact["key"]: artifact for artifact in found}
+    by_key = artifacts_of(state)
     assert "spectral" in by_key["comparison-systems"]["data"]
     assert "audition.html" in by_key["comparison"]["data"]
-    assert {task["name"] for task in tasks} == {
+    assert set(task_names_of(state, last="publish the comparison")) == {
         "plan the comparison",
         "compare files 1 to 2 of 2",
         "publish the comparison",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from anc_core.jobs.sweep_grid import parse_grid
+from tests.flows.prefect_records import artifacts_of, task_names_of
 from tests.sweeps import bench
 
 pytestmark = [pytest.mark.usefixtures("prefect_server")]
@@ -28,8 +29,6 @@ def paths(folder: Path) -> dict[str, str]:
 def test_a_sweep_is_a_record_with_artifacts_and_a_second_run_does_nothing_again(
     folder: Path,
 ) -> None:
-    from prefect.client.orchestration import get_client
-
     from flows import simulate_anc_sweep
 
     grid = parse_grid({"step_size": [0.1, 0.4], "num_taps": [8, 16], "mismatch": {"gain_db": 6}})
@@ -51,14 +50,7 @@ def test_a_sweep_is_a_record_with_artifacts_and_a_second_run_does_nothing_again(
     assert second.robust == first.robust is not None
     for name in (first.csv_path, first.json_path, first.page_path):
         assert Path(name).is_file()
-    with get_client(sync_client=True) as client:
-        # One server for all tests of a worker: other runs leave artifacts of the same keys.
-        this_run = {"flow_runs": {"id": {"any_": [str(runs[0].state_details.flow_run_id)]}}}
-        found = client.request("POST", "/artifacts/filter", json=this_run).json()
-        tasks = client.request("POST", "/task_runs/filter", json=this_run).json()
-        that_run = {"flow_runs": {"id": {"any_": [str(runs[1].state_details.flow_run_id)]}}}
-        again = client.request("POST", "/task_runs/filter", json=that_run).json()
-    by_key = {artifact["key"]: artifact for artifact in found}
+    by_key = artifacts_of(runs[0])
     assert set(by_key) == {
         "anc-sweep",
         "anc-sweep-algorithms",
@@ -69,11 +61,12 @@ def test_a_sweep_is_a_record_with_artifacts_and_a_second_run_does_nothing_again(
     assert "fxnlms" in by_key["anc-sweep-algorithms"]["data"]
     assert "holds up best: fxnlms" in by_key["anc-sweep"]["data"]
     assert (folder / "out/index.html").as_uri() in by_key["anc-sweep-page"]["data"]
-    names = {task["name"] for task in tasks}
+    names = set(task_names_of(runs[0], last="publish the sweep"))
     shards = {name for name in names if name.startswith("shard ")}
     assert names - shards == {"plan the sweep", "put the rows together", "publish the sweep"}
     assert shards
-    assert {task["name"] for task in again} == names - shards
+    again = set(task_names_of(runs[1], last="publish the sweep"))
+    assert again == names - shards
 
 
 def test_a_grid_may_come_as_plain_values_and_what_failed_shows_in_the_state(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 from numpy.typing import NDArray
 
@@ -69,7 +70,7 @@ def scene(realdata, request):
     noise, room, snr_db = request.param
     source = looped(load(min((realdata / "noise" / noise).iterdir())))
     response = load(realdata / "rir" / f"{room}.wav")
-    heard = np.convolve(source, response[: 2 * RATE])[: len(source)]
+    heard = scipy.signal.oaconvolve(source, response[: 2 * RATE])[: len(source)]
     voices = sorted((realdata / "clean_speech").glob("librispeech*/*.flac"))
     speech, pause = spoken(voices[len(noise)])
     heard *= np.std(speech[~pause]) / np.std(heard) / 10 ** (snr_db / 20)
