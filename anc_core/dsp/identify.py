@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from anc_core.arrays import check_sample_rate
 from anc_core.dsp.exponential_sweep import ExponentialSweep, exponential_sweep
 from anc_core.dsp.levels import energy_ratio_db
+from anc_core.dsp.misalignment import misalignment_db
 from anc_core.dsp.path_solvers import deconvolved_taps, least_squares_taps, nlms_taps
 from anc_core.dsp.paths import MAX_NUM_CHANNELS, check_num_taps, check_path
 from anc_core.errors import InputError
@@ -348,34 +349,6 @@ def _frame_length(num_samples: int, num_taps: int) -> int:
     wanted = 16 * num_taps
     allowed = 2 * num_samples // (_FEWEST_FRAMES + 1)
     return 1 << (max(min(wanted, allowed), 8).bit_length() - 1)
-
-
-def misalignment_db(estimate: ArrayLike, true_path: ArrayLike) -> float | None:
-    """Return 20·log10(|estimate - true| / |true|); the shorter one is padded with zeros.
-
-    None where they are equal. Paths of one or of several channels.
-
-    Raises
-    ------
-    InputError
-        If ``true_path`` is 0 throughout or has another number of channels.
-
-    Examples
-    --------
-    >>> misalignment_db([1.0, 0.1], [1.0])
-    -20.0
-    """
-    first, true = check_path(estimate, "estimate"), check_path(true_path, "true_path")
-    if first.shape[:-1] != true.shape[:-1]:
-        msg = f"estimate has shape {first.shape}, true_path {true.shape}; both need the same pairs"
-        raise InputError(msg)
-    if not true.any():
-        msg = "true_path is 0 throughout; nothing can be compared with it"
-        raise InputError(msg)
-    difference = np.zeros((*true.shape[:-1], max(first.shape[-1], true.shape[-1])))
-    difference[..., : first.shape[-1]] = first
-    difference[..., : true.shape[-1]] -= true
-    return energy_ratio_db(difference, true)
 
 
 def _check_signal(signal: ArrayLike, name: str, fewest: int) -> Signal:

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from anc_core.arrays import check_sample_rate
 from anc_core.dsp.levels import level_db, ratio_db
+from anc_core.dsp.misalignment import misalignment_db
+from anc_core.dsp.paths import MAX_TAP
 from anc_core.errors import InputError
 from anc_core.metrics.anc_measure import (
     FRAMES_PER_LEVEL,
@@ -458,23 +460,13 @@ def _rms(samples: Signal | None, like: Signal, sample_rate: int) -> tuple[float 
 
 
 def _misalignment(taps: Signal | None, true_taps: Signal | None) -> tuple[float | None, str]:
-    r"""Return :math:`20 \lg(\lVert w - w_0 \rVert / \lVert w_0 \rVert)`."""
     if taps is None or true_taps is None:
         return None, "the true taps are not known"
-    found, true = (np.asarray(w, dtype=np.float64) for w in (taps, true_taps))
-    if found.ndim == 0 or found.shape[:-1] != true.shape[:-1]:
-        msg = (
-            f"taps has shape {found.shape} and true_taps {true.shape}; "
-            "they may differ in the last axis only"
-        )
-        raise InputError(msg)
-    if not (np.isfinite(found).all() and np.isfinite(true).all()):
-        return None, "some taps are not finite"
-    length = max(found.shape[-1], true.shape[-1])
-    found, true = (
-        np.pad(w, [(0, 0)] * (w.ndim - 1) + [(0, length - w.shape[-1])]) for w in (found, true)
-    )
-    return ratio_db(_sum((found - true) ** 2), _sum(true**2)), "no difference, or no true taps"
+    if not all(np.all(np.abs(w) <= MAX_TAP) for w in (taps, true_taps)):  # NaN compares as false
+        return None, f"some taps are not finite or above {MAX_TAP:g}"
+    if not np.any(true_taps):
+        return None, "the true taps are 0 throughout"
+    return misalignment_db(taps, true_taps), "no difference"
 
 
 # --------------------------------------------------------------------------- checks and reasons

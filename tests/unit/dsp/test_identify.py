@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 
 from anc_core.dsp.exponential_sweep import exponential_sweep
-from anc_core.dsp.identify import (
-    identify_by_noise,
-    identify_by_sweep,
-    identify_each,
-    misalignment_db,
-)
+from anc_core.dsp.identify import identify_by_noise, identify_by_sweep, identify_each
+from anc_core.dsp.misalignment import misalignment_db
 from anc_core.errors import InputError
 
 RATE = 8_000
@@ -261,12 +257,3 @@ def test_answers_of_the_player_are_checked():
     ):
         with pytest.raises(InputError, match=message):
             identify_each(answer, sample_rate=RATE, num_sources=1, num_taps=9, duration_s=0.2)
-
-
-def test_misalignment_counts_what_one_of_both_lacks():
-    assert misalignment_db([1.0, 0.0], [1.0]) is None
-    assert misalignment_db([1.0], [1.0, 1.0]) == pytest.approx(10 * np.log10(0.5))
-    with pytest.raises(InputError, match="0 throughout"):
-        misalignment_db([1.0], [0.0])
-    with pytest.raises(InputError, match="same pairs"):
-        misalignment_db([1.0], [[[1.0]]])

@@ -247,6 +247,12 @@ def test_misalignment_is_the_relative_distance_of_the_taps():
     same = anc_figures(d, d / 2, RATE, taps=true, true_taps=true)
     assert same.misalignment_db is None
     assert "no difference" in same.null_reasons["misalignment_db"]
+    for taps, why in ((np.inf * true, "not finite"), (1e10 * true, "above")):
+        diverged = anc_figures(d, d / 2, RATE, taps=taps, true_taps=true)
+        assert diverged.misalignment_db is None
+        assert why in diverged.null_reasons["misalignment_db"]
+    unknown = anc_figures(d, d / 2, RATE, taps=true, true_taps=0 * true)
+    assert "0 throughout" in unknown.null_reasons["misalignment_db"]
 
 
 # --------------------------------------------------------------------------- odd input
@@ -363,7 +369,7 @@ def test_short_recordings_have_the_bands_they_can_resolve(seconds):
         ({"settle_s": 0.0}, "settle_s"),
         ({"settle_s": np.nan}, "settle_s"),
         ({"drive": white(6), "saturation": 0.0}, "saturation"),
-        ({"taps": np.ones((2, 3)), "true_taps": np.ones((3, 3))}, "last axis"),
+        ({"taps": np.ones((2, 1, 3)), "true_taps": np.ones((3, 1, 3))}, "same pairs"),
         ({"sample_rate": 10}, "sample_rate"),
     ],
 )
