@@ -21,8 +21,9 @@ def suppress(
     method: str = "auto",
     strength: float = 1.0,
     max_attenuation_db: float | None = None,
+    link_channels: bool = False,
 ) -> NDArray[np.float32]:
-    """Take steady noise out of ``audio``.
+    """Take the noise out of ``audio``.
 
     Parameters
     ----------
@@ -30,12 +31,17 @@ def suppress(
         Full scale +-1. Non-finite samples count as 0.
     sample_rate : float
         Hz, 1 000 to 768 000.
-    method : {"auto", "spectral"}
-        Both mean :class:`~anc_core.processors.Suppressor`.
+    method : {"auto", "neural", "spectral"}
+        ``auto`` takes the neural engine where its weights load and the sample rate is 8 kHz or
+        more, and the spectral one elsewhere.
     strength : float, default 1.0
         0 to 1: scales the gain in dB; 0 = the input bit for bit.
     max_attenuation_db : float, optional
-        0 to 80, default 18: nothing is lowered by more.
+        0 to 80: nothing is lowered by more. By default 18 for the spectral engine, 40 for the
+        neural one.
+    link_channels : bool, default False
+        All channels get the same gain in each time-frequency cell: a stereo image stays where it
+        is. Channels that hear different things are better off each by itself.
 
     Returns
     -------
@@ -46,6 +52,8 @@ def suppress(
     ------
     InputError
         If the shape, the type or a parameter is not as above.
+    ModelBundleError
+        If ``method`` is ``"neural"`` and its weights are missing, changed or of another version.
     """
     columns = as_columns(audio)
     engine = Suppressor(
@@ -54,6 +62,7 @@ def suppress(
         method=method,
         strength=strength,
         max_attenuation_db=max_attenuation_db,
+        link_channels=link_channels,
     )
     empty = np.zeros((0, columns.shape[1]), np.float32)
     return np.concatenate([empty, *aligned([columns], engine)]).reshape(np.shape(audio))

@@ -7,10 +7,15 @@ when the result of this one does not pass; the chain always ends at the untouche
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from anc_core.errors import InputError
 from anc_core.records import Record
+
+_MILDEST_LIMIT_DB = 18.0
+"""The least that any engine takes where a preset names no limit."""
 
 
 class SuppressionParameters(Record):
@@ -25,6 +30,9 @@ class SuppressionParameters(Record):
     what suits the engine: 18 dB hide the spectral one's errors, the neural one needs no floor."""
     frame_s: float = Field(default=0.04, ge=0.008, le=0.128)
     """Length of an analysis frame of the spectral engine; rounded up to a fast FFT length."""
+    link_channels: bool = False
+    """All channels get the same gain in each time-frequency cell, so that a stereo image stays
+    where it is; channels that hear different things are better off each by itself."""
     do_no_harm: bool = True
     """Leave music, bird song and clean speech alone (see docs/harmless.md)."""
     snr_smoothing: float = Field(default=0.975, ge=0.0, lt=1.0)
@@ -33,6 +41,38 @@ class SuppressionParameters(Record):
     """Floor of the a-priori SNR: lower is quieter but more musical (Cappé 1994)."""
     residual_noise_db: float = Field(default=35.0, ge=0.0, le=100.0)
     """Noise this far below the loud moments of its band is left alone by the spectral engine."""
+
+
+class SuppressionOverrides(Record):
+    """What a caller wants otherwise than the preset has it; empty = as the preset has it."""
+
+    method: Literal["auto", "spectral", "neural"] | None = None
+    """Engine, see :class:`SuppressionParameters`."""
+    strength: float | None = Field(default=None, ge=0.0, le=1.0)
+    """0 = the input bit for bit, 1 = the full gain."""
+    max_attenuation_db: float | None = Field(default=None, ge=0.0, le=80.0)
+    """No time-frequency cell is lowered by more than this."""
+    link_channels: bool | None = None
+    """One gain for all channels: a stereo image stays where it is."""
+
+    def applied_to(self, preset: Preset) -> Preset:
+        """Return ``preset`` with these."""
+        given = self.model_dump(exclude_none=True)
+        return preset.model_copy(
+            update={"suppression": preset.suppression.model_copy(update=given)}
+        )
+
+    def applied_to_gentler(self, preset: Preset) -> Preset:
+        """Return a fallback with these, less what would make it harsher than it is."""
+        own, harsher = preset.suppression, dict[str, None]()
+        if self.strength is not None and self.strength > own.strength:
+            harsher["strength"] = None
+        limit_db = own.max_attenuation_db
+        if self.max_attenuation_db is not None and self.max_attenuation_db > (
+            _MILDEST_LIMIT_DB if limit_db is None else limit_db
+        ):
+            harsher["max_attenuation_db"] = None
+        return self.model_copy(update=harsher).applied_to(preset)
 
 
 class CancellationParameters(Record):

@@ -37,7 +37,7 @@ from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, 
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
-from anc_core.presets import CancellationParameters
+from anc_core.presets import CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
 from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database, open_existing
@@ -96,6 +96,7 @@ def process_audio_file(
     device_id: str | None = None,
     user_id: str | None = None,
     site: str | None = None,
+    suppression: SuppressionOverrides | None = None,
     cancellation: CancellationParameters | None = None,
 ) -> SessionSummary:
     """Remove the noise from one recording, leave every emergency sound untouched, record a session.
@@ -113,6 +114,8 @@ def process_audio_file(
         device_id: Recorder that it comes from.
         user_id: Person it belongs to.
         site: Place it was recorded at.
+        suppression: What is wanted otherwise than the preset has it: method, strength,
+            max_attenuation_db, link_channels.
         cancellation: How to cancel; its reference_channel is the channel of the recording that
             heard the noise, where there is no reference_path.
 
@@ -129,6 +132,7 @@ def process_audio_file(
         preset=preset,
         apply_anc=apply_anc,
         reference=reference_path,
+        suppression=suppression,
         cancellation=cancellation,
         chunk_size=chunk_size,
         overwrite=Overwrite(overwrite),
@@ -210,6 +214,7 @@ def batch_process_files(
     site: str | None = None,
     batch_id: str | None = None,
     pair: str | None = None,
+    suppression: SuppressionOverrides | None = None,
     cancellation: CancellationParameters | None = None,
 ) -> BatchSummary:
     """Remove the noise from many recordings; one bad file never stops the rest.
@@ -232,6 +237,8 @@ def batch_process_files(
         site: Place they were recorded at.
         batch_id: Name of the batch; generated if empty.
         pair: Which file is whose reference, by name: *_primary.*=*_reference.*
+        suppression: What is wanted otherwise than the preset has it: method, strength,
+            max_attenuation_db, link_channels.
         cancellation: How to cancel; its reference_channel is the channel of every recording that
             heard the noise, where it has no reference of its own.
 
@@ -262,6 +269,7 @@ def batch_process_files(
         site=site,
         batch_id=batch_id,
         pair=pair,
+        suppression=suppression or SuppressionOverrides(),
         cancellation=cancellation or CancellationParameters(),
     )
     plan = plan_recordings.with_options(**retry_options(settings))(request, dry_run)

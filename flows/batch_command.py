@@ -16,6 +16,8 @@ from flows.options import (
     load_settings,
     mode_option,
     session_options,
+    suppression_options,
+    suppression_overrides,
     use_database,
 )
 from flows.parameters import check_names
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     help="Which file is whose reference: '*_primary.*=*_reference.*'.",
 )
 @mode_option
+@suppression_options
 @cancellation_options
 @session_options
 def batch(
@@ -81,11 +84,15 @@ def batch(
     from anc_core.jobs.plan import BatchRequest
 
     settings = load_settings(database_url, workers=workers)
-    cancellation = cancellation_parameters(words)
+    suppression, cancellation = suppression_overrides(words), cancellation_parameters(words)
     if no_output:
         words["output_dir"] = None
     request = BatchRequest(
-        inputs=inputs, apply_anc=not analyse_only, cancellation=cancellation, **words
+        inputs=inputs,
+        apply_anc=not analyse_only,
+        suppression=suppression,
+        cancellation=cancellation,
+        **words,
     )
     if as_flow:
         summary = _as_flow(request, settings, max_failures, dry_run=dry_run)
@@ -139,6 +146,7 @@ def _as_flow(
         "duplicates": request.duplicates,
         "include": list(request.include),
         "exclude": list(request.exclude),
+        "suppression": request.suppression,
         "cancellation": request.cancellation,
         "pair": request.pair,
         "device_id": request.device_id,

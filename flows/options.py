@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from anc_core.presets import CancellationParameters
+    from anc_core.presets import CancellationParameters, SuppressionOverrides
     from anc_core.settings import Settings
     from anc_core.store import Database
 
@@ -56,6 +56,43 @@ session_options = options(
     click.option("--json", "as_json", is_flag=True, help="Print the record as JSON."),
     click.option("-q", "--quiet", is_flag=True, help="No progress bar."),
 )
+
+suppression_options = options(
+    click.option(
+        "--method",
+        type=click.Choice(["auto", "neural", "spectral"]),
+        help="Engine that suppresses; default: that of the preset, the best one installed.",
+    ),
+    click.option(
+        "--strength",
+        type=click.FloatRange(0.0, 1.0),
+        help="0 = untouched, 1 = full; default: that of the preset.",
+    ),
+    click.option(
+        "--max-attenuation",
+        type=click.FloatRange(0.0, 80.0),
+        metavar="DB",
+        help="Nothing is lowered by more; default: that of the preset.",
+    ),
+    click.option(
+        "--link-channels/--independent-channels",
+        default=None,
+        help="One gain for all channels, so that a stereo image stays where it is.",
+    ),
+)
+
+
+def suppression_overrides(words: dict[str, Any]) -> SuppressionOverrides:
+    """Take the words of :data:`suppression_options` out of ``words``."""
+    from anc_core.presets import SuppressionOverrides
+
+    return SuppressionOverrides(
+        method=words.pop("method"),
+        strength=words.pop("strength"),
+        max_attenuation_db=words.pop("max_attenuation"),
+        link_channels=words.pop("link_channels"),
+    )
+
 
 cancellation_options = options(
     click.option(

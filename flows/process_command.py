@@ -16,6 +16,8 @@ from flows.options import (
     open_store,
     options,
     session_options,
+    suppression_options,
+    suppression_overrides,
     use_database,
 )
 from flows.parameters import check_names
@@ -42,11 +44,13 @@ _place_options = options(
 @click.argument("file", type=click.Path(path_type=Path))
 @_place_options
 @mode_option
+@suppression_options
 @cancellation_options
 @session_options
 def process(**words: Any) -> None:  # noqa: ANN401 - one word for every option above
     """Remove the noise from one recording."""
-    _process_one(**words)
+    suppression = suppression_overrides(words)
+    _process_one(suppression=suppression, **words)
 
 
 @click.command()

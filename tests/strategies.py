@@ -56,6 +56,7 @@ KINDS: dict[str, Callable[[int, int], Processor]] = {
         rate, width, parameters=SuppressionParameters(do_no_harm=False)
     ),
     "suppressor, half strength": lambda rate, width: Suppressor(rate, width, strength=0.5),
+    "suppressor, linked": lambda rate, width: Suppressor(rate, width, link_channels=True),
     "suppressor, bypassed": lambda rate, width: Suppressor(rate, width, strength=0.0),
     "canceller": lambda rate, width: SelfReferenced(rate, width, num_taps=33),
     "canceller, leaky": lambda rate, width: SelfReferenced(

@@ -12,9 +12,9 @@ are in ``tests/oracles/suppression.py``):
    its end; the mean of both is late nowhere and scatters less. The term of the present frame is a
    mean over five bins (1, 4, 6, 4, 1), as lone peaks are what musical noise is made of: of white
    noise three bins leave three times as many (3.3e-4 of the cells instead of 1.1e-4);
-3. :func:`suppress`: a-priori SNR once more from the Wiener gain of that mean (two-step noise
+3. :func:`suppression_gain`: a-priori SNR again from the Wiener gain of that mean (two-step noise
    reduction, Plapous, Marro & Scalart 2006, Eqs. 16 to 18); gain of the log-spectral amplitude
-   estimator (Ephraim & Malah 1985, Eq. 20); floor, strength, multiplication.
+   estimator (Ephraim & Malah 1985, Eq. 20); floor and strength.
 
 The floor of a cell is where its noise has sunk either by the maximum or to a fixed distance below
 the loud moments of its band (:func:`track_loudness`), whichever comes first: what is inaudible
@@ -320,11 +320,10 @@ def track_loudness(
 
 
 @jit(
-    "void(complex64[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1],"
-    " float32[:, ::1], boolean[::1], float32, float32, float32, float32)"
+    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], boolean[::1], float32, float32, float32, float32, float32[:, ::1])"
 )
-def suppress(
-    spectra: NDArray[np.complex64],
+def suppression_gain(
     psd: FloatArray,
     noise: FloatArray,
     snr_before: FloatArray,
@@ -335,12 +334,12 @@ def suppress(
     min_gain: np.float32,
     residual: np.float32,
     strength: np.float32,
+    gain: FloatArray,
 ) -> None:
-    """Multiply ``spectra`` by the gain, **in place**.
+    """Write the gain of every cell; **changes ``gain``**.
 
     Parameters
     ----------
-    spectra : complex64, shape (num_frames, num_bins)
     psd, noise, loud : float32, shape (num_frames, num_bins) or more frames
         Squared magnitude, that of the noise and that of the band's loud moments.
     snr_before, snr_after : float32, shape (num_frames, num_bins) or more frames
@@ -355,9 +354,10 @@ def suppress(
         Noise that lies below this fraction of ``loud`` (power ratio) is left alone.
     strength : float32
         Exponent of the gain, 0 to 1: scales it in dB.
+    gain : float32, shape (num_frames, num_bins)
+        Receives it, an amplitude, 0 to 1.
     """
-    num_frames, num_bins = spectra.shape
-    gain = np.empty(num_bins, np.float32)
+    num_frames, num_bins = gain.shape
     for frame in range(num_frames):
         click = is_click[frame]
         for k in range(num_bins):
@@ -371,9 +371,15 @@ def suppress(
             # A click sinks to what the noise would be there, whatever its own SNR.
             buried = floor / np.sqrt(max(a_posteriori, _1))
             g = max(buried, min_gain) if click else max(g, floor)
-            gain[k] = min(g, _1)
+            gain[frame, k] = min(g, _1)
         if strength != _1:
             for k in range(num_bins):
-                gain[k] = gain[k] ** strength
-        for k in range(num_bins):
-            spectra[frame, k] *= gain[k]
+                gain[frame, k] = gain[frame, k] ** strength
+
+
+@jit("void(complex64[:, ::1], float32[:, ::1])")
+def apply_gain(spectra: NDArray[np.complex64], gain: FloatArray) -> None:
+    """Multiply ``spectra`` by ``gain``, of the same shape, **in place**."""
+    for frame in range(spectra.shape[0]):
+        for k in range(spectra.shape[1]):
+            spectra[frame, k] *= gain[frame, k]

@@ -30,7 +30,7 @@ from anc_core.jobs.pairs import PairRule, Pairs, pair_up
 from anc_core.jobs.records import BatchPlan, Duplicate, RecordingJob, RecordingResult
 from anc_core.jobs.scan import Found, Scan, scan
 from anc_core.pipeline.engine import check_algorithm
-from anc_core.presets import CancellationParameters, get_preset
+from anc_core.presets import CancellationParameters, SuppressionOverrides, get_preset
 from anc_core.records import Mode, Overwrite, Status
 from anc_core.settings import Settings
 from anc_core.store import (
@@ -65,6 +65,7 @@ class BatchRequest:
     duplicates: str = "link"
     """Same content under several names: ``link`` (processed once, every name gets its output),
     ``skip`` (processed once, one output) or ``process`` (no look at the content)."""
+    suppression: SuppressionOverrides = field(default_factory=SuppressionOverrides)
     cancellation: CancellationParameters = field(default_factory=CancellationParameters)
     pair: str | None = None
     """Which file is whose reference, see :class:`~anc_core.jobs.pairs.PairRule`."""
@@ -170,6 +171,7 @@ def plan_batch(
             "mode": str(request.mode),
             "apply_anc": request.apply_anc,
             "pair": request.pair,
+            "suppression": request.suppression.model_dump(mode="json"),
             "cancellation": request.cancellation.model_dump(mode="json"),
         },
     )
@@ -268,6 +270,7 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
         preset=request.preset,
         apply_anc=request.apply_anc,
         reference=draft.pairs.reference_of.get(item.path),
+        suppression=request.suppression,
         cancellation=request.cancellation,
         overwrite=Overwrite(request.overwrite),
         batch_id=draft.batch_id,

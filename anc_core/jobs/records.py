@@ -11,7 +11,7 @@ from pydantic import Field
 from anc_core.errors import ErrorCode
 from anc_core.files import SourceIdentity
 from anc_core.pipeline.request import RecordingRequest
-from anc_core.presets import CancellationParameters
+from anc_core.presets import CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, Record, SessionSummary, Status
 from anc_core.settings import Settings
 
@@ -26,6 +26,7 @@ class RecordingJob:
     preset: str = "default"
     apply_anc: bool = True
     reference: Path | None = None
+    suppression: SuppressionOverrides | None = None
     cancellation: CancellationParameters | None = None
     chunk_size: int | None = None
     overwrite: Overwrite = Overwrite.SKIP
@@ -62,6 +63,7 @@ class RecordingJob:
             preset=self.preset,
             apply_anc=self.apply_anc,
             reference=self.reference,
+            suppression=self.suppression,
             cancellation=self.cancellation,
             chunk_size=self.chunk_size,
             settings=settings,

@@ -22,7 +22,7 @@ from anc_core.pipeline import sidecar
 from anc_core.pipeline.attempt import Attempt, Outcome
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
 from anc_core.pipeline.stream import OnProgress
-from anc_core.presets import PRESETS, CancellationParameters, Preset
+from anc_core.presets import PRESETS, CancellationParameters, Preset, SuppressionOverrides
 from anc_core.records import Metrics, Mode, Remark, SessionSummary, Status
 from anc_core.settings import Settings
 from anc_core.version import __version__
@@ -42,6 +42,7 @@ def process_recording(
     apply_anc: bool = True,
     preset: str = "default",
     reference: Path | str | None = None,
+    suppression: SuppressionOverrides | None = None,
     cancellation: CancellationParameters | None = None,
     chunk_size: int | None = None,
     session_id: str = "unsaved",
@@ -67,6 +68,8 @@ def process_recording(
     reference : path, optional
         Recording of the noise alone, for ``cancel``; of any rate and length, a second late or
         early, by a clock of its own.
+    suppression : SuppressionOverrides, optional
+        What is wanted otherwise than the preset has it: method, strength, linked channels.
     cancellation : CancellationParameters, optional
         How to cancel; also which channel of the recording is its reference, if there is no file.
     chunk_size : int, optional
@@ -99,6 +102,7 @@ def process_recording(
         preset=preset,
         apply_anc=apply_anc,
         reference=reference,
+        suppression=suppression,
         cancellation=cancellation,
         chunk_size=chunk_size,
         settings=settings,
@@ -176,7 +180,7 @@ def _ladder(request: RecordingRequest) -> Iterator[Preset | None]:
         yield preset
         # Presets shape the suppressor: the canceller would do the same again.
         gentler = preset.fallback if request.mode is Mode.SUPPRESS else None
-        preset = PRESETS[gentler] if gentler else None
+        preset = request.suppression.applied_to_gentler(PRESETS[gentler]) if gentler else None
     yield None
 
 

@@ -9,7 +9,12 @@ from typing import Any
 from anc_core.errors import ErrorCode, SinkError
 from anc_core.pipeline.engine import check_algorithm, resolve_mode, suppression_model_id
 from anc_core.pipeline.fingerprint import fingerprint
-from anc_core.presets import CancellationParameters, Preset, get_preset
+from anc_core.presets import (
+    CancellationParameters,
+    Preset,
+    SuppressionOverrides,
+    get_preset,
+)
 from anc_core.records import Mode
 from anc_core.settings import Settings
 from anc_core.version import __version__
@@ -27,6 +32,8 @@ class RecordingRequest:
     reference: Path | None
     chunk_size: int | None
     settings: Settings
+    suppression: SuppressionOverrides = field(default_factory=SuppressionOverrides)
+    """In ``preset`` already; a fallback gets them as well."""
     cancellation: CancellationParameters = field(default_factory=CancellationParameters)
     model_id: str | None = None
     """Weights that will do the work, None where none are needed."""
@@ -42,6 +49,7 @@ class RecordingRequest:
         preset: str = "default",
         apply_anc: bool = True,
         reference: Path | str | None = None,
+        suppression: SuppressionOverrides | None = None,
         cancellation: CancellationParameters | None = None,
         chunk_size: int | None = None,
         settings: Settings | None = None,
@@ -53,7 +61,8 @@ class RecordingRequest:
         InputError
             If the mode, the preset or the algorithm is unknown or they contradict the reference.
         """
-        chosen = get_preset(preset)
+        changes = suppression or SuppressionOverrides()
+        chosen = changes.applied_to(get_preset(preset))
         how = cancellation or CancellationParameters()
         check_algorithm(how.algorithm)
         has_reference = reference is not None or how.reference_channel is not None
@@ -80,6 +89,7 @@ class RecordingRequest:
             reference=None if reference is None else Path(reference).absolute(),
             chunk_size=chunk_size,
             settings=settings,
+            suppression=changes,
             cancellation=how,
             model_id=model_id,
             parameters=parameters,

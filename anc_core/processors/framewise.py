@@ -26,7 +26,7 @@ class FramewiseSuppressor(ABC):
     sample_rate : float
         Hz, 1 000 to 768 000.
     num_channels : int
-        Channels are independent of each other.
+        Each has gains of its own, unless ``parameters.link_channels``.
     parameters : SuppressionParameters, optional
         All numbers; default those of the preset ``default``.
     frame_s : float
@@ -53,6 +53,7 @@ class FramewiseSuppressor(ABC):
         self._sample_rate = check_sample_rate(sample_rate)
         self._num_channels = check_num_channels(num_channels)
         self.parameters = parameters or SuppressionParameters()
+        self._is_linked = self.parameters.link_channels and self._num_channels > 1
         given_db = self.parameters.max_attenuation_db
         max_attenuation_db = default_max_attenuation_db if given_db is None else given_db
         self._min_gain = 10.0 ** (-max_attenuation_db / 20.0)  # amplitude

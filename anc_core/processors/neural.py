@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from anc_core.arrays import Chunk
 from anc_core.denoiser.features import FRAME_S, NUM_BINS, features, mean_power
 from anc_core.denoiser.upper_band import gains_above
 from anc_core.dsp.frames import analyse, synthesise
+from anc_core.dsp.linked_gain import LinkedGain
 from anc_core.errors import InputError
 from anc_core.presets import SuppressionParameters
 from anc_core.processors.framewise import FramewiseSuppressor
@@ -39,6 +41,18 @@ _MIN_LEVEL = 1e-18
 """Mean power of a cell, about -200 dBFS: below it a stretch counts as silent."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cut:
+    """How the frames that are known fall into what the network sees and what is due."""
+
+    now: slice
+    """Frames that are due."""
+    stretches: Sequence[slice]
+    """What the network sees at once, one for each block of them."""
+    blocks: Sequence[slice]
+    """Where in its stretch a block is."""
+
+
 class NeuralSuppressor(FramewiseSuppressor):
     """Lower every time-frequency cell by as much as a trained network takes it for noise.
 
@@ -47,7 +61,7 @@ class NeuralSuppressor(FramewiseSuppressor):
     sample_rate : float
         Hz, 8 000 or more.
     num_channels : int, default 1
-        Channels are independent of each other.
+        Each has gains of its own, unless ``parameters.link_channels``.
     model : GainModel
         The network.
     parameters : SuppressionParameters, optional
@@ -131,29 +145,66 @@ class NeuralSuppressor(FramewiseSuppressor):
         length = min(block_frames + 2 * LOOK_AHEAD_FRAMES, before + num_frames + num_ahead)
         blocks = [before + index * block_frames for index in range(num_blocks)]
         stretches = [max(0, block - LOOK_AHEAD_FRAMES) for block in blocks]
-        output = np.empty((num_frames * self._hop_length, self._num_channels), np.float32)
+        cut = _Cut(
+            now=slice(before, before + num_frames),
+            stretches=[slice(start, start + length) for start in stretches],
+            blocks=[
+                slice(block - start, block - start + block_frames)
+                for block, start in zip(blocks, stretches, strict=True)
+            ],
+        )
         step = max(1, STRETCHES_AT_ONCE // num_blocks)
-        for first in range(0, self._num_channels, step):
-            channels = range(first, min(first + step, self._num_channels))
-            spectra = [
-                analyse(np.ascontiguousarray(known[:, index]), self._window) for index in channels
-            ]
-            gains = iter(self._gains([s[i : i + length] for s in spectra for i in stretches]))
-            for index, spectrum in zip(channels, spectra, strict=True):
-                for block, stretch in zip(blocks, stretches, strict=True):
-                    spectrum[block : block + block_frames] *= next(gains)[
-                        block - stretch : block - stretch + block_frames
-                    ]
+        groups = [
+            range(self._num_channels)[i : i + step] for i in range(0, self._num_channels, step)
+        ]
+        linked = self._linked(known, groups, cut) if self._is_linked else None
+        output = np.empty((num_frames * self._hop_length, self._num_channels), np.float32)
+        for channels in groups:
+            spectra = self._spectra(known, channels)
+            gains = self._gains(spectra, cut) if linked is None else [linked] * len(spectra)
+            for index, spectrum, gain in zip(channels, spectra, gains, strict=True):
+                now = spectrum[cut.now]
+                now *= gain
                 output[:, index], self._tails[index] = synthesise(
-                    spectrum[before : before + num_frames], self._window, self._tails[index]
+                    now, self._window, self._tails[index]
                 )
         self._num_before = min(LOOK_AHEAD_FRAMES, before + num_frames)
         self._buffer.drop((before + num_frames - self._num_before) * self._hop_length)
         return self._count_done(output, num_frames)
 
-    def _gains(self, stretches: Sequence[NDArray[np.complex64]]) -> list[NDArray[np.float32]]:
+    def _spectra(self, known: Chunk, channels: range) -> list[NDArray[np.complex64]]:
+        return [analyse(np.ascontiguousarray(known[:, index]), self._window) for index in channels]
+
+    def _linked(self, known: Chunk, groups: Sequence[range], cut: _Cut) -> NDArray[np.float32]:
+        """Return the gain that all channels share; their spectra are not kept, they may be many."""
+        linked = LinkedGain(cut.now.stop - cut.now.start, self._hop_length + 1)
+        for channels in groups:
+            spectra = self._spectra(known, channels)
+            for spectrum, gain in zip(spectra, self._gains(spectra, cut), strict=True):
+                linked.add(gain, _power(spectrum[cut.now]))
+        return linked.result()
+
+    def _gains(
+        self, spectra: Sequence[NDArray[np.complex64]], cut: _Cut
+    ) -> list[NDArray[np.float32]]:
+        """Return for each channel the gain of every cell of the frames that are due."""
+        gains = self._stretch_gains([s[part] for s in spectra for part in cut.stretches])
+        num_parts = len(cut.stretches)
+        return [
+            np.concatenate(
+                [
+                    gain[block]
+                    for gain, block in zip(gains[i : i + num_parts], cut.blocks, strict=True)
+                ]
+            )
+            for i in range(0, len(gains), num_parts)
+        ]
+
+    def _stretch_gains(
+        self, stretches: Sequence[NDArray[np.complex64]]
+    ) -> list[NDArray[np.float32]]:
         """Return the gain of every cell of each of ``stretches``, (num_frames, num_bins) all."""
-        powers = [_power(spectra) for spectra in stretches]
+        powers = [_seen_power(spectra) for spectra in stretches]
         levels = [mean_power(power) for power in powers]
         least = _MIN_LEVEL * len(self._window) ** 2
         audible = [index for index, level in enumerate(levels) if level > least]
@@ -185,10 +236,12 @@ class NeuralSuppressor(FramewiseSuppressor):
 
 
 def _power(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+    return np.square(spectra.real) + np.square(spectra.imag)
+
+
+def _seen_power(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
     """Return the squared magnitude of the bins that the network sees; 0 where there are none."""
     num_seen = min(spectra.shape[1] - 1, NUM_BINS)
-    seen = spectra[:, 1 : num_seen + 1]
     power = np.zeros((len(spectra), NUM_BINS), np.float32)
-    np.square(seen.real, out=power[:, :num_seen])
-    power[:, :num_seen] += np.square(seen.imag)
+    power[:, :num_seen] = _power(spectra[:, 1 : num_seen + 1])
     return power

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.arrays import Chunk
+from anc_core.dsp.linked_gain import LinkedGain
 from anc_core.presets import SuppressionParameters
 from anc_core.processors.framewise import FramewiseSuppressor
 
@@ -29,7 +30,7 @@ class SpectralSuppressor(FramewiseSuppressor):
     sample_rate : float
         Hz, 1 000 to 768 000: the engine works at the recording's own rate.
     num_channels : int, default 1
-        Channels are independent of each other.
+        Each has gains of its own, unless ``parameters.link_channels``.
     parameters : SuppressionParameters, optional
         All numbers; default those of the preset ``default``.
 
@@ -118,7 +119,15 @@ class SpectralSuppressor(FramewiseSuppressor):
         known_frames = min(self._num_known_frames, num_known_frames)
         known = self._buffer.peek((known_frames + 1) * self._hop_length)
         output = np.empty((num_frames * self._hop_length, self._num_channels), np.float32)
-        for index, channel in enumerate(self._channels):
-            output[:, index] = channel.process(np.ascontiguousarray(known[:, index]), num_frames)
+        columns = [np.ascontiguousarray(column) for column in known.T]
+        if self._is_linked:
+            linked = LinkedGain(num_frames, self._hop_length + 1)
+            for channel, samples in zip(self._channels, columns, strict=True):
+                linked.add(channel.gain(samples, num_frames), channel.psd(num_frames))
+            for index, channel in enumerate(self._channels):
+                output[:, index] = channel.apply(linked.result())
+        else:
+            for index, channel in enumerate(self._channels):
+                output[:, index] = channel.apply(channel.gain(columns[index], num_frames))
         self._buffer.drop(num_frames * self._hop_length)
         return self._count_done(output, num_frames)

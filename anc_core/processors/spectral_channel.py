@@ -105,14 +105,29 @@ class Channel:
         # Sound over noise of past frames, (2, num_frames): all bins, the voice's band.
         self._heard = np.zeros((2, 0), np.float32)
 
-    def process(self, known: FloatArray, num_frames: int) -> FloatArray:
-        """Return ``num_frames`` hops; ``known`` begins with them and reaches farther."""
+    def gain(self, known: FloatArray, num_frames: int) -> FloatArray:
+        """Return the gain of every cell of the next frames, (num_frames, num_bins).
+
+        ``known`` begins with the samples of these frames and reaches farther.
+        """
         self._hear(known[len(self._spectra) * len(self._tail) :])
         if self._state is None:
             self._start(num_frames)
+        gain = np.ones((num_frames, self._spectra.shape[1]), np.float32)
+        if self._state is not None:
+            self._find_gain(self._state, gain)
+        return gain
+
+    def psd(self, num_frames: int) -> FloatArray:
+        """Return the squared magnitude of the next frames, without their hum."""
+        return self._psd[:num_frames]
+
+    def apply(self, gain: FloatArray) -> FloatArray:
+        """Return as many hops of samples as ``gain`` has frames, and go on to the next ones."""
+        num_frames = len(gain)
         spectra = self._spectra[:num_frames]
         if self._state is not None:
-            self._suppress(self._state, spectra)
+            suppression.apply_gain(spectra, gain)
             hum.limit_attenuation(spectra, self._with_hum, np.float32(self._numbers.least_gain))
         samples, self._tail = synthesise(spectra, self._window, self._tail)
         self._spectra = self._spectra[num_frames:]
@@ -144,11 +159,9 @@ class Channel:
         if noise_psd is not None and loud_psd is not None:
             self._state = suppression.SuppressionState.start(noise_psd, loud_psd)
 
-    def _suppress(
-        self, state: suppression.SuppressionState, spectra: NDArray[np.complex64]
-    ) -> None:
-        """Multiply ``spectra``, the first known frames, by their gain, in place."""
-        numbers, num_frames = self._numbers, len(spectra)
+    def _find_gain(self, state: suppression.SuppressionState, gain: FloatArray) -> None:
+        """Write the gain of the first known frames into ``gain``."""
+        numbers, num_frames = self._numbers, len(gain)
         # The backward pass begins in frames that the next block will visit again.
         seen = min(num_frames + _BACKWARD_FRAMES, len(self._psd))
         psd, now, later = self._psd[:seen], slice(0, num_frames), slice(num_frames, seen)
@@ -165,8 +178,7 @@ class Channel:
         nothing = np.zeros_like(state.clean_psd)
         suppression.a_priori_snr(psd, noise, nothing, smoothing, min_snr, BACKWARDS, after)
         suppression.track_loudness(psd[now], state.loud_psd, numbers.rise, numbers.fall, loud[now])
-        suppression.suppress(
-            spectra,
+        suppression.suppression_gain(
             psd,
             noise,
             before,
@@ -177,6 +189,7 @@ class Channel:
             numbers.min_gain,
             numbers.residual,
             numbers.strength,
+            gain,
         )
 
     def _find_clicks(

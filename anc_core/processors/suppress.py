@@ -28,7 +28,7 @@ class Suppressor:
     sample_rate : float
         Hz, 1 000 to 768 000: the engine works at the recording's own rate.
     num_channels : int, default 1
-        Channels are independent of each other.
+        Each has gains of its own, unless ``parameters.link_channels``.
     parameters : SuppressionParameters, optional
         All numbers; default those of the preset ``default``.
     method : {"auto", "neural", "spectral"}, optional
@@ -38,6 +38,8 @@ class Suppressor:
         Overrides ``parameters.strength``: 0 to 1, scales the gain in dB.
     max_attenuation_db : float, optional
         Overrides ``parameters.max_attenuation_db``: 0 to 80.
+    link_channels : bool, optional
+        Overrides ``parameters.link_channels``: one gain for all channels.
     model : Path, optional
         Bundle of the neural engine, or a folder of models to look into before the one that ships.
 
@@ -83,6 +85,7 @@ class Suppressor:
         method: str | None = None,
         strength: float | None = None,
         max_attenuation_db: float | None = None,
+        link_channels: bool | None = None,
         model: Path | None = None,
     ) -> None:
         self.parameters = _with_overrides(
@@ -90,6 +93,7 @@ class Suppressor:
             method=method,
             strength=strength,
             max_attenuation_db=max_attenuation_db,
+            link_channels=link_channels,
         )
         gain_model, wants_network = None, False
         if self.parameters.method == NEURAL:

@@ -80,6 +80,24 @@ def test_every_option_reaches_the_record(anc: Anc, bench: Bench, source: Path) -
     assert (summary.output_path, summary.reference_path) == (None, str(hum))
 
 
+@pytest.mark.parametrize("command", ["process", "batch"])
+def test_what_is_wanted_otherwise_than_the_preset_has_it(
+    anc: Anc, bench: Bench, source: Path, command: str
+) -> None:
+    code, _, _ = anc(
+        *(command, source, "-o", bench.outputs, "--preset", "gentle", "--link-channels"),
+        *("--method", "spectral", "--strength", "0.5", "--max-attenuation", "6"),
+    )
+    summary = SessionSummary.from_json((bench.outputs / "x.wav.json").read_text())
+    used = summary.parameters["preset"]["suppression"]
+    assert code == 0
+    assert (used["method"], used["strength"], used["max_attenuation_db"]) == ("spectral", 0.5, 6.0)
+    assert used["link_channels"] is True
+    assert summary.model_id is None
+    quieter_db = summary.metrics.input_rms_dbfs - summary.metrics.output_rms_dbfs
+    assert 0.0 < quieter_db <= 3.0
+
+
 def test_a_bad_recording_is_exit_code_1_and_still_a_record(anc: Anc, bench: Bench) -> None:
     source = files.empty(bench.inputs / "x.wav")
     code, out, err = anc("process", source, "--json")
@@ -96,6 +114,8 @@ def test_a_bad_recording_is_exit_code_1_and_still_a_record(anc: Anc, bench: Benc
         (["--preset", "loud"], "call-centre"),
         (["--mode", "magic"], "suppress"),
         (["--mode", "cancel"], "reference"),
+        (["--method", "magic"], "spectral"),
+        (["--strength", "2"], "0.0<=x<=1.0"),
         (["--chunk-size", "7"], "8000 to 24000"),
         (["--chunk-size", "7.5"], "integer"),
         (["--chunk-size", "nan"], "integer"),

@@ -80,6 +80,24 @@ def test_a_channel_is_the_reference_as_a_plain_dict_says(tmp_path: Path, store_u
     assert result.parameters["cancellation"]["num_taps"] == 1_000
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_the_preset_is_overridden_by_a_plain_dict(
+    tmp_path: Path, store_url: str, is_batch: bool
+) -> None:
+    from flows import batch_process_files, process_audio_file
+
+    source, suppression = noisy_voice(tmp_path / "in.wav"), {"strength": 0.0, "link_channels": True}
+    if is_batch:
+        batch_process_files(file_paths=[source], suppression=suppression)
+        with open_database(store_url).begin() as db:
+            (result,) = list_sessions(db)
+    else:
+        result = process_audio_file(file_path=source, suppression=suppression)
+    used = result.parameters["preset"]["suppression"]
+    assert (used["strength"], used["link_channels"]) == (0.0, True)
+    assert result.metrics.output_rms_dbfs == result.metrics.input_rms_dbfs
+
+
 def test_a_batch_finds_its_pairs(tmp_path: Path, store_url: str) -> None:
     from flows import batch_process_files
 

@@ -10,9 +10,11 @@ from anc_core.presets import (
     PRESETS,
     Preset,
     ProtectionParameters,
+    SuppressionOverrides,
     SuppressionParameters,
     get_preset,
 )
+from anc_core.processors import neural, spectral
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -38,6 +40,34 @@ def test_fallbacks_become_gentler_and_end(preset: Preset) -> None:
     limits = [p.suppression.max_attenuation_db or 40.0 for p in seen]
     depths = [limit * p.suppression.strength for limit, p in zip(limits, seen, strict=True)]
     assert depths == sorted(depths, reverse=True)
+
+
+def test_overrides_change_what_they_name_and_nothing_else() -> None:
+    changed = SuppressionOverrides(strength=0.5, link_channels=True).applied_to(PRESETS["field"])
+    expected = PRESETS["field"].suppression.model_dump() | {"strength": 0.5, "link_channels": True}
+    assert changed.suppression.model_dump() == expected
+    assert changed.model_copy(update={"suppression": None}) == PRESETS["field"].model_copy(
+        update={"suppression": None}
+    )
+    assert SuppressionOverrides().applied_to(PRESETS["field"]) == PRESETS["field"]
+
+
+def test_a_fallback_stays_gentle_whatever_was_wanted() -> None:
+    harsh = SuppressionOverrides(strength=1.0, max_attenuation_db=60.0, method="spectral")
+    fallback = harsh.applied_to_gentler(PRESETS["gentle"]).suppression
+    own = PRESETS["gentle"].suppression
+    assert (fallback.strength, fallback.max_attenuation_db) == (
+        own.strength,
+        own.max_attenuation_db,
+    )
+    assert fallback.method == "spectral"
+    mild = SuppressionOverrides(strength=0.1, max_attenuation_db=3.0)
+    fallback = mild.applied_to_gentler(PRESETS["gentle"]).suppression
+    assert (fallback.strength, fallback.max_attenuation_db) == (0.1, 3.0)
+    # A preset that leaves the limit to the engine takes only what no engine would exceed.
+    assert harsh.applied_to_gentler(PRESETS["default"]).suppression.max_attenuation_db is None
+    assert mild.applied_to_gentler(PRESETS["default"]).suppression.max_attenuation_db == 3.0
+    assert min(spectral.DEFAULT_MAX_ATTENUATION_DB, neural.DEFAULT_MAX_ATTENUATION_DB) == 18.0
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda p: p.name)

@@ -8,10 +8,11 @@ from anc_core.dsp.suppression import (
     MIN_PSD,
     SuppressionState,
     a_priori_snr,
+    apply_gain,
     exp_negative,
     log_amplitude_boost,
     power,
-    suppress,
+    suppression_gain,
     track_loudness,
     track_noise,
 )
@@ -57,11 +58,10 @@ def run_snr(psd, noise, direction=1):
 
 
 def run_gain(spectra, noise, snr, loud, is_click=None, **changes):
-    output = spectra.copy()
+    output, gain = spectra.copy(), np.empty(spectra.shape, np.float32)
     is_click = np.zeros(len(spectra), bool) if is_click is None else is_click
     numbers = {**GAIN_NUMBERS, **changes}
-    suppress(
-        output,
+    suppression_gain(
         psd_of(spectra),
         noise,
         snr,
@@ -69,7 +69,9 @@ def run_gain(spectra, noise, snr, loud, is_click=None, **changes):
         loud,
         is_click,
         *(np.float32(value) for value in numbers.values()),
+        gain,
     )
+    apply_gain(output, gain)
     return output
 
 
