@@ -16,6 +16,7 @@ from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from anc_core.api import cancel, suppress
+    from anc_core.causality import causality_curve
     from anc_core.emergency.detect import detect
     from anc_core.pipeline import process_recording
     from anc_core.settings import Settings
@@ -26,6 +27,7 @@ _HOME_OF = {
     "Settings": "settings",
     "__version__": "version",
     "cancel": "api",
+    "causality_curve": "causality",
     "detect": "emergency.detect",
     "process_recording": "pipeline",
     "simulate_anc": "simulation",
@@ -36,6 +38,7 @@ __all__ = [
     "Settings",
     "__version__",
     "cancel",
+    "causality_curve",
     "detect",
     "process_recording",
     "simulate_anc",

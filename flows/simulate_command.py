@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 @click.option(
     "--export", "exports", multiple=True, help="The filter as c, q15, q31, wav, json, sos; repeat."
 )
+@click.option("--causality", is_flag=True, help="What delay beyond --io-delay would cost.")
 @click.option(
     "--sweep",
     "grid_file",
@@ -151,6 +152,7 @@ def _one(words: dict[str, Any]) -> None:
         step_size=words["step_size"],
         output_dir=words["output_dir"],
         exports=tuple(dict.fromkeys(words["exports"])),
+        causality=words["causality"],
         **_given(algorithm=words["algorithm"], io_delay=words["io_delay"]),
     )
     report = simulate_recording(request, Settings.load())
@@ -205,6 +207,9 @@ def _sweep(words: dict[str, Any]) -> None:
             option = f"--{name.replace('_', '-')}"
             msg = f"{option} is for one recording; in a sweep it is {key} of the grid"
             raise click.UsageError(msg)
+    if words["causality"]:
+        msg = "--causality is for one recording; in a sweep list delays as io_delay of the grid"
+        raise click.UsageError(msg)
     if words["exports"]:
         msg = "--export is for one recording; simulate the best setting of the sweep with it"
         raise click.UsageError(msg)

@@ -43,6 +43,7 @@ def _figures_table(report: SimulationReport) -> Table:
         ("attenuation, whole", _two(figures.cancellation_db, figures.cancellation_a_weighted_db)),
         ("best causal filter", _two(figures.wiener_db, figures.wiener_a_weighted_db)),
         ("gap to it", _unit(figures.wiener_gap_db, "dB")),
+        *_causality(report),
         ("worst band", _worst(figures)),
         ("converged after", _convergence(figures)),
         ("loudspeaker", _effort(figures)),
@@ -50,6 +51,21 @@ def _figures_table(report: SimulationReport) -> Table:
     ):
         table.add_row(name, safe(value))
     return table
+
+
+def _causality(report: SimulationReport) -> Iterator[tuple[str, str]]:
+    curve = report.causality
+    if curve is None:
+        return
+    if curve.margin_samples is None or curve.margin_s is None:
+        words = f"no 3 dB lost up to {curve.delays_samples[-1]} samples of further delay"
+    else:
+        words = (
+            f"3 dB lost with {curve.margin_samples:.0f} samples "
+            f"({1_000.0 * curve.margin_s:.2f} ms) of further delay"
+        )
+    knee = "" if curve.knee_samples is None else f", most steeply at {curve.knee_samples:.0f}"
+    yield "causality margin", f"{words}{knee}; the anti-noise leads by {curve.lead_samples}"
 
 
 def _setting(report: SimulationReport) -> str:

@@ -153,6 +153,25 @@ def test_every_option_reaches_the_record(anc: Anc) -> None:
     assert report.figures.drive_saturated_share is not None
 
 
+def test_causality_adds_figures_a_line_and_a_picture(anc: Anc, tmp_path: Path) -> None:
+    words = ("noise.wav", *PATHS, "--taps", "8", "--causality", "--io-delay", "2")
+    code, out, _ = anc(*words, "-o", "out", "--json")
+    report = SimulationReport.from_json(out)
+    curve = report.causality
+    assert code == 0
+    # Largest taps at 8 and 2; the device's delay is part of what is there already.
+    assert (curve.num_taps, curve.lead_samples) == (8, 4)
+    assert curve.attenuation_db[0] == pytest.approx(report.figures.wiener_db, abs=1.0)
+    assert curve.margin_s == pytest.approx(curve.margin_samples / RATE)
+    stored = json.loads((tmp_path / "out/figures.json").read_text())
+    assert stored["causality"] == json.loads(out)["causality"]
+    assert (tmp_path / "out/causality_margin.png").stat().st_size > 1_000
+    _, out, _ = anc(*words)
+    assert "causality margin" in out
+    assert "leads by 4" in out
+    assert SimulationReport.from_json(anc("noise.wav", *PATHS, "--json")[1]).causality is None
+
+
 def test_mat_variables_are_named_by_option_or_after_a_colon(anc: Anc, tmp_path: Path) -> None:
     from scipy.io import savemat
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.io import loadmat
 from scipy.signal import lfilter
 
-from anc_core import simulate_anc
+from anc_core import causality_curve, simulate_anc
 from anc_core.dsp.fxlms_controller import FxlmsController, FxlmsParameters
 from anc_core.processors.simulate import ALGORITHMS
 from benchmarks.duct import recorded, synthetic
@@ -69,3 +69,21 @@ def test_auto_is_as_good_as_the_best_single_choice_on_steady_noises(duct, realda
             else:
                 single[algorithm] = reached
         assert auto > max(single.values()) - 0.3, (name, single)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("white", [12.5, 11.3, 9.7, 8.0, 6.2, 4.0, 3.4, 3.0, 2.3, 1.5]),
+        ("pink above 20 Hz", [12.7, 12.0, 10.9, 9.5, 7.3, 4.9, 3.8, 2.9, 2.3, 1.3]),
+    ],
+)
+def test_delay_costs_what_an_independent_computation_found(duct, kind, expected):
+    primary, secondary = duct
+    noise = dict(synthetic())[kind]
+    delays = [0, 16, 32, 40, 44, 48, 56, 64, 80, 128]
+    curve = causality_curve(noise, rows.RATE, primary, secondary, num_taps=512, extra_delays=delays)
+    # The noise is another one of the same kind.
+    np.testing.assert_allclose(curve.attenuation_db, expected, atol=1.0)
+    assert curve.lead_samples == 46
+    assert curve.knee_samples == 46.0
