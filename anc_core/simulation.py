@@ -103,6 +103,7 @@ def simulate_anc(
         "device": device,
         "dtype": dtype,
         "seed": seed,
+        "filter_bank": filter_bank,
     }
     if algorithm == AUTO:
         algorithm, step_size = _best_of(
@@ -114,7 +115,6 @@ def simulate_anc(
         secondary_path,
         algorithm=algorithm,
         step_size=step_size,
-        filter_bank=filter_bank,
         **options,
     )
     return run_simulation(

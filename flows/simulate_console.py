@@ -72,8 +72,9 @@ def _setting(report: SimulationReport) -> str:
     figures = report.figures
     delay = f", {report.io_delay} samples of delay" if report.io_delay else ""
     guard = "" if report.settings.guard else ", no guards"
+    step = f", step {report.step_size:g}" if report.step_size else ""
     return (
-        f"{report.algorithm}, step {report.step_size:g}, {report.num_taps} taps, "
+        f"{report.algorithm}{step}, {report.num_taps} taps, "
         f"{report.settings.structure}{delay}{guard}; {figures.duration_s:.1f} s at "
         f"{figures.sample_rate} Hz"
     )

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anc_core.arrays import check_sample_rate
 from anc_core.dsp.paths import as_matrix
 from anc_core.dsp.third_octave import BandSums, power_spectrum_scale, third_octave_bands
 from anc_core.errors import InputError
@@ -47,7 +48,7 @@ _BATCH = 256
 """Segments that are transformed at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FilterBank:
     """Fixed control filters for classes of noise, made for one pair of paths.
 
@@ -72,6 +73,23 @@ class FilterBank:
     noise_s: Array
     primary_digest: str
     secondary_digest: str
+
+    def __post_init__(self) -> None:
+        """Check shapes and values: a bank may come out of a file."""
+        check_sample_rate(self.sample_rate)
+        bands = BandMeter(self.sample_rate).num_bands
+        number = len(self.filters) if self.filters.ndim == 4 and self.filters.size else -1
+        for name, shape in (("profiles_db", (number, bands)), ("noise_s", (number,))):
+            if getattr(self, name).shape != shape:
+                msg = (
+                    f"filters has shape {self.filters.shape}, {name} "
+                    f"{getattr(self, name).shape}; they must be (num_filters, num_sources, "
+                    f"num_references, num_taps) and {shape}"
+                )
+                raise InputError(msg)
+        for name in ("filters", "profiles_db", "noise_s"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise InputError(f"{name} holds NaN or an infinity")
 
     def __len__(self) -> int:
         """Return the number of filters."""

@@ -123,8 +123,7 @@ def check_inputs_allowed(files: PathFiles, others: list[Path], settings: Setting
     SinkError
         PERMISSION.
     """
-    names = [files.primary, files.secondary, *([files.estimate] if files.estimate else [])]
-    for path in (*(split_key(name)[0] for name in names), *others):
+    for path in (*(split_key(name)[0] for name in files.files), *others):
         check_allowed(path, settings.allowed_roots)
 
 
@@ -147,6 +146,7 @@ def _simulated(
         device=settings.device(request.io_delay),
         dtype=settings.dtype,
         seed=settings.seed,
+        filter_bank=acoustics.filter_bank,
     )
 
 

@@ -41,6 +41,14 @@ class PathFiles(Record):
     """Of MAT files that are named without one."""
     path_rate: int | None = Field(default=None, ge=1_000, le=768_000)
     """Hz, for files that do not say their rate."""
+    filter_bank: str | None = None
+    """Fixed filters for ``sfanc``; empty = those for band-limited noises."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that are named, as they are named."""
+        names = (self.primary, self.secondary, self.estimate, self.filter_bank)
+        return tuple(name for name in names if name is not None)
 
 
 class Excerpt(Record):

@@ -32,10 +32,12 @@ _ALGORITHMS = {
     "fxlog": ("LOGARITHMIC", False),
     "fxvss": ("VARIABLE", False),
 }
-SELECTIVE = "sfanc"
-"""Chooses among fixed filters; the others adapt."""
+ADAPTIVE = tuple(_ALGORITHMS)
 
-ALGORITHMS = (*_ALGORITHMS, SELECTIVE)
+SELECTIVE = "sfanc"
+"""Chooses among fixed filters."""
+
+ALGORITHMS = (*ADAPTIVE, SELECTIVE)
 
 _MAX_DEFAULT_TAPS = 2_048
 
@@ -135,7 +137,7 @@ class AcousticSimulator:
     secondary_path_estimate : array_like, optional
         What the controller believes; the truth if not given.
     leakage : float
-        0 to below 1.
+        0 to below 1; of what adapts.
     guard : bool
         The guards of :mod:`anc_core.dsp.adaptive_guard`.
     device : DeviceModel, optional
@@ -200,8 +202,10 @@ class AcousticSimulator:
         self._primary = PathFilter(self.primary_path, dtype=dtype)
         self.controller: FxlmsController | SelectiveController
         if algorithm == SELECTIVE:
-            _check_selective(structure, num_taps, step_size, leakage, filter_bank)
+            _check_selective(structure, num_taps, step_size, filter_bank)
             self.controller = self._selective(filter_bank, num_taps, estimate, guard, dtype)
+        elif filter_bank is not None:
+            raise InputError(f"filter_bank is for algorithm {SELECTIVE!r}, not for {algorithm!r}")
         else:
             self.controller = self._adaptive(
                 fxlms_parameters(
@@ -322,6 +326,7 @@ class AcousticSimulator:
             bank = build_filter_bank(
                 None, self.sample_rate, self.primary_path, believed, num_taps=num_taps
             )
+        # Here as well, for the controller goes by the rate of its bank.
         bank.check_fits(self.sample_rate, self.primary_path, believed)
         return SelectiveController(
             bank,
@@ -342,16 +347,14 @@ def _check_selective(
     structure: str,
     num_taps: int | None,
     step_size: float | None,
-    leakage: float,
     bank: FilterBank | None,
 ) -> None:
     """Refuse what fixed filters do not have."""
     if structure != "feedforward":
         msg = f"structure is {structure!r}; {SELECTIVE} is feedforward"
         raise InputError(msg)
-    if step_size is not None or leakage:
-        msg = f"step_size is {step_size} and leakage {leakage}; {SELECTIVE} adapts nothing"
-        raise InputError(msg)
+    if step_size is not None:
+        raise InputError(f"step_size is {step_size}; {SELECTIVE} adapts nothing: leave it out")
     if bank is not None and num_taps not in {None, bank.num_taps}:
         msg = f"num_taps is {num_taps}; the filters of the bank have {bank.num_taps}: leave it out"
         raise InputError(msg)
