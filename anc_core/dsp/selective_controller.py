@@ -22,14 +22,28 @@ from anc_core.dsp.filter_bank import NUM_SEGMENTS, BandMeter, FilterBank, band_e
 from anc_core.dsp.fxlms_controller import DeviceModel, converter_step
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import as_matrix
-from anc_core.dsp.selective_kernel import NEXT, OFF, PRESENT, SIZE, selective_block
+from anc_core.dsp.selective_kernel import (
+    DRIVE_GAIN,
+    NEXT,
+    OFF,
+    PRESENT,
+    SIZE,
+    selective_block,
+)
 from anc_core.errors import InputError
 
 Array = NDArray[Any]
 
+_LOUD_SEGMENT = 4.0
+"""Power over the median of the last segments that a segment counts with at most: a click or a slam
+does not choose the filter for what comes after it."""
+
 _HYSTERESIS_DB = 0.5
 """Another filter must leave this much less than the present one: two that are as good as each
 other do not take turns."""
+
+
+_LEAST = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +124,9 @@ class SelectiveController:
         filters = np.concatenate([none, bank.filters])
         self._meter = BandMeter(self.sample_rate)
         self._effects = band_effects(filters, primary, believed, self._meter)
+        silence = np.zeros((self.num_sources, self.num_references, 1))
+        straight = np.eye(self.num_sources)[:, :, np.newaxis]
+        self._gains = band_effects(filters, silence, straight, self._meter)
         self._filters, self._primary = self._rows(filters), self._rows(primary)
         self._secondary, self._estimate = self._rows(true), self._rows(believed)
         self._limits = GuardLimits(
@@ -225,11 +242,19 @@ class SelectiveController:
         powers, choice = self._state["powers"], self._state["choice"]
         powers[:-1] = powers[1:]
         powers[-1] = self._meter(np.nan_to_num(segment.astype(np.float64), posinf=0.0, neginf=0.0))
-        left = np.sum(self._effects * powers.sum(axis=0), axis=(1, 2))
+        heard = powers[-min(int(self._state["numbers"][COUNT]) // self._meter.hop, NUM_SEGMENTS) :]
+        totals = heard.sum(axis=(1, 2))
+        counted = np.minimum(totals, _LOUD_SEGMENT * np.median(totals))
+        if not counted.any():
+            return  # silence leaves the choice as it is
+        usual = np.einsum("s,sjb->jb", counted / np.maximum(totals, _LEAST), heard)
+        left = np.sum(self._effects * usual, axis=(1, 2))
         best = int(np.argmin(left))
-        # Silence leaves the choice as it is.
         if left[best] < 10.0 ** (-_HYSTERESIS_DB / 10.0) * left[int(choice[NEXT])]:
             choice[NEXT] = best
+        working = np.maximum(self._gains[int(choice[PRESENT])], self._gains[int(choice[NEXT])])
+        driven = np.sum(working * heard, axis=(1, 2)) / np.maximum(totals, _LEAST)
+        choice[DRIVE_GAIN] = np.median(driven[totals > 0.0])
 
     def set_secondary_path(self, secondary_path: ArrayLike) -> None:
         """Change what the loudspeakers' sound passes, in mid-stream; what is believed stays.

@@ -39,14 +39,16 @@ from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
 Array = NDArray[Any]
 
 _OUTPUT_LIMIT = 6.0
-"""Largest command over the RMS that commands usually have: a click of the reference stays one."""
+"""Largest command over the RMS that this filter makes of the usual reference. Not of the usual
+command: a click of the reference rings in it for as long as the filter."""
 
 # Layout of the parameters
 SATURATION, DRIVE_STEP, MICROPHONE_STEP, FADE_STEP, NUM_PARAMETERS = range(5)
 
 # Layout of the choice
-PRESENT, NEXT, FADED, SIZE = range(4)
-"""Filter at work, the one that is faded in, and how far."""
+PRESENT, NEXT, FADED, DRIVE_GAIN, SIZE = range(5)
+"""Filter at work, the one that is faded in, how far, and power of the command over that of the
+reference."""
 
 OFF = 0
 """The filter that is none."""
@@ -137,20 +139,28 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
         # ---------------------------------------------------------------- what the sensors hear
         is_broken = False
         level = 0.0
+        ceiling = math.inf
         if guarded:
+            power = 0.0
             for j in range(num_references):
                 value = float(references[j, now])
                 if not math.isfinite(value):
                     value = 0.0
                     is_broken = True
-                references[j, now] = dc_blocked(dc_states, j, value, limits[DC_POLE])
+                value = dc_blocked(dc_states, j, value, limits[DC_POLE])
+                references[j, now] = value
+                power += value**2
+            # In the beginning the mean so far is what is usual.
+            rise = max(limits[RISE], 1.0 / (1.0 + float(count)))
+            usual = usual_power(numbers[USUAL_POWER], power, rise, limits[FALL])
+            numbers[USUAL_POWER] = usual
+            ceiling = _OUTPUT_LIMIT * math.sqrt(usual * choice[DRIVE_GAIN])
             for m in range(num_mics):
                 expected = float(_filtered(primary, m * num_references, references, end))
                 level += expected**2
 
         # ---------------------------------------------------------------- anti-noise
         present, coming = int(choice[PRESENT]), int(choice[NEXT])
-        power = 0.0
         for k in range(num_sources):
             row = (present * num_sources + k) * num_references
             value = float(_filtered(filters, row, references, end))
@@ -159,22 +169,6 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
                 other = float(_filtered(filters, row, references, end))
                 # Both do nearly the same: amplitudes are faded, not powers.
                 value += choice[FADED] * (other - value)
-            commands[k, now] = value
-            power += value**2
-        if coming != present:
-            choice[FADED] += parameters[FADE_STEP]
-            if choice[FADED] >= 1.0:
-                choice[PRESENT] = choice[NEXT]
-                choice[FADED] = 0.0
-        ceiling = math.inf
-        if guarded:
-            # While no filter is at work nothing is usual.
-            if power > 0.0 and math.isfinite(power):
-                usual = usual_power(numbers[USUAL_POWER], power, limits[RISE], limits[FALL])
-                numbers[USUAL_POWER] = usual
-            ceiling = _OUTPUT_LIMIT * math.sqrt(numbers[USUAL_POWER])
-        for k in range(num_sources):
-            value = float(commands[k, now])
             if guarded:
                 value *= numbers[GAIN]
                 value = min(max(value, -ceiling), ceiling) if math.isfinite(value) else 0.0
@@ -184,6 +178,11 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
             if saturation > 0.0:
                 value = saturation * math.tanh(value / saturation)
             driven[k, now] = value
+        if coming != present:
+            choice[FADED] += parameters[FADE_STEP]
+            if choice[FADED] >= 1.0:
+                choice[PRESENT] = choice[NEXT]
+                choice[FADED] = 0.0
 
         # ---------------------------------------------------------------- what comes of it
         error_energy, own_energy, free_energy = 0.0, 0.0, 0.0
