@@ -34,10 +34,6 @@ from anc_core.errors import InputError
 
 Array = NDArray[Any]
 
-_LOUD_SEGMENT = 4.0
-"""Power over the median of the last segments that a segment counts with at most: a click or a slam
-does not choose the filter for what comes after it."""
-
 _HYSTERESIS_DB = 0.5
 """Another filter must leave this much less than the present one: two that are as good as each
 other do not take turns."""
@@ -244,7 +240,8 @@ class SelectiveController:
         powers[-1] = self._meter(np.nan_to_num(segment.astype(np.float64), posinf=0.0, neginf=0.0))
         heard = powers[-min(int(self._state["numbers"][COUNT]) // self._meter.hop, NUM_SEGMENTS) :]
         totals = heard.sum(axis=(1, 2))
-        counted = np.minimum(totals, _LOUD_SEGMENT * np.median(totals))
+        # A click counts no more than any other segment, however loud it was.
+        counted = np.minimum(totals, np.median(totals))
         if not counted.any():
             return  # silence leaves the choice as it is
         usual = np.einsum("s,sjb->jb", counted / np.maximum(totals, _LEAST), heard)

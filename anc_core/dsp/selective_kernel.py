@@ -151,8 +151,10 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
                 references[j, now] = value
                 power += value**2
             # In the beginning the mean so far is what is usual.
-            rise = max(limits[RISE], 1.0 / (1.0 + float(count)))
-            usual = usual_power(numbers[USUAL_POWER], power, rise, limits[FALL])
+            share = 1.0 / (1.0 + float(count))
+            usual = usual_power(
+                numbers[USUAL_POWER], power, max(limits[RISE], share), max(limits[FALL], share)
+            )
             numbers[USUAL_POWER] = usual
             ceiling = _OUTPUT_LIMIT * math.sqrt(usual * choice[DRIVE_GAIN])
             for m in range(num_mics):

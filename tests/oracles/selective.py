@@ -37,7 +37,7 @@ def selective(reference, disturbance, filters, effects, secondary, *, hop, band_
         heard.append(band_powers(padded[start + hop : start + 3 * hop]))
         last = np.array(heard[-7:])
         totals = last.sum(axis=1)
-        loud = 4 * np.median(totals)
+        loud = np.median(totals)
         left = effects @ sum(
             p * min(1, loud / total) for p, total in zip(last, totals, strict=True)
         )
