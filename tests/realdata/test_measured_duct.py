@@ -7,10 +7,11 @@ import pytest
 from scipy.io import loadmat
 from scipy.signal import lfilter
 
-from anc_core import causality_curve, simulate_anc
+from anc_core import build_filter_bank, causality_curve, simulate_anc
 from anc_core.dsp.fxlms_controller import FxlmsController, FxlmsParameters
+from anc_core.jobs.scan import scan
 from anc_core.processors.simulate import ADAPTIVE
-from benchmarks.duct import recorded, synthetic
+from benchmarks.duct import loaded, recorded, synthetic
 from tests.unit.dsp import test_fxlms_controller as rows
 
 pytestmark = pytest.mark.realdata
@@ -87,3 +88,32 @@ def test_delay_costs_what_an_independent_computation_found(duct, kind, expected)
     np.testing.assert_allclose(curve.attenuation_db, expected, atol=1.0)
     assert curve.lead_samples == 46
     assert curve.knee_samples == 46.0
+
+
+def test_fixed_filters_of_other_recordings_are_there_at_once(duct, realdata):
+    primary, secondary = duct
+    kinds = ("air_conditioner", "drilling", "jackhammer")
+    known = [
+        loaded(item.path)
+        for kind in kinds
+        for item in scan([realdata / "noise" / kind / "*fold1*"]).found[::3]
+    ]
+    bank = build_filter_bank(known, rows.RATE, primary, secondary, num_taps=512)
+    # The folds of UrbanSound8K share no source.
+    folders = [realdata / "noise" / kind / "*fold2*" for kind in kinds]
+    gaps, times = [], []
+    for _, noise in recorded(folders, 3):
+        result = simulate_anc(
+            noise.astype(np.float32),
+            rows.RATE,
+            primary,
+            secondary,
+            algorithm="sfanc",
+            filter_bank=bank,
+        )
+        gaps.append(result.wiener_gap_db)
+        times.append(result.convergence_s)
+    assert len(gaps) == 9
+    assert np.median(gaps) < 1.0
+    assert max(gaps) < 3.0
+    assert max(times) < 0.5
