@@ -77,13 +77,21 @@ def main() -> None:
     parser.add_argument("--per-folder", type=int, default=3)
     parser.add_argument("--algorithm", nargs="+", default=["fxnlms", "fxnlms-plain"])
     parser.add_argument("--bank", nargs="+", type=Path, help="recordings for sfanc")
+    parser.add_argument("--filters", type=int, default=8, help="of the bank")
     options = parser.parse_args()
     primary, _ = read_path(options.primary)
     secondary = read_path(options.secondary)[0][: options.path_taps]
     banks = {}
     if options.bank is not None:
         known = [loaded(item.path) for item in scan(options.bank).found]
-        banks["sfanc"] = build_filter_bank(known, RATE, primary, secondary, num_taps=options.taps)
+        banks["sfanc"] = build_filter_bank(
+            known,
+            RATE,
+            primary,
+            secondary,
+            num_filters=options.filters,
+            num_taps=options.taps,
+        )
         print(f"bank: {len(banks['sfanc'])} filters from {len(known)} recordings")
     print(f"{'noise':46} bound  " + "  ".join(f"{name:>19}" for name in options.algorithm))
     gaps: dict[str, list[float]] = {name: [] for name in options.algorithm}
