@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from anc_core.dsp.adaptive_guard import (
     COUNT,
     HAS_SAVED,
     NUM_TRIPS,
+    POWER,
+    USUAL_POWER,
     GuardEvent,
     GuardLimits,
     GuardMemory,
@@ -24,9 +27,11 @@ from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import as_matrix
 from anc_core.dsp.selective_kernel import (
     DRIVE_GAIN,
+    FADED_REFERENCE,
     NEXT,
     OFF,
     PRESENT,
+    PRESENT_POWER_S,
     SIZE,
     selective_block,
 )
@@ -37,9 +42,6 @@ Array = NDArray[Any]
 _HYSTERESIS_DB = 0.5
 """Another filter must leave this much less than the present one: two that are as good as each
 other do not take turns."""
-
-
-_LEAST = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,7 @@ class SelectiveController:
                 converter_step(device.drive_bits),
                 converter_step(device.microphone_bits),
                 1.0 / self._meter.hop,
+                1.0 - math.exp(-1.0 / (PRESENT_POWER_S * self.sample_rate)),
             ]
         )
         self.reset()
@@ -155,6 +158,7 @@ class SelectiveController:
             "driven": self._zeros(self.num_sources, length),
             "commands": self._zeros(self.num_sources, length),
             "dc_states": np.zeros((self.num_references + self.num_mics, 3)),
+            "reference_means": np.zeros(self.num_references),
             "numbers": memory.numbers,
             "events": memory.events,
             "choice": choice,
@@ -215,6 +219,7 @@ class SelectiveController:
                 longer["driven"],
                 longer["commands"],
                 state["dc_states"],
+                state["reference_means"],
                 state["numbers"],
                 state["events"],
                 self._limits,
@@ -235,23 +240,24 @@ class SelectiveController:
 
     def _choose(self, segment: Array) -> None:
         """Hear a segment of the references; choose what leaves the least of the last ones."""
-        powers, choice = self._state["powers"], self._state["choice"]
+        powers, choice, numbers = (self._state[name] for name in ("powers", "choice", "numbers"))
+        if self.parameters.guarded and numbers[POWER] <= FADED_REFERENCE * numbers[USUAL_POWER]:
+            return
         powers[:-1] = powers[1:]
         powers[-1] = self._meter(np.nan_to_num(segment.astype(np.float64), posinf=0.0, neginf=0.0))
-        heard = powers[-min(int(self._state["numbers"][COUNT]) // self._meter.hop, NUM_SEGMENTS) :]
+        heard = powers[powers.any(axis=(1, 2))]
+        if not len(heard):
+            return  # silence leaves the choice as it is
         totals = heard.sum(axis=(1, 2))
         # A click counts no more than any other segment, however loud it was.
         counted = np.minimum(totals, np.median(totals))
-        if not counted.any():
-            return  # silence leaves the choice as it is
-        usual = np.einsum("s,sjb->jb", counted / np.maximum(totals, _LEAST), heard)
+        usual = np.einsum("s,sjb->jb", counted / totals, heard)
         left = np.sum(self._effects * usual, axis=(1, 2))
         best = int(np.argmin(left))
         if left[best] < 10.0 ** (-_HYSTERESIS_DB / 10.0) * left[int(choice[NEXT])]:
             choice[NEXT] = best
         working = np.maximum(self._gains[int(choice[PRESENT])], self._gains[int(choice[NEXT])])
-        driven = np.sum(working * heard, axis=(1, 2)) / np.maximum(totals, _LEAST)
-        choice[DRIVE_GAIN] = np.median(driven[totals > 0.0])
+        choice[DRIVE_GAIN] = np.median(np.sum(working * heard, axis=(1, 2)) / totals)
 
     def set_secondary_path(self, secondary_path: ArrayLike) -> None:
         """Change what the loudspeakers' sound passes, in mid-stream; what is believed stays.

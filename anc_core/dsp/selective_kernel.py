@@ -18,17 +18,22 @@ from anc_core.dsp.adaptive_guard import (
     BLOCK_FREE,
     BLOCK_OWN,
     BLOCK_REFERENCE,
+    CLIP_RATE,
     COUNT,
     DC_POLE,
     FALL,
     GAIN,
     HOLD,
+    LISTENING,
+    POWER,
     RAMP_STEP,
     RAMPING,
+    REFERENCE_CLIP,
     RISE,
     STATE,
     USUAL_POWER,
     WORKING,
+    clipped,
     dc_blocked,
     hold,
     judge,
@@ -42,8 +47,15 @@ _OUTPUT_LIMIT = 6.0
 """Largest command over the RMS that this filter makes of the usual reference. Not of the usual
 command: a click of the reference rings in it for as long as the filter."""
 
+FADED_REFERENCE = 1e-4
+"""Share of its usual power below which a reference is silence. What a DC blocker leaves of it for a
+second is no noise to choose a filter by, and no yardstick."""
+
+PRESENT_POWER_S = 0.02
+"""Over which the present power of the reference is averaged: a period at 50 Hz."""
+
 # Layout of the parameters
-SATURATION, DRIVE_STEP, MICROPHONE_STEP, FADE_STEP, NUM_PARAMETERS = range(5)
+SATURATION, DRIVE_STEP, MICROPHONE_STEP, FADE_STEP, PRESENT_RATE, NUM_PARAMETERS = range(6)
 
 # Layout of the choice
 PRESENT, NEXT, FADED, DRIVE_GAIN, SIZE = range(5)
@@ -70,8 +82,8 @@ def _filtered(taps: Array, rows: int, signals: Array, end: int) -> Any:  # noqa:
 @jit_by_dtype(
     "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1],"
-    " int64, int64, boolean)",
+    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1],"
+    " float64[::1], int64, int64, boolean)",
     uses=(judge,),
 )
 def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
@@ -87,6 +99,7 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
     driven: Array,
     commands: Array,
     dc_states: Array,
+    reference_means: Array,
     numbers: Array,
     events: Array,
     limits: Array,
@@ -101,7 +114,7 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
     Parameters
     ----------
     references : (J, H + n)
-        H samples of history, then the chunk; repaired and freed of DC where guarded.
+        H samples of history, then the chunk; repaired, freed of DC and clipped where guarded.
     disturbance, microphone_noise : (M, n)
         The noise is heard by the controller but is no sound. It may have 0 rows.
     error, anti_noise : (M, n)
@@ -115,6 +128,8 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
         What left the loudspeakers, and what they were sent; written.
     dc_states : (J + M, 3)
         For references and errors; changed.
+    reference_means : (J,)
+        Mean magnitudes; changed.
     numbers, events, limits
         See :mod:`anc_core.dsp.adaptive_guard`; the first two are changed.
     parameters : (NUM_PARAMETERS,)
@@ -140,14 +155,22 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
         is_broken = False
         level = 0.0
         ceiling = math.inf
+        is_silent = False
         if guarded:
             power = 0.0
+            # While it listens it has to get to know the levels first.
+            clips = numbers[STATE] != LISTENING
             for j in range(num_references):
                 value = float(references[j, now])
                 if not math.isfinite(value):
                     value = 0.0
                     is_broken = True
                 value = dc_blocked(dc_states, j, value, limits[DC_POLE])
+                mean = reference_means[j]
+                if clips:
+                    value = clipped(value, mean, REFERENCE_CLIP)
+                rate = limits[CLIP_RATE] if abs(value) > mean else limits[FALL]
+                reference_means[j] = mean + rate * (abs(value) - mean)
                 references[j, now] = value
                 power += value**2
             # In the beginning the mean so far is what is usual.
@@ -156,6 +179,8 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
                 numbers[USUAL_POWER], power, max(limits[RISE], share), max(limits[FALL], share)
             )
             numbers[USUAL_POWER] = usual
+            numbers[POWER] += parameters[PRESENT_RATE] * (power - numbers[POWER])
+            is_silent = numbers[POWER] <= FADED_REFERENCE * usual
             ceiling = _OUTPUT_LIMIT * math.sqrt(usual * choice[DRIVE_GAIN])
             for m in range(num_mics):
                 expected = float(_filtered(primary, m * num_references, references, end))
@@ -203,6 +228,7 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
             if not math.isfinite(heard):
                 heard = 0.0
                 is_broken = True
+                error[m, n] = arrived
             heard = dc_blocked(dc_states, num_references + m, heard, limits[DC_POLE])
             own = float(_filtered(estimate, m * num_sources, driven, end))
             error_energy += heard**2
@@ -223,10 +249,11 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
             if numbers[GAIN] >= 1.0:
                 numbers[GAIN] = 1.0
                 numbers[STATE] = WORKING
-        numbers[BLOCK_ERROR] += error_energy
-        numbers[BLOCK_REFERENCE] += level
-        numbers[BLOCK_OWN] += own_energy
-        numbers[BLOCK_FREE] += free_energy
+        if not is_silent:
+            numbers[BLOCK_ERROR] += error_energy
+            numbers[BLOCK_REFERENCE] += level
+            numbers[BLOCK_OWN] += own_energy
+            numbers[BLOCK_FREE] += free_energy
         if count % np.uint64(BLOCK) == 0:
             # There are no weights to be saved or restored: mute and listen is all that it can do.
             judge(numbers, events, limits)

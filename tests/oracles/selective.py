@@ -35,7 +35,7 @@ def selective(reference, disturbance, filters, effects, secondary, *, hop, band_
         if stop - start < hop:
             break
         heard.append(band_powers(padded[start + hop : start + 3 * hop]))
-        last = np.array(heard[-7:])
+        last = np.array(heard[-7:])  # none of them silent
         totals = last.sum(axis=1)
         loud = np.median(totals)
         left = effects @ sum(
