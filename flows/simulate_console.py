@@ -210,7 +210,8 @@ def _algorithms_table(result: SweepResult) -> Table:
         figures = ["-"] * 7
         if best is not None:
             figures = [
-                *(f"{best.step_size:g}", str(best.num_taps)),
+                f"{best.step_size:g}" if best.step_size else "-",
+                str(best.num_taps),
                 *(number(x) for x in (best.median_db, best.worst_db, best.bound_db, best.gap_db)),
                 number(best.convergence_s, 2),
             ]

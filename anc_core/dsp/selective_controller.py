@@ -29,6 +29,7 @@ from anc_core.dsp.selective_kernel import (
     DRIVE_GAIN,
     FADED_REFERENCE,
     NEXT,
+    NOISE_GAIN,
     OFF,
     PRESENT,
     PRESENT_POWER_S,
@@ -257,7 +258,8 @@ class SelectiveController:
         if left[best] < 10.0 ** (-_HYSTERESIS_DB / 10.0) * left[int(choice[NEXT])]:
             choice[NEXT] = best
         working = np.maximum(self._gains[int(choice[PRESENT])], self._gains[int(choice[NEXT])])
-        choice[DRIVE_GAIN] = np.median(np.sum(working * heard, axis=(1, 2)) / totals)
+        for place, gains in ((DRIVE_GAIN, working), (NOISE_GAIN, self._effects[OFF])):
+            choice[place] = np.median(np.sum(gains * heard, axis=(1, 2)) / totals)
 
     def set_secondary_path(self, secondary_path: ArrayLike) -> None:
         """Change what the loudspeakers' sound passes, in mid-stream; what is believed stays.

@@ -58,9 +58,9 @@ PRESENT_POWER_S = 0.02
 SATURATION, DRIVE_STEP, MICROPHONE_STEP, FADE_STEP, PRESENT_RATE, NUM_PARAMETERS = range(6)
 
 # Layout of the choice
-PRESENT, NEXT, FADED, DRIVE_GAIN, SIZE = range(5)
-"""Filter at work, the one that is faded in, how far, and power of the command over that of the
-reference."""
+PRESENT, NEXT, FADED, DRIVE_GAIN, NOISE_GAIN, SIZE = range(6)
+"""Filter at work, the one that is faded in, how far; power of the command, and of the noise at the
+error microphones, over that of the reference."""
 
 OFF = 0
 """The filter that is none."""
@@ -122,8 +122,7 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
     filters : ((1 + num_filters)·K·J, num_taps)
         Last tap first, row (i·K + k)·J + j; the first filter is none.
     primary, secondary, estimate : (M·J, .), (M·K, .), (M·K, .)
-        Last tap first. ``primary``: for the detector's yardstick, the noise as it is expected at
-        the error microphones.
+        Last tap first. ``primary``: for the detector's yardstick.
     driven, commands : (K, H + n)
         What left the loudspeakers, and what they were sent; written.
     dc_states : (J + M, 3)
@@ -137,6 +136,12 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
         Changed while one filter fades into another.
     first, stop : int
     guarded : bool
+
+    Notes
+    -----
+    The detector's yardstick is the noise as it is expected at the error microphones, through the
+    primary path, or by the reference's power if that is more: the anti-noise arrives first, so
+    when a noise begins there is an error before there is noise.
     """
     num_references = references.shape[0]
     num_mics, num_samples = disturbance.shape
@@ -185,6 +190,7 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
             for m in range(num_mics):
                 expected = float(_filtered(primary, m * num_references, references, end))
                 level += expected**2
+            level = max(level, power * choice[NOISE_GAIN])
 
         # ---------------------------------------------------------------- anti-noise
         present, coming = int(choice[PRESENT]), int(choice[NEXT])
