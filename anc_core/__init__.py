@@ -16,6 +16,8 @@ from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from anc_core.api import cancel, suppress
+    from anc_core.causality import causality_curve
+    from anc_core.dsp.filter_bank_design import build_filter_bank
     from anc_core.emergency.detect import detect
     from anc_core.pipeline import process_recording
     from anc_core.settings import Settings
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 _HOME_OF = {
     "Settings": "settings",
     "__version__": "version",
+    "build_filter_bank": "dsp.filter_bank_design",
     "cancel": "api",
+    "causality_curve": "causality",
     "detect": "emergency.detect",
     "process_recording": "pipeline",
     "simulate_anc": "simulation",
@@ -35,7 +39,9 @@ _HOME_OF = {
 __all__ = [
     "Settings",
     "__version__",
+    "build_filter_bank",
     "cancel",
+    "causality_curve",
     "detect",
     "process_recording",
     "simulate_anc",

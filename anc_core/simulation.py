@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from anc_core.dsp.adaptive_guard import GuardEvent
+    from anc_core.dsp.filter_bank import FilterBank
     from anc_core.dsp.fxlms_controller import DeviceModel
 
 AUTO = "auto"
@@ -48,6 +49,7 @@ def simulate_anc(
     device: DeviceModel | None = None,
     dtype: DTypeLike = "float32",
     seed: int = 0,
+    filter_bank: FilterBank | None = None,
     bound: bool = True,
     wiener_error: NDArray[Any] | None = None,
 ) -> AncSimulation:
@@ -64,7 +66,7 @@ def simulate_anc(
     algorithm : str
         One of :data:`anc_core.processors.simulate.ALGORITHMS`, or ``auto``: tries several on the
         first 5 s and keeps what left the least in the second half of them.
-    num_taps, step_size, structure, leakage, guard, device, dtype, seed
+    num_taps, step_size, structure, leakage, guard, device, dtype, seed, filter_bank
         See :class:`~anc_core.processors.AcousticSimulator`.
     bound : bool, default True
         Compute the limit of every causal filter of this length as well.
@@ -101,6 +103,7 @@ def simulate_anc(
         "device": device,
         "dtype": dtype,
         "seed": seed,
+        "filter_bank": filter_bank,
     }
     if algorithm == AUTO:
         algorithm, step_size = _best_of(

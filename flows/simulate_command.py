@@ -71,6 +71,16 @@ if TYPE_CHECKING:
 @click.option(
     "--export", "exports", multiple=True, help="The filter as c, q15, q31, wav, json, sos; repeat."
 )
+@click.option("--filter-bank", help="Fixed filters for --algorithm sfanc; default: by octaves.")
+@click.option(
+    "--build-filter-bank",
+    "bank_file",
+    type=click.Path(path_type=Path),
+    metavar="OUT.npz",
+    help="Make such filters for the noises of the folder NOISE instead.",
+)
+@click.option("--filters", "num_filters", type=click.IntRange(1), help="Of that bank; default: 8.")
+@click.option("--causality", is_flag=True, help="What delay beyond --io-delay would cost.")
 @click.option(
     "--sweep",
     "grid_file",
@@ -91,7 +101,13 @@ def simulate(**words: Any) -> None:  # noqa: ANN401 - one value for each option 
     Paths and noise meet at the paths' sample rate. The run is held in memory, 40 million samples
     at most: cut longer recordings with --start and --duration.
     """
-    if words["grid_file"] is None:
+    if words["bank_file"] is not None:
+        from flows.filter_bank_command import build
+
+        build(words)
+    elif words["num_filters"] is not None:
+        raise click.UsageError("--filters belongs to --build-filter-bank OUT.npz")
+    elif words["grid_file"] is None:
         _one(words)
     else:
         _sweep(words)
@@ -151,6 +167,7 @@ def _one(words: dict[str, Any]) -> None:
         step_size=words["step_size"],
         output_dir=words["output_dir"],
         exports=tuple(dict.fromkeys(words["exports"])),
+        causality=words["causality"],
         **_given(algorithm=words["algorithm"], io_delay=words["io_delay"]),
     )
     report = simulate_recording(request, Settings.load())
@@ -159,7 +176,7 @@ def _one(words: dict[str, Any]) -> None:
 
 
 def _path_words(words: dict[str, Any]) -> dict[str, Any]:
-    names = ("primary", "secondary", "estimate", "variable", "path_rate")
+    names = ("primary", "secondary", "estimate", "variable", "path_rate", "filter_bank")
     return {name: words[name] for name in names}
 
 
@@ -205,6 +222,9 @@ def _sweep(words: dict[str, Any]) -> None:
             option = f"--{name.replace('_', '-')}"
             msg = f"{option} is for one recording; in a sweep it is {key} of the grid"
             raise click.UsageError(msg)
+    if words["causality"]:
+        msg = "--causality is for one recording; in a sweep list delays as io_delay of the grid"
+        raise click.UsageError(msg)
     if words["exports"]:
         msg = "--export is for one recording; simulate the best setting of the sweep with it"
         raise click.UsageError(msg)

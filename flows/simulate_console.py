@@ -43,6 +43,7 @@ def _figures_table(report: SimulationReport) -> Table:
         ("attenuation, whole", _two(figures.cancellation_db, figures.cancellation_a_weighted_db)),
         ("best causal filter", _two(figures.wiener_db, figures.wiener_a_weighted_db)),
         ("gap to it", _unit(figures.wiener_gap_db, "dB")),
+        *_causality(report),
         ("worst band", _worst(figures)),
         ("converged after", _convergence(figures)),
         ("loudspeaker", _effort(figures)),
@@ -52,12 +53,28 @@ def _figures_table(report: SimulationReport) -> Table:
     return table
 
 
+def _causality(report: SimulationReport) -> Iterator[tuple[str, str]]:
+    curve = report.causality
+    if curve is None:
+        return
+    if curve.margin_samples is None or curve.margin_s is None:
+        words = f"no 3 dB lost up to {curve.delays_samples[-1]} samples of further delay"
+    else:
+        words = (
+            f"3 dB lost with {curve.margin_samples:.0f} samples "
+            f"({1_000.0 * curve.margin_s:.2f} ms) of further delay"
+        )
+    knee = "" if curve.knee_samples is None else f", most steeply at {curve.knee_samples:.0f}"
+    yield "causality margin", f"{words}{knee}; the anti-noise leads by {curve.lead_samples}"
+
+
 def _setting(report: SimulationReport) -> str:
     figures = report.figures
     delay = f", {report.io_delay} samples of delay" if report.io_delay else ""
     guard = "" if report.settings.guard else ", no guards"
+    step = f", step {report.step_size:g}" if report.step_size else ""
     return (
-        f"{report.algorithm}, step {report.step_size:g}, {report.num_taps} taps, "
+        f"{report.algorithm}{step}, {report.num_taps} taps, "
         f"{report.settings.structure}{delay}{guard}; {figures.duration_s:.1f} s at "
         f"{figures.sample_rate} Hz"
     )
@@ -193,7 +210,8 @@ def _algorithms_table(result: SweepResult) -> Table:
         figures = ["-"] * 7
         if best is not None:
             figures = [
-                *(f"{best.step_size:g}", str(best.num_taps)),
+                f"{best.step_size:g}" if best.step_size else "-",
+                str(best.num_taps),
                 *(number(x) for x in (best.median_db, best.worst_db, best.bound_db, best.gap_db)),
                 number(best.convergence_s, 2),
             ]

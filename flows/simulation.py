@@ -93,6 +93,7 @@ def simulate_anc_sweep(
     estimate: str | None = None,
     variable: str | None = None,
     path_rate: int | None = None,
+    filter_bank: str | None = None,
     recursive: bool = True,
     max_files: int | None = None,
 ) -> SweepResult:
@@ -107,6 +108,7 @@ def simulate_anc_sweep(
         estimate: What the controller believes of it; empty is the truth.
         variable: Of MAT files that are named without one.
         path_rate: Hz, for files that do not say their rate.
+        filter_bank: Fixed filters for sfanc; empty takes that of the grid.
         recursive: Search the subfolders.
         max_files: Only so many recordings, drawn with a fixed seed; empty takes all.
 
@@ -128,6 +130,7 @@ def simulate_anc_sweep(
             estimate=estimate,
             variable=variable,
             path_rate=path_rate,
+            filter_bank=filter_bank,
         ),
         recursive=recursive,
         max_files=max_files,

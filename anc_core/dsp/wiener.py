@@ -263,17 +263,22 @@ class CausalityMargin:
         Hz.
     num_taps : int
         Of the filter.
+    lead_samples : int
+        By how much the anti-noise is ahead of the noise: largest tap of the primary path less that
+        of the secondary path; of the nearest reference and loudspeaker, at the error microphone
+        that is the worst off.
     """
 
     delays_samples: tuple[int, ...]
     attenuation_db: tuple[float | None, ...]
     sample_rate: int
     num_taps: int
+    lead_samples: int
 
     @property
-    def delays_ms(self) -> tuple[float, ...]:
-        """The delays in milliseconds."""
-        return tuple(1_000.0 * delay / self.sample_rate for delay in self.delays_samples)
+    def delays_s(self) -> tuple[float, ...]:
+        """The delays in seconds."""
+        return tuple(delay / self.sample_rate for delay in self.delays_samples)
 
     def margin_samples(self, loss_db: float = 3.0) -> float | None:
         """Return the delay that costs ``loss_db`` of what the smallest delay reaches.
@@ -286,21 +291,42 @@ class CausalityMargin:
         Examples
         --------
         >>> curve = CausalityMargin(
-        ...     delays_samples=(0, 10), attenuation_db=(12.0, 6.0), sample_rate=8000, num_taps=64
+        ...     delays_samples=(0, 10),
+        ...     attenuation_db=(12.0, 6.0),
+        ...     sample_rate=8000,
+        ...     num_taps=64,
+        ...     lead_samples=7,
         ... )
         >>> curve.margin_samples()
         5.0
         """
-        known = [
-            (delay, level)
-            for delay, level in zip(self.delays_samples, self.attenuation_db, strict=True)
-            if level is not None
-        ]
+        known = self._known()
         for (near, high), (far, low) in pairwise(known):
             target = known[0][1] - loss_db
             if low <= target:
                 return near + (far - near) * (high - target) / (high - low)
         return None
+
+    @property
+    def knee_samples(self) -> float | None:
+        """Where the curve falls most steeply: the middle between two neighbouring delays.
+
+        ``None`` if it falls nowhere. Broadband noise has its knee where the anti-noise no longer
+        comes first, near ``lead_samples``; what repeats itself can be foreseen and has none there.
+        """
+        slopes = [
+            ((high - low) / (far - near), (near + far) / 2.0)
+            for (near, high), (far, low) in pairwise(self._known())
+        ]
+        steepest, where = max(slopes, key=lambda pair: pair[0], default=(0.0, 0.0))
+        return where if steepest > 0.0 else None
+
+    def _known(self) -> list[tuple[int, float]]:
+        return [
+            (delay, level)
+            for delay, level in zip(self.delays_samples, self.attenuation_db, strict=True)
+            if level is not None
+        ]
 
 
 def causality_margin(
@@ -371,7 +397,39 @@ def causality_margin(
         attenuation_db=tuple(levels),
         sample_rate=check_sample_rate(sample_rate),
         num_taps=num_taps,
+        lead_samples=lead_samples(primary_path, secondary_path),
     )
+
+
+def lead_samples(primary_path: Signal, secondary_path: Signal) -> int:
+    """Return by how many samples the anti-noise arrives before the noise, by the largest taps.
+
+    Parameters
+    ----------
+    primary_path, secondary_path : ndarray
+        As for :func:`causality_margin`.
+
+    Returns
+    -------
+    int
+        Negative if it comes late; see :attr:`CausalityMargin.lead_samples`.
+
+    Examples
+    --------
+    >>> lead_samples(np.array([0.0, 0.0, 0.0, 1.0]), np.array([0.0, 1.0]))
+    2
+    """
+    noise, anti_noise = _first_peaks(primary_path), _first_peaks(secondary_path)
+    return int((noise - anti_noise).min())
+
+
+def _first_peaks(path: Signal) -> NDArray[np.intp]:
+    """Return where the nearest source has its largest tap, for each microphone."""
+    size = np.abs(path)
+    size = size[np.newaxis, np.newaxis] if size.ndim == 1 else size
+    # A pair that nothing connects is never the nearest.
+    peaks = np.where(size.any(axis=2), size.argmax(axis=2), size.shape[2])
+    return np.asarray(peaks.min(axis=1))
 
 
 def _primary(reference: Signal, primary_path: Signal, source: FilteredReference) -> _Disturbance:

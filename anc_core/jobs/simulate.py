@@ -12,12 +12,15 @@ from anc_core.audio import open_reader
 from anc_core.audio.formats import AudioFormat
 from anc_core.audio.path_files import split_key
 from anc_core.audio.writer import open_writer
+from anc_core.causality import causality_curve
+from anc_core.dsp.paths import delayed
 from anc_core.errors import InputError
 from anc_core.files import printable, write_text_atomic
 from anc_core.jobs.naming import check_allowed
 from anc_core.jobs.simulate_inputs import Acoustics, load_acoustics, load_noise
 from anc_core.jobs.simulate_records import (
     EXPORT_SUFFIXES,
+    CausalityFigures,
     ExportLine,
     GuardLine,
     PathFiles,
@@ -31,6 +34,7 @@ from anc_core.simulation import simulate_anc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from anc_core.dsp.wiener import CausalityMargin
     from anc_core.processors.simulate import AncSimulation
 
 SOUNDS = ("disturbance", "error_signal")
@@ -70,6 +74,7 @@ def simulate_recording(request: SimulateRequest, settings: Settings) -> Simulati
         request.noise, acoustics.sample_rate, acoustics.num_references, request.excerpt
     )
     result = _simulated(request, acoustics, noise.samples)
+    curve = _curve(request, acoustics, noise.samples, result) if request.causality else None
     report = SimulationReport(
         source_path=printable(request.noise),
         source_rate=noise.source_rate,
@@ -84,6 +89,7 @@ def simulate_recording(request: SimulateRequest, settings: Settings) -> Simulati
         io_delay=request.io_delay,
         settings=request.settings,
         figures=result.figures,
+        causality=None if curve is None else CausalityFigures.of(curve),
         guard_events=tuple(
             GuardLine(time_s=event.time_s, kind=event.kind.value, level_db=event.level_db)
             for event in result.events
@@ -91,7 +97,7 @@ def simulate_recording(request: SimulateRequest, settings: Settings) -> Simulati
         remarks=(*acoustics.remarks, *noise.remarks),
     )
     if request.output_dir is not None:
-        report = _written(request, request.output_dir, report, result)
+        report = _written(request, request.output_dir, report, result, curve)
     return report.model_copy(update={"wall_s": time.monotonic() - started})
 
 
@@ -117,8 +123,7 @@ def check_inputs_allowed(files: PathFiles, others: list[Path], settings: Setting
     SinkError
         PERMISSION.
     """
-    names = [files.primary, files.secondary, *([files.estimate] if files.estimate else [])]
-    for path in (*(split_key(name)[0] for name in names), *others):
+    for path in (*(split_key(name)[0] for name in files.files), *others):
         check_allowed(path, settings.allowed_roots)
 
 
@@ -141,6 +146,23 @@ def _simulated(
         device=settings.device(request.io_delay),
         dtype=settings.dtype,
         seed=settings.seed,
+        filter_bank=acoustics.filter_bank,
+    )
+
+
+def _curve(
+    request: SimulateRequest,
+    acoustics: Acoustics,
+    noise: NDArray[np.float32],
+    result: AncSimulation,
+) -> CausalityMargin:
+    """Return what delay beyond that of the device would cost a filter of the same length."""
+    return causality_curve(
+        noise,
+        acoustics.sample_rate,
+        acoustics.primary,
+        delayed(acoustics.secondary, request.io_delay),
+        num_taps=result.num_taps,
     )
 
 
@@ -148,14 +170,18 @@ def _simulated(
 
 
 def _written(
-    request: SimulateRequest, folder: Path, report: SimulationReport, result: AncSimulation
+    request: SimulateRequest,
+    folder: Path,
+    report: SimulationReport,
+    result: AncSimulation,
+    curve: CausalityMargin | None,
 ) -> SimulationReport:
     """Write sounds, filters, pictures and, last, the record that names them all."""
     files, gain_db = _write_sounds(folder, result)
     exports = [_export(word, folder, report, result) for word in request.exports]
     remarks = report.remarks
     if can_draw():
-        files += _write_pictures(folder, report, result)
+        files += _write_pictures(folder, report, result, curve)
     else:
         remarks = (*remarks, _NO_PICTURES)
     files += [line.path for line in exports if line.path is not None]
@@ -211,15 +237,19 @@ def _export(word: str, folder: Path, report: SimulationReport, result: AncSimula
     return ExportLine(format=word, path=printable(done.path), error_db=done.error_db)
 
 
-def _write_pictures(folder: Path, report: SimulationReport, result: AncSimulation) -> list[str]:
+def _write_pictures(
+    folder: Path, report: SimulationReport, result: AncSimulation, curve: CausalityMargin | None
+) -> list[str]:
     from anc_core.reports.anc_plots import AncRun, write_anc_plots
 
-    title = f"{Path(report.source_path).name}: {report.algorithm}, {report.num_taps} taps"
+    name = Path(report.source_path).name
+    title = f"{name}: {report.algorithm}, {report.num_taps} taps"
     run = AncRun(
         disturbance=result.disturbance,
         error_signal=result.error_signal,
         sample_rate=report.figures.sample_rate,
         figures=result.figures,
+        margins={} if curve is None else {name: curve},
         title=title,
     )
     return [printable(path) for path in write_anc_plots(folder, run, picture_formats=("png",))]

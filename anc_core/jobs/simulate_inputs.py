@@ -14,6 +14,7 @@ import numpy as np
 
 from anc_core.arrays import Chunk
 from anc_core.audio import StreamResampler, open_reader
+from anc_core.audio.filter_bank_files import read_filter_bank
 from anc_core.audio.path_files import read_path, split_key
 from anc_core.dsp.paths import as_matrix, resampled_path
 from anc_core.errors import ErrorCode, InputError, SourceError
@@ -22,6 +23,8 @@ from anc_core.jobs.simulate_records import Excerpt, PathFiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from anc_core.dsp.filter_bank import FilterBank
 
 MAX_SAMPLES = 40_000_000
 """Of one simulation, over all references: the run is held in memory, about 50 bytes a sample."""
@@ -38,6 +41,8 @@ class Acoustics:
     sample_rate : int
         Hz.
     remarks : tuple of str
+    filter_bank : FilterBank or None
+        Whether it fits is seen when it is used, for the device's delay belongs to it.
     """
 
     primary: NDArray[np.float64]
@@ -45,6 +50,7 @@ class Acoustics:
     estimate: NDArray[np.float64] | None
     sample_rate: int
     remarks: tuple[str, ...] = ()
+    filter_bank: FilterBank | None = None
 
     @property
     def num_references(self) -> int:
@@ -114,6 +120,7 @@ def load_acoustics(files: PathFiles, *, noise_rate: int | None = None) -> Acoust
         estimate=taps.get("estimate"),
         sample_rate=target,
         remarks=tuple(remarks),
+        filter_bank=None if files.filter_bank is None else read_filter_bank(files.filter_bank),
     )
 
 

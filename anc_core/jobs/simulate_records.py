@@ -12,7 +12,10 @@ from anc_core.records import Record
 from anc_core.version import __version__
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from anc_core.dsp.fxlms_controller import DeviceModel
+    from anc_core.dsp.wiener import CausalityMargin
 
 EXPORT_SUFFIXES = {
     "c": (".h", "float"),
@@ -38,6 +41,14 @@ class PathFiles(Record):
     """Of MAT files that are named without one."""
     path_rate: int | None = Field(default=None, ge=1_000, le=768_000)
     """Hz, for files that do not say their rate."""
+    filter_bank: str | None = None
+    """Fixed filters for ``sfanc``; empty = those for band-limited noises."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that are named, as they are named."""
+        names = (self.primary, self.secondary, self.estimate, self.filter_bank)
+        return tuple(name for name in names if name is not None)
 
 
 class Excerpt(Record):
@@ -97,6 +108,8 @@ class SimulateRequest(Record):
     io_delay: int = 0
     output_dir: Path | None = None
     exports: tuple[str, ...] = ()
+    causality: bool = False
+    """Compute what further delay would cost."""
 
 
 class GuardLine(Record):
@@ -115,6 +128,38 @@ class ExportLine(Record):
     error_db: float | None = None
     """Energy of the rounding or of the fit, relative to the filter's."""
     reason: str | None = None
+
+
+class CausalityFigures(Record):
+    """What delay beyond that of the device would cost: the best causal filter at each delay."""
+
+    num_taps: int
+    delays_samples: tuple[int, ...]
+    delays_s: tuple[float, ...]
+    attenuation_db: tuple[float | None, ...]
+    """``None`` where there is nothing to cancel."""
+    margin_samples: float | None
+    """Delay that costs 3 dB; ``None`` = none of these does."""
+    margin_s: float | None
+    knee_samples: float | None
+    """Where the curve falls most steeply."""
+    lead_samples: int
+    """Largest tap of the primary path less that of the secondary path and the device's delay."""
+
+    @classmethod
+    def of(cls, curve: CausalityMargin) -> Self:
+        """Return the figures of a curve."""
+        margin = curve.margin_samples()
+        return cls(
+            num_taps=curve.num_taps,
+            delays_samples=curve.delays_samples,
+            delays_s=curve.delays_s,
+            attenuation_db=curve.attenuation_db,
+            margin_samples=margin,
+            margin_s=None if margin is None else margin / curve.sample_rate,
+            knee_samples=curve.knee_samples,
+            lead_samples=curve.lead_samples,
+        )
 
 
 class SimulationReport(Record):
@@ -136,6 +181,8 @@ class SimulationReport(Record):
     io_delay: int
     settings: RunSettings
     figures: AncFigures
+    causality: CausalityFigures | None = None
+    """Where it was asked for."""
     guard_events: tuple[GuardLine, ...] = ()
     remarks: tuple[str, ...] = ()
     """What was done to fit recording and paths together."""

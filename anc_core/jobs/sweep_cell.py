@@ -8,6 +8,7 @@ from anc_core.dsp.paths import with_mismatch
 from anc_core.jobs.simulate_inputs import Acoustics, Noise
 from anc_core.jobs.sweep_grid import SweepCell
 from anc_core.jobs.sweep_records import Outcome, SweepRow, SweepSetup
+from anc_core.processors.simulate import SELECTIVE
 from anc_core.records import Status
 from anc_core.simulation import simulate_anc
 
@@ -66,19 +67,20 @@ def simulate_cell(
         algorithm=cell.algorithm,
         num_taps=cell.num_taps,
         step_size=cell.step_size,
-        secondary_path_estimate=_estimate(acoustics, cell),
+        secondary_path_estimate=believed_path(acoustics, cell),
         structure=run.structure,
         leakage=run.leakage,
         guard=run.guard,
         device=run.device(cell.io_delay),
         dtype=run.dtype,
         seed=run.seed,
+        filter_bank=acoustics.filter_bank if cell.algorithm == SELECTIVE else None,
         wiener_error=wiener_error,
     )
     return _row(result, noise, cell), result.wiener_error
 
 
-def _estimate(acoustics: Acoustics, cell: SweepCell) -> NDArray[np.float64] | None:
+def believed_path(acoustics: Acoustics, cell: SweepCell) -> NDArray[np.float64] | None:
     """Return what the controller believes: the estimate of the files, made wrong by the cell."""
     if not any(cell.mismatch):
         return acoustics.estimate

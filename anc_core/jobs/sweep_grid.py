@@ -115,6 +115,8 @@ class GridPaths(Record):
     estimate: str | None = None
     variable: str | None = None
     path_rate: int | None = Field(default=None, ge=1_000, le=768_000)
+    filter_bank: str | None = None
+    """Fixed filters for sfanc; empty = those for band-limited noises."""
 
 
 class GridExcerpt(Excerpt):
@@ -178,15 +180,22 @@ class SweepGrid(Record):
             for num_taps in _once(self.num_taps)
             for io_delay in _once(self.io_delay)
             for algorithm in _once(self.algorithm)
-            for step_size in _once(self.step_size)
+            for step_size in self._steps_of(algorithm)
             for gain, late, phase in self.mismatch.combinations()
         )
 
     @property
     def num_cells(self) -> int:
         """How many settings :meth:`cells` returns, counted without making them."""
-        axes = (self.algorithm, self.step_size, self.num_taps, self.io_delay)
-        return math.prod(len(set(axis)) for axis in axes) * self.mismatch.num_combinations
+        steps = sum(len(self._steps_of(algorithm)) for algorithm in set(self.algorithm))
+        axes = (self.num_taps, self.io_delay)
+        return steps * math.prod(len(set(axis)) for axis in axes) * self.mismatch.num_combinations
+
+    def _steps_of(self, algorithm: str) -> tuple[float | None, ...]:
+        """Return the step sizes to be tried: fixed filters have none."""
+        from anc_core.processors.simulate import SELECTIVE
+
+        return (None,) if algorithm == SELECTIVE else _once(self.step_size)
 
 
 def read_grid(path: Path | str) -> SweepGrid:
@@ -216,7 +225,7 @@ def read_grid(path: Path | str) -> SweepGrid:
     folder = path.absolute().parent
     placed = {
         key: str(folder / value)
-        for key in ("primary", "secondary", "estimate")
+        for key in ("primary", "secondary", "estimate", "filter_bank")
         if (value := getattr(grid.paths, key)) is not None
     }
     return grid.model_copy(update={"paths": grid.paths.model_copy(update=placed)})

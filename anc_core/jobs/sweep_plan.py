@@ -13,7 +13,8 @@ from anc_core.files import digest_file, identify, printable
 from anc_core.jobs.scan import Found, scan
 from anc_core.jobs.simulate import check_inputs_allowed
 from anc_core.jobs.simulate_inputs import Acoustics, load_acoustics
-from anc_core.jobs.sweep_grid import SweepCell
+from anc_core.jobs.sweep_cell import believed_path
+from anc_core.jobs.sweep_grid import SweepCell, SweepGrid
 from anc_core.jobs.sweep_records import (
     SweepPlan,
     SweepRecording,
@@ -23,7 +24,7 @@ from anc_core.jobs.sweep_records import (
     SweepUnit,
 )
 from anc_core.jobs.sweep_rows import failed_row, load_rows, row_key, sweep_base
-from anc_core.processors.simulate import AcousticSimulator
+from anc_core.processors.simulate import SELECTIVE, AcousticSimulator
 from anc_core.settings import Settings
 from anc_core.version import __version__
 
@@ -55,6 +56,7 @@ def plan_sweep(request: SweepRequest, settings: Settings) -> SweepPlan:
     acoustics = load_acoustics(request.paths)
     # Says now, and not a thousand times later, that paths do not belong together.
     usual = AcousticSimulator(acoustics.sample_rate, acoustics.primary, acoustics.secondary)
+    _refuse_other_banks(acoustics, request.grid)
     base = sweep_base(acoustics, request.grid, __version__)
     setup = SweepSetup(
         acoustics=acoustics,
@@ -92,6 +94,27 @@ def plan_sweep(request: SweepRequest, settings: Settings) -> SweepPlan:
         done=tuple(done),
         left_out=left_out,
     )
+
+
+def _refuse_other_banks(acoustics: Acoustics, grid: SweepGrid) -> None:
+    """Refuse a filter bank that was not made for what the controller believes in every cell."""
+    bank = acoustics.filter_bank
+    if bank is None:
+        return
+    if SELECTIVE not in grid.algorithm:
+        raise InputError(f"a filter bank is for algorithm {SELECTIVE!r}; add it to the grid")
+    for cell in grid.model_copy(update={"algorithm": (SELECTIVE,)}).cells():
+        AcousticSimulator(
+            acoustics.sample_rate,
+            acoustics.primary,
+            acoustics.secondary,
+            algorithm=SELECTIVE,
+            structure=grid.run.structure,
+            num_taps=cell.num_taps,
+            secondary_path_estimate=believed_path(acoustics, cell),
+            device=grid.run.device(cell.io_delay),
+            filter_bank=bank,
+        )
 
 
 def _found(request: SweepRequest) -> tuple[list[Found], int]:
@@ -167,7 +190,10 @@ def _units(
 ) -> Iterator[SweepUnit]:
     shared: dict[tuple[int, int], list[SweepCell]] = {}
     for cell in cells:
-        shared.setdefault((cell.num_taps or usual_taps, cell.io_delay), []).append(cell)
+        taps = cell.num_taps or usual_taps
+        if cell.algorithm == SELECTIVE and acoustics.filter_bank is not None:
+            taps = acoustics.filter_bank.num_taps
+        shared.setdefault((taps, cell.io_delay), []).append(cell)
     for (num_taps, _), some in shared.items():
         yield SweepUnit(
             recording=recording,

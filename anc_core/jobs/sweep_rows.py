@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SCHEME = 1
+_SCHEME = 2
 """Raised when what goes into a key changes."""
 
 _TOKENS: dict[int, str] = {}
@@ -110,6 +110,7 @@ def sweep_base(acoustics: Acoustics, grid: SweepGrid, core_version: str) -> str:
         name: _array_digest(getattr(acoustics, name))
         for name in ("primary", "secondary", "estimate")
     }
+    bank = acoustics.filter_bank
     return _digest(
         {
             "scheme": _SCHEME,
@@ -117,6 +118,7 @@ def sweep_base(acoustics: Acoustics, grid: SweepGrid, core_version: str) -> str:
             "core": core_version,
             "sample_rate": acoustics.sample_rate,
             "paths": paths,
+            "filter_bank": None if bank is None else _array_digest(bank.filters),
             "recording": grid.recording.model_dump(),
             "run": grid.run.model_dump(),
         }

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from anc_core.dsp.adaptive_guard import GuardEvent
-    from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsParameters
+    from anc_core.dsp.filter_bank import FilterBank
+    from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsController, FxlmsParameters
+    from anc_core.dsp.selective_controller import SelectiveController
     from anc_core.metrics.anc_figures import AncFigures
 
 STRUCTURES = ("feedforward", "feedback", "hybrid")
@@ -30,7 +32,12 @@ _ALGORITHMS = {
     "fxlog": ("LOGARITHMIC", False),
     "fxvss": ("VARIABLE", False),
 }
-ALGORITHMS = tuple(_ALGORITHMS)
+ADAPTIVE = tuple(_ALGORITHMS)
+
+SELECTIVE = "sfanc"
+"""Chooses among fixed filters."""
+
+ALGORITHMS = (*ADAPTIVE, SELECTIVE)
 
 _MAX_DEFAULT_TAPS = 2_048
 
@@ -116,10 +123,12 @@ class AcousticSimulator:
         From the J reference microphones to the M error microphones.
     secondary_path : array_like, shape (num_taps,) or (M, K, num_taps)
         From the K loudspeakers to the error microphones.
-    algorithm : {"fxnlms", "fxnlms-plain", "fxlms", "fxse", "fxlog", "fxvss"}
+    algorithm : {"fxnlms", "fxnlms-plain", "fxlms", "fxse", "fxlog", "fxvss", "sfanc"}
         ``fxnlms`` is the modified filtered-x NLMS with averaged weights, ``fxnlms-plain`` that of
         the books; ``fxlms`` has a fixed step; ``fxse`` takes the sign of the error, ``fxlog`` its
-        logarithm (both for impulsive noise); ``fxvss`` has a variable step.
+        logarithm (both for impulsive noise); ``fxvss`` has a variable step. ``sfanc`` does not
+        adapt: it chooses among the fixed filters of ``filter_bank`` by the band energies of the
+        references.
     structure : {"feedforward", "feedback", "hybrid"}
     num_taps : int, optional
         Of each control filter; by default as many as the primary path has, 2048 at most.
@@ -128,7 +137,7 @@ class AcousticSimulator:
     secondary_path_estimate : array_like, optional
         What the controller believes; the truth if not given.
     leakage : float
-        0 to below 1.
+        0 to below 1; of what adapts.
     guard : bool
         The guards of :mod:`anc_core.dsp.adaptive_guard`.
     device : DeviceModel, optional
@@ -136,6 +145,9 @@ class AcousticSimulator:
         Of the arithmetic; chunks are float32.
     seed : int
         Of the sensors' noise.
+    filter_bank : FilterBank, optional
+        For ``sfanc``: made for these paths, the device's delay and the estimate included. By
+        default one for band-limited noises is made, see :func:`anc_core.build_filter_bank`.
 
     Raises
     ------
@@ -165,9 +177,10 @@ class AcousticSimulator:
         device: DeviceModel | None = None,
         dtype: DTypeLike = "float32",
         seed: int = 0,
+        filter_bank: FilterBank | None = None,
     ) -> None:
         # Loads numba: only when the first simulator is built.
-        from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsController
+        from anc_core.dsp.fxlms_controller import DeviceModel
         from anc_core.dsp.path_filter import PathFilter
 
         self.sample_rate = check_sample_rate(sample_rate)
@@ -185,25 +198,28 @@ class AcousticSimulator:
             )
             raise InputError(msg)
         self.algorithm, self.structure = algorithm, structure
-        self.parameters = fxlms_parameters(
-            algorithm,
-            structure=structure,
-            num_taps=num_taps or min(self.primary_path.shape[2], _MAX_DEFAULT_TAPS),
-            step_size=step_size,
-            leakage=leakage,
-            guarded=guard,
-        )
         self.num_channels = self.primary_path.shape[1]
         self._primary = PathFilter(self.primary_path, dtype=dtype)
-        self.controller = FxlmsController(
-            self.sample_rate,
-            self.secondary_path,
-            self.parameters,
-            num_references=0 if structure == "feedback" else self.num_channels,
-            estimate=estimate,
-            device=self.device,
-            dtype=dtype,
-        )
+        self.controller: FxlmsController | SelectiveController
+        if algorithm == SELECTIVE:
+            _check_selective(structure, num_taps, step_size, filter_bank)
+            self.controller = self._selective(filter_bank, num_taps, estimate, guard, dtype)
+        elif filter_bank is not None:
+            raise InputError(f"filter_bank is for algorithm {SELECTIVE!r}, not for {algorithm!r}")
+        else:
+            self.controller = self._adaptive(
+                fxlms_parameters(
+                    algorithm,
+                    structure=structure,
+                    num_taps=num_taps or min(self.primary_path.shape[2], _MAX_DEFAULT_TAPS),
+                    step_size=step_size,
+                    leakage=leakage,
+                    guarded=guard,
+                ),
+                estimate,
+                dtype,
+            )
+        self.parameters = self.controller.parameters
         self._seed = seed
         self.reset()
 
@@ -279,9 +295,69 @@ class AcousticSimulator:
             at_error = 10.0 ** (self.device.microphone_noise_db / 20.0) * hiss
         return heard[:, : self.controller.num_references], at_error
 
+    def _adaptive(
+        self, parameters: FxlmsParameters, estimate: NDArray[Any] | None, dtype: DTypeLike
+    ) -> FxlmsController:
+        from anc_core.dsp.fxlms_controller import FxlmsController
+
+        return FxlmsController(
+            self.sample_rate,
+            self.secondary_path,
+            parameters,
+            num_references=0 if self.structure == "feedback" else self.num_channels,
+            estimate=estimate,
+            device=self.device,
+            dtype=dtype,
+        )
+
+    def _selective(
+        self,
+        bank: FilterBank | None,
+        num_taps: int | None,
+        estimate: NDArray[Any] | None,
+        guarded: bool,
+        dtype: DTypeLike,
+    ) -> SelectiveController:
+        from anc_core.dsp.filter_bank_design import build_filter_bank
+        from anc_core.dsp.selective_controller import SelectiveController
+
+        believed = self.secondary_path if estimate is None else estimate
+        if bank is None:
+            bank = build_filter_bank(
+                None, self.sample_rate, self.primary_path, believed, num_taps=num_taps
+            )
+        # Here as well, for the controller goes by the rate of its bank.
+        bank.check_fits(self.sample_rate, self.primary_path, believed)
+        return SelectiveController(
+            bank,
+            self.primary_path,
+            self.secondary_path,
+            estimate=estimate,
+            device=self.device,
+            guarded=guarded,
+            dtype=dtype,
+        )
+
     def _late(self, path: ArrayLike, name: str) -> NDArray[np.float64]:
         late = delayed(check_path(path, name), self.device.io_delay)
         return as_matrix(late, name)
+
+
+def _check_selective(
+    structure: str,
+    num_taps: int | None,
+    step_size: float | None,
+    bank: FilterBank | None,
+) -> None:
+    """Refuse what fixed filters do not have."""
+    if structure != "feedforward":
+        msg = f"structure is {structure!r}; {SELECTIVE} is feedforward"
+        raise InputError(msg)
+    if step_size is not None:
+        raise InputError(f"step_size is {step_size}; {SELECTIVE} adapts nothing: leave it out")
+    if bank is not None and num_taps not in {None, bank.num_taps}:
+        msg = f"num_taps is {num_taps}; the filters of the bank have {bank.num_taps}: leave it out"
+        raise InputError(msg)
 
 
 def fxlms_parameters(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -520,8 +520,8 @@ def draw_causality_margin(axes: Axes, margins: Mapping[str, CausalityMargin]) ->
     drawn = False
     for index, (name, curve) in enumerate(margins.items()):
         points = [
-            (delay, level)
-            for delay, level in zip(curve.delays_ms, curve.attenuation_db, strict=True)
+            (1_000.0 * delay, level)
+            for delay, level in zip(curve.delays_s, curve.attenuation_db, strict=True)
             if level is not None
         ]
         if not points:
@@ -538,10 +538,25 @@ def draw_causality_margin(axes: Axes, margins: Mapping[str, CausalityMargin]) ->
     if not drawn:
         _say(axes, "no curve was computed")
         return
+    _mark_leads(axes, margins.values())
     axes.set_xlim(left=0.0)
     axes.set_ylim(bottom=0.0)
     axes.set_ylim(top=(1.05 + 0.1 * len(margins)) * axes.get_ylim()[1])
     axes.legend(loc="upper right")
+
+
+def _mark_leads(axes: Axes, curves: Iterable[CausalityMargin]) -> None:
+    """Mark where the anti-noise stops being first; curves of the same paths share the mark."""
+    leads_s = {curve.lead_samples / curve.sample_rate for curve in curves}
+    for lead_s in sorted(lead_s for lead_s in leads_s if lead_s > 0.0):
+        axes.axvline(1_000.0 * lead_s, color=FAINT, linestyle="-.", linewidth=1.2)
+        axes.annotate(
+            " anti-noise no longer first",
+            (1_000.0 * lead_s, 0.02),
+            xycoords=axes.get_xaxis_transform(),
+            fontsize=_SMALL,
+            color=FAINT,
+        )
 
 
 def _with_margin(name: str, curve: CausalityMargin) -> str:

@@ -153,6 +153,25 @@ def test_every_option_reaches_the_record(anc: Anc) -> None:
     assert report.figures.drive_saturated_share is not None
 
 
+def test_causality_adds_figures_a_line_and_a_picture(anc: Anc, tmp_path: Path) -> None:
+    words = ("noise.wav", *PATHS, "--taps", "8", "--causality", "--io-delay", "2")
+    code, out, _ = anc(*words, "-o", "out", "--json")
+    report = SimulationReport.from_json(out)
+    curve = report.causality
+    assert code == 0
+    # Largest taps at 8 and 2; the device's delay is part of what is there already.
+    assert (curve.num_taps, curve.lead_samples) == (8, 4)
+    assert curve.attenuation_db[0] == pytest.approx(report.figures.wiener_db, abs=1.0)
+    assert curve.margin_s == pytest.approx(curve.margin_samples / RATE)
+    stored = json.loads((tmp_path / "out/figures.json").read_text())
+    assert stored["causality"] == json.loads(out)["causality"]
+    assert (tmp_path / "out/causality_margin.png").stat().st_size > 1_000
+    _, out, _ = anc(*words)
+    assert "causality margin" in out
+    assert "leads by 4" in out
+    assert SimulationReport.from_json(anc("noise.wav", *PATHS, "--json")[1]).causality is None
+
+
 def test_mat_variables_are_named_by_option_or_after_a_colon(anc: Anc, tmp_path: Path) -> None:
     from scipy.io import savemat
 
@@ -245,6 +264,77 @@ def test_names_cannot_act_on_the_terminal(anc: Anc, tmp_path: Path) -> None:
     code, out, _ = anc("a\x1b[31m.wav", *PATHS)
     assert code == 0
     assert "\x1b" not in out
+
+
+# --------------------------------------------------------------------------- fixed filters
+
+
+def test_a_bank_is_built_from_a_folder_and_used(anc: Anc, tmp_path: Path) -> None:
+    for seed in range(3):
+        write_noise(tmp_path / f"noises/{seed}.wav", seed=seed)
+    words = ("noises", "--build-filter-bank", "bank.npz", *PATHS, "--taps", "8", "--filters", "2")
+    code, out, err = anc(*words)
+    assert (code, err) == (0, "")
+    assert "3 recordings, 8 taps at 4000 Hz" in out
+    code, out, _ = anc(*words, "--json")
+    report = json.loads(out)
+    assert (code, len(report["classes"]), report["recordings"]) == (0, 2, 3)
+    assert report["classes"][0]["noise_s"] == 9.0
+    # White noise: the widest band is the strongest, and white is what levels by band describe.
+    assert report["classes"][0]["strongest_band"] == "1600"
+    code, out, _ = anc(
+        "noise.wav", *PATHS, "--algorithm", "sfanc", "--filter-bank", "bank.npz", "--json"
+    )
+    result = SimulationReport.from_json(out)
+    assert (code, result.algorithm, result.num_taps) == (0, "sfanc", 8)
+    assert result.figures.wiener_gap_db < 1.0
+    assert report["classes"][0]["expected_db"] == pytest.approx(
+        result.figures.steady_cancellation_db, abs=1.0
+    )
+    _, out, _ = anc("noise.wav", *PATHS, "--algorithm", "sfanc", "--filter-bank", "bank.npz")
+    assert "sfanc, 8 taps" in out
+
+
+def test_a_bad_recording_is_left_out_of_the_bank_and_named(anc: Anc, tmp_path: Path) -> None:
+    write_noise(tmp_path / "noises/good.wav")
+    (tmp_path / "noises/bad.wav").write_bytes(b"no sound at all" * 9)
+    code, out, _ = anc("noises", "--build-filter-bank", "bank.npz", *PATHS)
+    assert code == 1
+    assert "NOT_AUDIO" in out
+    assert (tmp_path / "bank.npz").exists()
+
+
+def test_a_bank_takes_the_delay_of_the_device_and_the_estimate(anc: Anc, tmp_path: Path) -> None:
+    noisy = ("noise.wav", *PATHS)
+    sf.write(tmp_path / "b.wav", 0.5 * sf.read("secondary.wav")[0], RATE, subtype="FLOAT")
+    more = ("--io-delay", "2", "--estimate", "b.wav")
+    assert anc(*noisy, "--build-filter-bank", "bank.npz", *more)[0] == 0
+    use = ("--algorithm", "sfanc", "--filter-bank", "bank.npz")
+    assert anc(*noisy, *use, *more)[0] == 0
+    for less in (more[:2], more[2:]):
+        code, _, err = anc(*noisy, *use, *less)
+        assert code == 2
+        assert "another secondary path" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--build-filter-bank", "b.npz", "--algorithm", "fxnlms"], "--algorithm does not belong"),
+        (["--build-filter-bank", "b.npz", "--sweep", "g.toml"], "--sweep does not belong"),
+        (["--build-filter-bank", "b.npz", "--no-guard"], "--no-guard does not belong"),
+        (["--build-filter-bank", "b.npz", "--export", "c"], "--export does not belong"),
+        (["--build-filter-bank", "b.npz", "--duration", "0.1"], "half a second"),
+        (["--build-filter-bank", "/proc/none/b.npz"], "NOT_WRITABLE"),
+        (["--filters", "3"], "--filters belongs to --build-filter-bank"),
+        (["--filter-bank", "none.npz", "--algorithm", "sfanc"], "NOT_FOUND"),
+        (["--filter-bank", "noise.wav", "--algorithm", "sfanc"], "is no filter bank"),
+    ],
+)
+def test_wrong_words_about_banks_are_exit_code_2(anc: Anc, words: list[str], said: str) -> None:
+    code, out, err = anc("noise.wav", *PATHS, *words, "--json")
+    assert (code, out) == (2, "")
+    assert said in err
 
 
 def test_help_loads_nothing_heavy() -> None:

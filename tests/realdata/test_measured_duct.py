@@ -7,10 +7,12 @@ import pytest
 from scipy.io import loadmat
 from scipy.signal import lfilter
 
-from anc_core import simulate_anc
+from anc_core import build_filter_bank, causality_curve, simulate_anc
 from anc_core.dsp.fxlms_controller import FxlmsController, FxlmsParameters
-from anc_core.processors.simulate import ALGORITHMS
-from benchmarks.duct import recorded, synthetic
+from anc_core.dsp.selective_controller import SelectiveController
+from anc_core.jobs.scan import scan
+from anc_core.processors.simulate import ADAPTIVE
+from benchmarks.duct import loaded, recorded, synthetic
 from tests.unit.dsp import test_fxlms_controller as rows
 
 pytestmark = pytest.mark.realdata
@@ -37,6 +39,21 @@ def test_guarded_controller_neither_diverges_nor_does_lasting_harm(duct, row, is
     assert nr_db >= -2.0
 
 
+@pytest.mark.parametrize("row", rows.ROWS)
+def test_fixed_filters_do_no_lasting_harm_either(duct, row):
+    primary, secondary = duct
+    reference, disturbance, estimate, change = rows.disturbed(row, primary, secondary)
+    believed = secondary if estimate is None else estimate
+    bank = build_filter_bank(None, rows.RATE, primary, believed, num_taps=512)
+    built = SelectiveController(bank, primary, secondary, estimate=estimate)
+    centre = float(np.median(disturbance)) if row == "DC" else 0.0
+    peak, nr_db = rows.peak_and_attenuation(
+        built, reference, disturbance, change=change, centre=centre
+    )
+    assert peak <= 2.7
+    assert nr_db >= -2.0
+
+
 def test_default_is_close_to_the_best_causal_filter(duct):
     primary, secondary = duct
     reference = np.random.default_rng(0).normal(size=14 * rows.RATE)
@@ -54,7 +71,7 @@ def test_auto_is_as_good_as_the_best_single_choice_on_steady_noises(duct, realda
     assert len(noises) > 6
     for name, noise in noises:
         single, auto = {}, 0.0
-        for algorithm in (*ALGORITHMS, "auto"):
+        for algorithm in (*ADAPTIVE, "auto"):
             reached = simulate_anc(
                 noise.astype(np.float32),
                 rows.RATE,
@@ -69,3 +86,50 @@ def test_auto_is_as_good_as_the_best_single_choice_on_steady_noises(duct, realda
             else:
                 single[algorithm] = reached
         assert auto > max(single.values()) - 0.3, (name, single)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("white", [12.5, 11.3, 9.7, 8.0, 6.2, 4.0, 3.4, 3.0, 2.3, 1.5]),
+        ("pink above 20 Hz", [12.7, 12.0, 10.9, 9.5, 7.3, 4.9, 3.8, 2.9, 2.3, 1.3]),
+    ],
+)
+def test_delay_costs_what_an_independent_computation_found(duct, kind, expected):
+    primary, secondary = duct
+    noise = dict(synthetic())[kind]
+    delays = [0, 16, 32, 40, 44, 48, 56, 64, 80, 128]
+    curve = causality_curve(noise, rows.RATE, primary, secondary, num_taps=512, extra_delays=delays)
+    # The noise is another one of the same kind.
+    np.testing.assert_allclose(curve.attenuation_db, expected, atol=1.0)
+    assert curve.lead_samples == 46
+    assert curve.knee_samples == 46.0
+
+
+def test_fixed_filters_of_other_recordings_are_there_at_once(duct, realdata):
+    primary, secondary = duct
+    kinds = ("air_conditioner", "drilling", "jackhammer")
+    known = [
+        loaded(item.path)
+        for kind in kinds
+        for item in scan([realdata / "noise" / kind / "*fold1*"]).found[::3]
+    ]
+    bank = build_filter_bank(known, rows.RATE, primary, secondary, num_taps=512)
+    # The folds of UrbanSound8K share no source.
+    folders = [realdata / "noise" / kind / "*fold2*" for kind in kinds]
+    gaps, times = [], []
+    for _, noise in recorded(folders, 3):
+        result = simulate_anc(
+            noise.astype(np.float32),
+            rows.RATE,
+            primary,
+            secondary,
+            algorithm="sfanc",
+            filter_bank=bank,
+        )
+        gaps.append(result.wiener_gap_db)
+        times.append(result.convergence_s)
+    assert len(gaps) == 9
+    assert np.median(gaps) < 1.0
+    assert max(gaps) < 3.0
+    assert max(times) < 0.5

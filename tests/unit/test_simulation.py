@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.signal import butter, lfilter, sosfilt
 
-from anc_core import simulate_anc
+from anc_core import build_filter_bank, simulate_anc
 from anc_core.dsp.fxlms_controller import DeviceModel
 from anc_core.errors import InputError
 from anc_core.processors import AcousticSimulator
-from anc_core.processors.simulate import ALGORITHMS
+from anc_core.processors.simulate import ADAPTIVE, ALGORITHMS
 
 RATE = 8_000
 RNG = np.random.default_rng(3)
@@ -71,11 +71,11 @@ def test_auto_is_as_good_as_the_best_single_choice(kind):
         simulate_anc(
             noise, RATE, PRIMARY, SECONDARY, algorithm=name, bound=False
         ).figures.steady_cancellation_db
-        for name in ALGORITHMS
+        for name in ADAPTIVE
     ]
     auto = simulate_anc(noise, RATE, PRIMARY, SECONDARY, algorithm="auto", bound=False)
     assert auto.figures.steady_cancellation_db > max(single) - 0.3
-    assert auto.algorithm in ALGORITHMS
+    assert auto.algorithm in ADAPTIVE
 
 
 def test_delay_of_the_device_costs_attenuation():
@@ -106,6 +106,72 @@ def test_tone_that_no_reference_hears_needs_feedback(structure):
     tone = (0.1 * np.sin(2 * np.pi * 180 * time)).astype(np.float32)
     result = simulate_anc(tone, RATE, PRIMARY, SECONDARY, structure=structure, num_taps=64)
     assert result.figures.steady_cancellation_db > 15.0
+
+
+# --------------------------------------------------------------------------- fixed filters
+
+
+def test_fixed_filters_are_there_after_one_frame_and_close_to_the_bound():
+    bank = build_filter_bank(
+        [NOISE[: 4 * RATE]], RATE, PRIMARY, SECONDARY, num_filters=1, num_taps=40
+    )
+    result = simulate_anc(
+        NOISE, RATE, PRIMARY, SECONDARY, algorithm="sfanc", filter_bank=bank, seed=1
+    )
+    assert result.wiener_gap_db < 0.5
+    assert result.convergence_s < 0.5
+    assert (result.algorithm, result.num_taps, result.step_size) == ("sfanc", 40, 0.0)
+    np.testing.assert_array_equal(result.taps, bank.filters[0, 0, 0].astype(np.float32))
+
+
+def test_without_a_bank_there_are_filters_for_bands():
+    own = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, algorithm="sfanc", num_taps=64)
+    bank = build_filter_bank(None, RATE, PRIMARY, SECONDARY, num_taps=64)
+    given = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, algorithm="sfanc", filter_bank=bank)
+    np.testing.assert_array_equal(own.error_signal, given.error_signal)
+
+
+def test_fixed_filters_are_for_what_is_believed():
+    wrong = -SECONDARY
+    bank = build_filter_bank(None, RATE, PRIMARY, wrong, num_taps=64)
+    options = {"algorithm": "sfanc", "filter_bank": bank, "bound": False}
+    with pytest.raises(InputError, match="another secondary path"):
+        simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, **options)
+    result = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, secondary_path_estimate=wrong, **options)
+    # A path that is turned makes everything louder, until the guards mute it.
+    assert [event.kind for event in result.events].count("latched") == 1
+    assert result.figures.steady_cancellation_db == pytest.approx(0.0, abs=0.1)
+
+
+def test_the_delay_of_the_device_belongs_to_the_bank():
+    device = DeviceModel(io_delay=5)
+    late = build_filter_bank(None, RATE, PRIMARY, np.pad(SECONDARY, (5, 0)), num_taps=64)
+    options = {"algorithm": "sfanc", "filter_bank": late, "bound": False}
+    simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, device=device, **options)
+    with pytest.raises(InputError, match="delay of the device"):
+        simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"algorithm": "fxnlms"}, "filter_bank is for algorithm 'sfanc', not for 'fxnlms'"),
+        ({"algorithm": "auto"}, "filter_bank is for algorithm 'sfanc'"),
+        ({"structure": "hybrid"}, "sfanc is feedforward"),
+        ({"step_size": 0.1}, "sfanc adapts nothing"),
+        ({"num_taps": 65}, "the filters of the bank have 64"),
+    ],
+)
+def test_what_fixed_filters_do_not_have_is_refused(options, said):
+    bank = build_filter_bank(None, RATE, PRIMARY, SECONDARY, num_filters=1, num_taps=64)
+    with pytest.raises(InputError, match=said):
+        simulate_anc(
+            NOISE,
+            RATE,
+            PRIMARY,
+            SECONDARY,
+            **({"algorithm": "sfanc", "filter_bank": bank} | options),
+        )
 
 
 def test_several_channels_keep_their_shapes():

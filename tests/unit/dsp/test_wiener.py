@@ -299,7 +299,7 @@ def test_each_delay_costs_what_filtering_shows():
     primary, secondary = late(white(40), 10), late(white(20, seed=1), 3)
     curve = causality_margin(noise, RATE, primary, secondary, 24, [12, 0, 5])
     assert curve.delays_samples == (0, 5, 12)
-    assert curve.delays_ms == (0.0, 0.3125, 0.75)
+    assert curve.delays_s == (0.0, 5 / RATE, 12 / RATE)
     silence = np.zeros(100)  # room for every echo
     d = np.convolve(np.append(noise, silence), primary)[:8_100]
     for delay, level in zip(curve.delays_samples, curve.attenuation_db, strict=True):
@@ -313,6 +313,8 @@ def test_white_noise_is_lost_where_the_anti_noise_comes_too_late():
     assert min(curve.attenuation_db[:7]) > 80.0  # 4 + 6 samples late: just in time
     assert max(curve.attenuation_db[7:]) < 0.05
     assert 6.0 < curve.margin_samples() < 7.0
+    assert curve.knee_samples == 6.5
+    assert curve.lead_samples == 6
     assert curve.margin_samples(loss_db=1e3) is None
 
 
@@ -325,6 +327,8 @@ def test_several_channels_have_a_margin_too():
     # At 6 only the nearer microphone is lost, at 7 both are.
     assert curve.attenuation_db[2] == pytest.approx(10 * np.log10(2), abs=0.1)
     assert curve.attenuation_db[3] == pytest.approx(0.0, abs=0.05)
+    # 8 - 3 at the nearer microphone, 9 - 3 at the other: the shorter lead counts.
+    assert curve.lead_samples == 5
 
 
 def test_silence_has_no_margin():
@@ -335,9 +339,14 @@ def test_silence_has_no_margin():
 
 def test_a_flat_curve_has_no_margin():
     curve = CausalityMargin(
-        delays_samples=(0, 1), attenuation_db=(5.0, 5.0), sample_rate=RATE, num_taps=4
+        delays_samples=(0, 1),
+        attenuation_db=(5.0, 5.0),
+        sample_rate=RATE,
+        num_taps=4,
+        lead_samples=1,
     )
     assert curve.margin_samples() is None
+    assert curve.knee_samples is None
 
 
 # --------------------------------------------------------------------------- a measured duct

@@ -11,7 +11,8 @@ import pytest
 import soundfile as sf
 
 import anc_core.simulation
-from anc_core import simulate_anc
+from anc_core import build_filter_bank, simulate_anc
+from anc_core.audio.filter_bank_files import write_filter_bank
 from anc_core.dsp.fxlms_controller import DeviceModel
 from anc_core.dsp.paths import with_mismatch
 from anc_core.errors import ErrorCode, InputError, SinkError, SourceChangedError, WorkerDiedError
@@ -330,3 +331,65 @@ def test_units_share_a_limit_and_the_longest_comes_first(ask: Any) -> None:
     assert [len(unit.cells) for unit in shared] == [2] * 4
     assert [unit.cells[0].num_taps for unit in shared] == [512, 512, 16, 16]
     assert shared[0].recording.name == "0.wav"
+
+
+# --------------------------------------------------------------------------- fixed filters
+
+
+def with_bank(request: SweepRequest, folder: Path, num_taps: int = 20) -> SweepRequest:
+    """Return the request with a bank for the duct of the bench."""
+    primary, secondary = (sf.read(folder / f"{name}.wav")[0] for name in ("primary", "secondary"))
+    bank = build_filter_bank(None, RATE, primary, secondary, num_filters=3, num_taps=num_taps)
+    write_filter_bank(folder / "bank.npz", bank)
+    files = request.paths.model_copy(update={"filter_bank": str(folder / "bank.npz")})
+    return request.model_copy(update={"paths": files})
+
+
+def test_fixed_filters_are_compared_with_adaptive_ones(ask: Any, tmp_path: Path) -> None:
+    request = with_bank(
+        ask(algorithm=["fxnlms", "sfanc"], step_size=[0.1, 0.2], num_taps="default"), tmp_path, 8
+    )
+    plan, rows, result = run(request)
+    assert {unit.cells[0].algorithm for unit in plan.units} == {"fxnlms", "sfanc"}
+    by_name = {row.cell.algorithm: row for row in rows if row.cell is not None}
+    assert len(rows) == result.ok == 3
+    assert by_name["sfanc"].num_taps == 8
+    # Filters of other lengths have another limit.
+    assert by_name["fxnlms"].num_taps == 24
+    assert by_name["fxnlms"].wiener_db != by_name["sfanc"].wiener_db
+    assert by_name["sfanc"].wiener_gap_db < 1.0
+    assert [line.algorithm for line in result.algorithms].count("sfanc") == 1
+
+
+def test_a_bank_that_fits_not_all_cells_is_refused_before_any_work(
+    ask: Any, tmp_path: Path
+) -> None:
+    for grid, said in (
+        ({"algorithm": "fxnlms"}, "add it to the grid"),
+        ({"algorithm": "sfanc", "num_taps": [20, 24]}, "the filters of the bank have 20"),
+        ({"algorithm": "sfanc", "num_taps": "default", "io_delay": 2}, "another secondary path"),
+        (
+            {"algorithm": "sfanc", "num_taps": "default", "mismatch": {"gain_db": 6}},
+            "another secondary path",
+        ),
+    ):
+        with pytest.raises(InputError, match=said):
+            plan_sweep(with_bank(ask(**grid), tmp_path), SETTINGS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_bank_fixed_filters_are_made_for_what_each_cell_believes(ask: Any) -> None:
+    _, rows, _ = run(
+        ask(algorithm="sfanc", io_delay=[0, 4], mismatch={"gain_db": 6, "phase_deg": 30})
+    )
+    assert len(rows) == 6
+    reached = {row.cell.mismatch: row.steady_cancellation_db for row in rows if row.cell is not None
+               and row.cell.io_delay == 0}  # fmt: skip
+    assert min(reached, key=reached.__getitem__) != (0.0, 0.0, 0.0)
+
+
+def test_another_bank_is_another_sweep(ask: Any, tmp_path: Path) -> None:
+    request = ask(algorithm="sfanc", num_taps="default")
+    run(with_bank(request, tmp_path, 20))
+    assert plan_sweep(with_bank(request, tmp_path, 20), SETTINGS).done
+    assert not plan_sweep(with_bank(request, tmp_path, 22), SETTINGS).done

@@ -102,6 +102,13 @@ def test_a_value_named_twice_is_one_cell() -> None:
     assert len(parse_grid({"step_size": [0.1, 0.1], "num_taps": [64, 64]}).cells()) == 1
 
 
+def test_fixed_filters_have_no_step_to_be_tried() -> None:
+    grid = parse_grid({"algorithm": ["fxnlms", "sfanc"], "step_size": [0.1, 0.2], "num_taps": 64})
+    steps = [(cell.algorithm, cell.step_size) for cell in grid.cells()]
+    assert steps == [("fxnlms", 0.1), ("fxnlms", 0.2), ("sfanc", None)]
+    assert grid.num_cells == 3
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_of_the_simulator_may_be_swept(name: str) -> None:
     assert parse_grid({"algorithm": name}).cells()[0].algorithm == name

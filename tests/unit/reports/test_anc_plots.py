@@ -48,7 +48,7 @@ def white(seconds: float, *channels: int, seed: int = 0) -> np.ndarray:
 def curve(*levels: float | None) -> CausalityMargin:
     delays = tuple(16 * index for index in range(len(levels)))
     return CausalityMargin(
-        delays_samples=delays, attenuation_db=levels, sample_rate=RATE, num_taps=64
+        delays_samples=delays, attenuation_db=levels, sample_rate=RATE, num_taps=64, lead_samples=20
     )
 
 
