@@ -46,6 +46,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.adaptive_fxlms",
     "anc_core.dsp.selective_kernel",
     "anc_core.dsp.content_kernels",
+    "anc_core.features.frame_kernels",
 )
 
 _KERNELS_BY_DTYPE: list[Callable[[DTypeLike], Any]] = []
