@@ -14,11 +14,14 @@ from anc_core.arrays import check_sample_rate
 from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block
 from anc_core.dsp.adaptive_guard import (
     BLOCK,
+    COUNT,
     NUM_TRIPS,
+    USUAL_POWER,
     GuardEvent,
     GuardLimits,
     GuardMemory,
 )
+from anc_core.dsp.block_gradient import BlockGradient, block_length
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
@@ -102,6 +105,9 @@ class FxlmsParameters:
     is_modified : bool
         Learn from the error that the present weights *would* make, and put out their average (see
         :func:`anc_core.dsp.adaptive_fxlms.fxlms_block`); else the filtered-x LMS of the books.
+    is_block : bool
+        Learn once a block of some 4 ms, each frequency by itself (see
+        :class:`anc_core.dsp.block_gradient.BlockGradient`).
     is_feedback : bool
         Take the error microphones as references too, freed of the controller's own anti-noise by
         its internal model (IMC).
@@ -118,6 +124,7 @@ class FxlmsParameters:
     step_size: float | None = None
     rule: StepRule = StepRule.NORMALISED
     is_modified: bool = True
+    is_block: bool = False
     is_feedback: bool = False
     regularization: float | None = None
     leakage: float = 0.0
@@ -224,6 +231,15 @@ class FxlmsController:
                 1.0 - math.exp(-BLOCK / (_CATCHING_UP_S * self.sample_rate)),
             ]
         )
+        self._blocks = None
+        if parameters.is_block:
+            self._blocks = BlockGradient(
+                self.num_mics,
+                self.num_sources * self._num_lines,
+                parameters.num_taps,
+                block_length(self.sample_rate),
+                self._dtype,
+            )
         self.reset()
 
     def reset(self) -> None:
@@ -246,7 +262,10 @@ class FxlmsController:
             "reference_means": np.zeros(max(self.num_references, 1)),
             "numbers": memory.numbers,
             "events": memory.events,
+            "learnt": self._zeros(self.num_mics, self._blocks.block_length if self._blocks else 0),
         }
+        if self._blocks:
+            self._state |= self._blocks.start()
 
     def process(
         self,
@@ -270,6 +289,25 @@ class FxlmsController:
         error, anti_noise, drive
             (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise.
         """
+        num = len(disturbance)
+        if self._blocks is None:
+            return self._run(reference, disturbance, microphone_noise)
+        parts: list[tuple[Array, Array, Array]] = []
+        length = self._blocks.block_length
+        begin = 0
+        while begin < num or not parts:
+            place = int(self._state["numbers"][COUNT]) % length
+            end = min(num, begin + length - place)
+            noise = None if microphone_noise is None else microphone_noise[begin:end]
+            parts.append(self._run(reference[begin:end], disturbance[begin:end], noise))
+            begin = end
+        error, anti_noise, drive = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return error, anti_noise, drive
+
+    def _run(
+        self, reference: Array, disturbance: Array, microphone_noise: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """Run the kernel over a chunk, or over the part of it that is in one block."""
         num = len(disturbance)
         state = self._state
         heard = np.zeros((self._num_lines, num), self._dtype)
@@ -314,16 +352,31 @@ class FxlmsController:
             state["microphones"],
             state["reference_means"],
             state["updates"],
+            state["learnt"],
             int(self.parameters.rule),
             self.parameters.is_modified,
             self.parameters.is_feedback,
             is_exact,
             self.parameters.guarded,
         )
+        if self._blocks is not None:
+            self._learn(self._blocks, longer["filtered"][:, self.parameters.num_taps :])
         drive = longer["commands"][:, longer["commands"].shape[1] - num :]
         for name, whole in longer.items():
             state[name] = whole[:, num:].copy()
         return error.T, anti_noise.T, drive.T
+
+    def _learn(self, blocks: BlockGradient, filtered: Array) -> None:
+        """Take the newest filtered references; where they end a block, learn from it."""
+        state, parameters = self._state, self.parameters
+        blocks.take(state, filtered)
+        if int(state["numbers"][COUNT]) % blocks.block_length or not filtered.shape[1]:
+            return
+        usual = state["numbers"][USUAL_POWER] / parameters.num_taps
+        gradient = blocks.gradient(state, state["learnt"], parameters.regular * usual)
+        keep = (1.0 - parameters.leakage) ** blocks.block_length
+        state["weights"] *= self._dtype.type(keep)
+        state["weights"] -= gradient
 
     def set_secondary_path(self, secondary_path: ArrayLike) -> None:
         """Change what the loudspeakers' sound passes, in mid-stream; the estimate stays.

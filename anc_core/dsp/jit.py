@@ -44,6 +44,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.adaptive_rls",
     "anc_core.dsp.adaptive_notch",
     "anc_core.dsp.adaptive_fxlms",
+    "anc_core.dsp.block_gradient",
     "anc_core.dsp.content_kernels",
 )
 

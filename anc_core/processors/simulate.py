@@ -23,12 +23,13 @@ STRUCTURES = ("feedforward", "feedback", "hybrid")
 
 # Name -> step rule, modified or as in the books.
 _ALGORITHMS = {
-    "fxnlms": ("NORMALISED", True),
-    "fxnlms-plain": ("NORMALISED", False),
-    "fxlms": ("PLAIN", False),
-    "fxse": ("SIGN", False),
-    "fxlog": ("LOGARITHMIC", False),
-    "fxvss": ("VARIABLE", False),
+    "fxnlms": ("NORMALISED", True, False),
+    "pbfxlms": ("NORMALISED", True, True),
+    "fxnlms-plain": ("NORMALISED", False, False),
+    "fxlms": ("PLAIN", False, False),
+    "fxse": ("SIGN", False, False),
+    "fxlog": ("LOGARITHMIC", False, False),
+    "fxvss": ("VARIABLE", False, False),
 }
 ALGORITHMS = tuple(_ALGORITHMS)
 
@@ -309,12 +310,13 @@ def fxlms_parameters(
     if structure not in STRUCTURES:
         msg = f"structure {structure!r} is unknown; choose one of {', '.join(STRUCTURES)}"
         raise InputError(msg)
-    rule, is_modified = _ALGORITHMS[algorithm]
+    rule, is_modified, is_block = _ALGORITHMS[algorithm]
     return FxlmsParameters(
         num_taps=num_taps,
         step_size=step_size,
         rule=StepRule[rule],
         is_modified=is_modified,
+        is_block=is_block,
         is_feedback=structure != "feedforward",
         leakage=leakage,
         guarded=guarded,
