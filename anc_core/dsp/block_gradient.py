@@ -28,10 +28,11 @@ _BLOCK_S = 0.004
 _MULTIPLE = 32
 """Of the block; that of the divergence detector, so that what it undoes is whole blocks."""
 
-_PART = 64
-
 _MEMORY = 0.9
 """Of the power spectrum, a block."""
+
+_FILLED = 0.5
+"""Share of a transform that is the errors' block."""
 
 
 def block_length(sample_rate: float) -> int:
@@ -55,17 +56,11 @@ def _add_product(out: Array, row: int, p: int, x: Array, line: int, e: Array, m:
         out[row, p, k + 1] += a * d - b * c
 
 
-@jit_by_dtype(
-    "void(real[:, :, ::1], real[:, ::1], float64[::1], float64[::1], float64, float64, float64,"
-    " real[:, :, ::1])"
-)
+@jit_by_dtype("void(real[:, :, ::1], real[:, ::1], float64[::1], float64, real[:, :, ::1])")
 def block_gradient(
     spectra: Array,
     errors: Array,
     powers: Array,
-    present: Array,
-    filled: float,
-    memory: float,
     floor: float,
     gradients: Array,
 ) -> None:
@@ -79,25 +74,19 @@ def block_gradient(
         Changed: divided by the powers.
     powers : (num_bins,)
         Mean power of all signals together; brought up to date.
-    present : (num_bins,)
-        Written: this block's.
-    filled : float
-        Share of a transform that is a block.
-    memory : float
-        Of ``powers``.
     floor : float
         Added to the powers.
     gradients : (rows, num_parts, 2·num_bins)
         Written.
     """
     rows = gradients.shape[0]
-    present[:] = 0.0
+    present = np.zeros(powers.shape[0])
     gradients[:] = 0.0
     for line in range(spectra.shape[0]):
         for p in range(spectra.shape[1]):
-            _add_power(present, spectra, line, p, filled)
+            _add_power(present, spectra, line, p, _FILLED)
     for k in range(powers.shape[0]):
-        powers[k] = memory * powers[k] + (1.0 - memory) * present[k]
+        powers[k] = _MEMORY * powers[k] + (1.0 - _MEMORY) * present[k]
         # An onset counts at once: its power is in the gradient already.
         divisor = max(powers[k], present[k]) + floor
         factor = 1.0 / divisor if divisor > 0.0 else 0.0
@@ -121,17 +110,17 @@ class BlockGradient:
     num_taps : int
         Of each filter.
     block_length : int
-        B, samples of a block.
+        B, samples of a block and taps of a partition.
     dtype : {"float32", "float64"}
 
     Notes
     -----
-    For a block with the spectra X_mrp of the signals p partitions ago (over the N = B + C samples
-    that end there), and E_m of the errors behind C zeros:
+    For a block with the spectra X_mrp of the signals p blocks ago (over the 2·B samples that end
+    there), and E_m of the errors behind B zeros:
 
-    D = B/N·Σ_mrp |X_mrp|²
+    D = 1/2·Σ_mrp |X_mrp|²
     P = memory·P + (1 - memory)·D
-    g_rp = first C samples of the inverse transform of Σ_m X_mrp*·E_m / (max(P, D) + floor)
+    g_rp = first B samples of the inverse transform of Σ_m X_mrp*·E_m / (max(P, D) + floor)
 
     A step of 1 would correct the error of this block completely, where bins are independent.
     """
@@ -151,17 +140,15 @@ class BlockGradient:
         self._complex = np.result_type(self._dtype, np.complex64)
         self.num_errors, self.num_filters, self.num_taps = num_errors, num_filters, num_taps
         self.block_length = block_length
-        self._part_length = _PART
-        self._num_parts = -(-num_taps // self._part_length)
-        self._width = block_length + self._part_length
+        self._num_parts = -(-num_taps // block_length)
         self._kernel = block_gradient(self._dtype)
 
     def start(self) -> dict[str, Array]:
         """Return what is to be remembered from block to block, as it begins."""
-        num_kept = self._num_parts * self._part_length + self.block_length
+        num_kept = (self._num_parts + 1) * self.block_length
         return {
             "block_signals": np.zeros((self.num_errors * self.num_filters, num_kept), self._dtype),
-            "block_powers": np.zeros(self._width // 2 + 1),
+            "block_powers": np.zeros(self.block_length + 1),
         }
 
     def take(self, state: dict[str, Array], signals: Array) -> None:
@@ -178,23 +165,21 @@ class BlockGradient:
         floor : float
             Added to the power of the signals, as a mean of their squares, all lines together.
         """
-        real, part, width = self._dtype, self._part_length, self._width
-        frames = np.lib.stride_tricks.sliding_window_view(state["block_signals"], width, axis=1)
-        spectra = self._fft.rfft(frames[:, ::-part])
-        padded = np.zeros((self.num_errors, width), real)
-        padded[:, part:] = errors
+        real, length = self._dtype, self.block_length
+        signals = state["block_signals"]
+        frames = np.lib.stride_tricks.sliding_window_view(signals, 2 * length, axis=1)
+        spectra = self._fft.rfft(frames[:, ::-length])
+        padded = np.zeros((self.num_errors, 2 * length), real)
+        padded[:, length:] = errors
         bent = self._fft.rfft(padded)
         gradients = np.empty((self.num_filters, *spectra.shape[1:]), self._complex)
         self._kernel(
             spectra.view(real),
             bent.view(real),
             state["block_powers"],
-            np.empty(bent.shape[1]),
-            self.block_length / width,
-            _MEMORY,
-            floor * self.block_length * self._num_parts,
+            floor * length * self._num_parts,
             gradients.view(real),
         )
-        responses = self._fft.irfft(gradients, n=width)[..., :part]
+        responses = self._fft.irfft(gradients, n=2 * length)[..., :length]
         flat = responses.reshape(self.num_filters, -1)[:, : self.num_taps]
         return np.ascontiguousarray(flat[:, ::-1], real)

@@ -17,17 +17,16 @@ def pbfxlms(
     step_size,
     regularization,
     block,
-    part,
     leakage=0.0,
 ):
     """Return the error and the weights; one reference, loudspeaker and microphone, plain form.
 
-    Correlations are circular sums over ``block + part`` samples, as a discrete Fourier transform
-    makes them; of those of partition p the first ``part`` lags are the taps from p·part on.
+    Correlations are circular sums over two blocks, as a discrete Fourier transform makes them; of
+    those of partition p the first ``block`` lags are the taps from p·block on.
     """
-    num, width = len(disturbance), block + part
-    num_parts = -(-num_taps // part)
-    before = num_parts * part + block
+    num, width = len(disturbance), 2 * block
+    num_parts = -(-num_taps // block)
+    before = num_parts * block + block
     x = np.concatenate([np.zeros(before), reference])
     filtered = np.concatenate([np.zeros(before), np.convolve(reference, estimate)[:num]])
     sound = np.zeros(num)
@@ -47,13 +46,13 @@ def pbfxlms(
             usual += fall * (power - usual)
         if (n + 1) % block:
             continue
-        ends = [before + n + 1 - p * part for p in range(num_parts)]
+        ends = [before + n + 1 - p * block for p in range(num_parts)]
         spectra = [np.fft.rfft(filtered[end - width : end]) for end in ends]
-        present = block / width * sum(np.abs(spectrum) ** 2 for spectrum in spectra)
+        present = 0.5 * sum(np.abs(spectrum) ** 2 for spectrum in spectra)
         powers = MEMORY * powers + (1 - MEMORY) * present
         floor = regularization * usual / num_taps * block * num_parts
-        errors = np.fft.rfft(np.concatenate([np.zeros(part), error[n + 1 - block : n + 1]]))
+        errors = np.fft.rfft(np.concatenate([np.zeros(block), error[n + 1 - block : n + 1]]))
         errors /= np.maximum(powers, present) + floor
-        taps = [np.fft.irfft(np.conj(spectrum) * errors, width)[:part] for spectrum in spectra]
+        taps = [np.fft.irfft(np.conj(spectrum) * errors, width)[:block] for spectrum in spectra]
         weights = (1 - leakage) ** block * weights - step_size * np.concatenate(taps)[:num_taps]
     return error, weights

@@ -21,7 +21,7 @@ def test_block_controller_computes_the_formula(leakage, degrees, num_taps):
     )
     built = FxlmsController(RATE, SECONDARY, parameters, estimate=estimate, dtype="float64")
     error, taps = pbfxlms(
-        reference, disturbance, SECONDARY, estimate, num_taps=num_taps, block=64, part=64, **numbers
+        reference, disturbance, SECONDARY, estimate, num_taps=num_taps, block=64, **numbers
     )
     # The same sums in another order, 25 steps of a stable recursion.
     tolerance = 1e-10 * np.abs(disturbance).max()
