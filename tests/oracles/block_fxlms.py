@@ -1,4 +1,4 @@
-"""Partitioned-block filtered-x LMS as its formulas stand; float64, without guards."""
+"""Block filtered-x LMS with a step for each frequency, as its formulas stand; float64, no guards."""
 
 from __future__ import annotations
 
@@ -19,40 +19,53 @@ def pbfxlms(
     block,
     leakage=0.0,
 ):
-    """Return the error and the weights; one reference, loudspeaker and microphone, plain form.
-
-    Correlations are circular sums over two blocks, as a discrete Fourier transform makes them; of
-    those of partition p the first ``block`` lags are the taps from p·block on.
-    """
-    num, width = len(disturbance), 2 * block
-    num_parts = -(-num_taps // block)
-    before = num_parts * block + block
+    """Return the error and the weights; one reference, loudspeaker and microphone, plain form."""
+    num, num_parts = len(disturbance), -(-num_taps // block)
+    before = (num_parts + 1) * block
     x = np.concatenate([np.zeros(before), reference])
     filtered = np.concatenate([np.zeros(before), np.convolve(reference, estimate)[:num]])
     sound = np.zeros(num)
-    weights, error, usual = np.zeros(num_taps), np.empty(num), 0.0
-    powers = np.zeros(width // 2 + 1)
-    rise, fall = 1 - np.exp(-1 / 16_000), 1 - np.exp(-1 / 160_000)
+    weights, error, powers = np.zeros(num_taps), np.empty(num), np.zeros(block + 1)
     for n in range(num):
         sound[n] = sum(weights[i] * x[before + n - i] for i in range(num_taps))
         heard = sum(secondary[i] * sound[n - i] for i in range(min(len(secondary), n + 1)))
         error[n] = disturbance[n] + heard
-        power = np.sum(filtered[before + n - num_taps + 1 : before + n + 1] ** 2)
-        if usual == 0.0:
-            usual = power
-        elif power > usual:
-            usual += rise * (min(power, 100 * usual) - usual)
-        else:
-            usual += fall * (power - usual)
-        if (n + 1) % block:
-            continue
-        ends = [before + n + 1 - p * block for p in range(num_parts)]
-        spectra = [np.fft.rfft(filtered[end - width : end]) for end in ends]
-        present = 0.5 * sum(np.abs(spectrum) ** 2 for spectrum in spectra)
-        powers = MEMORY * powers + (1 - MEMORY) * present
-        floor = regularization * usual / num_taps * block * num_parts
-        errors = np.fft.rfft(np.concatenate([np.zeros(block), error[n + 1 - block : n + 1]]))
-        errors /= np.maximum(powers, present) + floor
-        taps = [np.fft.irfft(np.conj(spectrum) * errors, width)[:block] for spectrum in spectra]
-        weights = (1 - leakage) ** block * weights - step_size * np.concatenate(taps)[:num_taps]
+        if (n + 1) % block == 0:
+            past = filtered[n + 1 : before + n + 1]
+            change, powers = block_change(
+                past[np.newaxis, np.newaxis],
+                step_size * error[np.newaxis, n + 1 - block : n + 1],
+                powers,
+                num_taps=num_taps,
+                regularization=regularization,
+            )
+            weights = (1 - leakage) ** block * weights - change[0]
     return error, weights
+
+
+def block_change(past, errors, powers, *, num_taps, regularization):
+    """Return what R filters have to lose, (R, num_taps), and the powers.
+
+    past : (M, R, (P + 1)·B), the signals, which end with the block; errors : (M, B).
+    """
+    num_mics, num_filters, length = past.shape
+    block = errors.shape[1]
+    frames = [past[..., end - 2 * block : end] for end in range(length, block, -block)]
+    present = sum(np.sum(np.abs(np.fft.rfft(frame)) ** 2, axis=(0, 1)) for frame in frames)
+    powers = MEMORY * powers + (1 - MEMORY) * 0.5 * present
+    lag = np.minimum(np.arange(2 * block), 2 * block - np.arange(2 * block))
+    divide = np.fft.irfft(1 / (powers + regularization * powers.mean())) * (1 - lag / block)
+    divide = np.roll(divide, block - 1)[: 2 * block - 1]  # lags 1 - B to B - 1
+    change = np.empty((num_filters, num_taps))
+    for r in range(num_filters):
+        gradient = [
+            sum(errors[m] @ past[m, r, length - block - i : length - i] for m in range(num_mics))
+            for i in range(num_taps)
+        ]
+        change[r] = np.convolve(gradient, divide)[block - 1 : block - 1 + num_taps]
+    effect = np.zeros_like(errors)
+    for m in range(num_mics):
+        for i in range(num_taps):
+            effect[m] += change[:, i] @ past[m, :, length - block - i : length - i]
+    share = np.sum(errors * effect) / np.sum(effect**2) if effect.any() else 0.0
+    return min(1.0, max(0.0, share)) * change, powers
