@@ -20,7 +20,7 @@ from anc_core.dsp.adaptive_guard import (
     GuardLimits,
     GuardMemory,
 )
-from anc_core.dsp.block_gradient import BlockGradient, block_length
+from anc_core.dsp.block_gradient import BlockGradient
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
@@ -241,10 +241,10 @@ class FxlmsController:
         self._blocks = None
         if parameters.is_block:
             self._blocks = BlockGradient(
+                self.sample_rate,
                 self.num_mics,
                 self.num_sources * self._num_lines,
                 parameters.num_taps,
-                block_length(self.sample_rate),
                 parameters.regular,
                 self._dtype,
             )

@@ -1,4 +1,4 @@
-"""Block filtered-x LMS with a step for each frequency, as its formulas stand; float64, no guards."""
+"""Block filtered-x LMS with a step for each frequency, as its formulas stand; float64."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def pbfxlms(
     x = np.concatenate([np.zeros(before), reference])
     filtered = np.concatenate([np.zeros(before), np.convolve(reference, estimate)[:num]])
     sound = np.zeros(num)
-    weights, error, powers = np.zeros(num_taps), np.empty(num), np.zeros(block + 1)
+    weights, error, memory = np.zeros(num_taps), np.empty(num), fresh_memory(1, block)
     for n in range(num):
         sound[n] = sum(weights[i] * x[before + n - i] for i in range(num_taps))
         heard = sum(secondary[i] * sound[n - i] for i in range(min(len(secondary), n + 1)))
         error[n] = disturbance[n] + heard
         if (n + 1) % block == 0:
             past = filtered[n + 1 : before + n + 1]
-            change, powers = block_change(
+            change = block_change(
                 past[np.newaxis, np.newaxis],
                 step_size * error[np.newaxis, n + 1 - block : n + 1],
-                powers,
+                memory,
                 num_taps=num_taps,
                 regularization=regularization,
             )
@@ -43,29 +43,40 @@ def pbfxlms(
     return error, weights
 
 
-def block_change(past, errors, powers, *, num_taps, regularization):
-    """Return what R filters have to lose, (R, num_taps), and the powers.
+def fresh_memory(num_filters, block):
+    return {"powers": np.zeros((num_filters, block + 1)), "usual": np.zeros(num_filters)}
+
+
+def block_change(past, errors, memory, *, num_taps, regularization, rate=16_000):
+    """Return what R filters have to lose, (R, num_taps); changes the memory.
 
     past : (M, R, (P + 1)·B), the signals, which end with the block; errors : (M, B).
     """
     num_mics, num_filters, length = past.shape
     block = errors.shape[1]
     frames = [past[..., end - 2 * block : end] for end in range(length, block, -block)]
-    present = sum(np.sum(np.abs(np.fft.rfft(frame)) ** 2, axis=(0, 1)) for frame in frames)
-    powers = MEMORY * powers + (1 - MEMORY) * 0.5 * present
+    present = sum(np.sum(np.abs(np.fft.rfft(frame)) ** 2, axis=0) for frame in frames)
+    powers = MEMORY * memory["powers"] + (1 - MEMORY) * 0.5 * present
+    usual, level = memory["usual"], powers.mean(axis=1)
+    rise, fall = (1 - np.exp(-block / (seconds * rate)) for seconds in (1, 10))
+    rising = rise * (np.minimum(level, 100 * usual) - usual)
+    moved = usual + np.where(level > usual, rising, fall * (level - usual))
+    usual = np.where(usual == 0, level, moved)
+    memory.update(powers=powers, usual=usual)
     lag = np.minimum(np.arange(2 * block), 2 * block - np.arange(2 * block))
-    divide = np.fft.irfft(1 / (powers + regularization * powers.mean())) * (1 - lag / block)
-    divide = np.roll(divide, block - 1)[: 2 * block - 1]  # lags 1 - B to B - 1
+    divisor = num_filters * (powers + regularization * usual[:, np.newaxis])
+    divide = np.fft.irfft(1 / divisor) * (1 - lag / block)
+    divide = np.roll(divide, block - 1, axis=1)[:, : 2 * block - 1]  # lags 1 - B to B - 1
     change = np.empty((num_filters, num_taps))
     for r in range(num_filters):
         gradient = [
             sum(errors[m] @ past[m, r, length - block - i : length - i] for m in range(num_mics))
             for i in range(num_taps)
         ]
-        change[r] = np.convolve(gradient, divide)[block - 1 : block - 1 + num_taps]
+        change[r] = np.convolve(gradient, divide[r])[block - 1 : block - 1 + num_taps]
     effect = np.zeros_like(errors)
     for m in range(num_mics):
         for i in range(num_taps):
             effect[m] += change[:, i] @ past[m, :, length - block - i : length - i]
     share = np.sum(errors * effect) / np.sum(effect**2) if effect.any() else 0.0
-    return min(1.0, max(0.0, share)) * change, powers
+    return min(1.0, max(0.0, share)) * change

