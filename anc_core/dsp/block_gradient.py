@@ -175,7 +175,8 @@ class BlockGradient:
     change = min(1, <e, v> / <v, v>)·u
 
     Each filter's signals are divided by their own power, so that the level of one reference beside
-    that of another does not matter. The weighting of the lags keeps the spectrum of h_r positive between its bins.
+    that of another does not matter. The weighting of the lags keeps the spectrum of h_r positive
+    between its bins.
     """
 
     def __init__(
