@@ -205,13 +205,21 @@ class BlockGradient:
 
     def start(self) -> dict[str, Array]:
         """Return what is to be remembered from block to block, as it begins."""
-        num_bins = self.block_length + 1
-        ring = self.num_errors, self._num_parts, self.num_filters, 2 * num_bins
+        return self.start_signals() | self.start_powers()
+
+    def start_signals(self) -> dict[str, Array]:
+        """Return the part of it that belongs to the signals of the moment."""
+        ring = self.num_errors, self._num_parts, self.num_filters, 2 * (self.block_length + 1)
         signals = self.num_errors * self.num_filters, 2 * self.block_length
         return {
             "block_signals": np.zeros(signals, self._dtype),
             "block_spectra": np.zeros(ring, self._dtype),
-            "block_powers": np.zeros((self.num_filters, num_bins)),
+        }
+
+    def start_powers(self) -> dict[str, Array]:
+        """Return the part of it that was learnt of their powers."""
+        return {
+            "block_powers": np.zeros((self.num_filters, self.block_length + 1)),
             "block_usual": np.zeros(self.num_filters),
         }
 

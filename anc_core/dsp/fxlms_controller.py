@@ -380,7 +380,7 @@ class FxlmsController:
         blocks.take(state, filtered)
         if int(state["numbers"][COUNT]) % blocks.block_length or not filtered.shape[1]:
             return
-        number = int(state["numbers"][COUNT]) // blocks.block_length
+        number = int(state["numbers"][COUNT]) // blocks.block_length - 1
         change = blocks.change(state, state["learnt"], number)
         keep = (1.0 - parameters.leakage) ** blocks.block_length
         state["weights"] *= self._dtype.type(keep)

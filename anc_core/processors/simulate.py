@@ -120,8 +120,8 @@ class AcousticSimulator:
     algorithm : {"fxnlms", "pbfxlms", "fxnlms-plain", "fxlms", "fxse", "fxlog", "fxvss"}
         ``fxnlms`` is the modified filtered-x NLMS with averaged weights, ``fxnlms-plain`` that of
         the books; ``pbfxlms`` learns once in about 4 ms, each frequency at its own pace: closer to
-        the limit and some 10 times slower to compute; ``fxlms`` has a fixed step; ``fxse`` takes the
-        sign of the error, ``fxlog`` its logarithm (both for impulsive noise); ``fxvss`` has a
+        the limit and some 10 times slower to compute; ``fxlms`` has a fixed step; ``fxse`` takes
+        the sign of the error, ``fxlog`` its logarithm (both for impulsive noise); ``fxvss`` has a
         variable step.
     structure : {"feedforward", "feedback", "hybrid"}
     num_taps : int, optional

@@ -43,6 +43,29 @@ def pbfxlms(
     return error, weights
 
 
+def pbnlms(references, primary, *, num_taps, step_size, regularization, block, rate, leakage=0.0):
+    """Return the error and the weights of the canceller with J references, (J, num_taps)."""
+    num_references, num = references.shape
+    before = (-(-num_taps // block) + 1) * block
+    x = np.concatenate([np.zeros((num_references, before)), references], axis=1)
+    memory = fresh_memory(num_references, block)
+    weights, error = np.zeros((num_references, num_taps)), np.empty(num)
+    for n in range(num):
+        past = x[:, before + n - num_taps + 1 : before + n + 1]
+        error[n] = primary[n] - np.sum(weights * past[:, ::-1])
+        if (n + 1) % block == 0:
+            change = block_change(
+                x[np.newaxis, :, n + 1 : before + n + 1],
+                step_size * error[np.newaxis, n + 1 - block : n + 1],
+                memory,
+                num_taps=num_taps,
+                regularization=regularization,
+                rate=rate,
+            )
+            weights = (1 - leakage) ** block * weights + change
+    return error, weights
+
+
 def fresh_memory(num_filters, block):
     return {"powers": np.zeros((num_filters, block + 1)), "usual": np.zeros(num_filters)}
 
