@@ -7,7 +7,7 @@ frequency. Only the learning is in blocks: who filters does so sample by sample,
 
 Context: the textbooks divide first and cut off afterwards what is circular. A filter that is too
 short, or a path that begins before the loudspeaker's sound arrives, then ends elsewhere than at the
-best one: 1 dB off on white noise, 3 to 6 dB with a secondary path that is 30 to 60 degrees wrong.
+best one: 1 dB off on white noise, 3 and 5 dB with a secondary path 30 and 60 degrees wrong.
 Decision: cut off first, then divide, then cut off again: a positive definite map of the true
 gradient, which vanishes where that does. What leaks from strong into weak bands would make it
 unstable for strongly coloured signals, so each step is limited to the one that leaves the least of
