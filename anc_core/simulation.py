@@ -23,12 +23,14 @@ _TRIAL_S = 5.0
 _CANDIDATES: tuple[tuple[str, float | None], ...] = (
     ("fxnlms", 0.4),
     ("fxnlms", 0.1),
+    ("pbfxlms", 0.3),
+    ("pbfxlms", 0.6),
     ("fxnlms-plain", 0.03),
     ("fxnlms-plain", 0.1),
     ("fxlog", 0.03),
 )
-"""What ``auto`` tries: the default, one that follows more calmly, those of the books, and one for
-noise in impulses."""
+"""What ``auto`` tries: the default, one that follows more calmly, those that learn in blocks, those
+of the books, and one for noise in impulses."""
 
 _CHUNK_S = 4.0
 

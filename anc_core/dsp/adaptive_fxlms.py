@@ -182,8 +182,8 @@ def _move(averaged: Array, weights: Array, share: Any) -> None:  # noqa: ANN401
     "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
-    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1], int64,"
-    " boolean, boolean, boolean, boolean)",
+    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
+    " real[:, ::1], int64, boolean, boolean, boolean, boolean)",
     uses=(judge,),
 )
 def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
@@ -208,6 +208,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     microphones: Array,
     reference_means: Array,
     updates: Array,
+    learnt: Array,
     rule: int,
     is_modified: bool,
     is_feedback: bool,
@@ -245,6 +246,9 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         Mean magnitudes.
     updates : (M,)
         Factors of the update not yet applied.
+    learnt : (M, B)
+        For a controller that learns in blocks of B samples: step times error of the present block,
+        0 where nothing may be learnt. B is 0 for one that learns from each sample.
     rule : int
         :class:`StepRule`.
     is_modified, is_feedback, is_exact, guarded : bool
@@ -289,6 +293,8 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     first_own = first_filtered + num_mics * num_sources * num_all
     pole = limits[DC_POLE]
     num_lines = num_mics * num_sources * num_all * num_taps
+    is_block = learnt.shape[1] > 0
+    block_length = np.uint64(max(learnt.shape[1], 1))
     needs_own = guarded or is_modified or num_feedback > 0
 
     estimate_energy = 0.0
@@ -468,6 +474,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         usual = usual_power(numbers[USUAL_POWER], power, limits[RISE], limits[FALL])
         numbers[USUAL_POWER] = usual
         learns = may_learn(numbers, power, is_modified) if guarded else power > 0.0
+        place = np.int64(count % block_length) if is_block else 0
         for m in range(num_mics):
             heard = microphones[m, HEARD]
             if is_modified:
@@ -476,6 +483,8 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
             if clips:
                 heard = clipped(heard, mean, CLIP)
             microphones[m, MEAN_LEARNT] = mean + limits[CLIP_RATE] * (abs(heard) - mean)
+            if is_block:
+                learnt[m, place] = zero
             if not learns:
                 updates[m] = zero
                 continue
@@ -500,7 +509,10 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                     factor *= min(max(share, _LEAST_STEP), 1.0)
             if guarded and not is_modified:
                 factor *= numbers[SCALE]
-            updates[m] = -factor * heard / divisor if divisor > 0.0 else 0.0
+            if is_block:
+                learnt[m, place] = factor * heard
+            else:
+                updates[m] = -factor * heard / divisor if divisor > 0.0 else 0.0
 
         # ---------------------------------------------------------------- guards
         count += np.uint64(1)
@@ -536,5 +548,5 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 if not (is_modified and numbers[TRIPS] < 1.5):
                     weights[:] = saved
                 averaged[:] = saved
-                for m in range(num_mics):
-                    updates[m] = zero
+                updates[:] = zero
+                learnt[:] = zero

@@ -64,6 +64,8 @@ class LmsRule(IntEnum):
     PROPORTIONATE = 4
     """Large weights learn faster: u = step·e / (Σ g_k·x_k² + (1 - a)/2·Q), the update of tap k is
     u·g_k·x_k, g_k = (1 - a)/2 + (1 + a)/2·|w_k| / mean |w| (Benesty & Gay, Eqs. 11-13)."""
+    BLOCK = 5
+    """u = 0: step·e is collected, and somebody else learns from a block of it."""
 
 
 # Layout of the parameters
@@ -141,6 +143,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     events: Array,
     limits: Array,
     parameters: Array,
+    learnt: Array,
     rule: int,
     guarded: bool,
     start: int,
@@ -220,7 +223,10 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             if left < whole:
                 error *= max(left / whole, LEAST_STEP)
         update = zero
-        if may_learn and divisor > 0.0:
+        if rule == LmsRule.BLOCK:
+            place = (np.int64(count) + n - start) % learnt.shape[0]
+            learnt[place] = step_size * error if may_learn else 0.0
+        elif may_learn and divisor > 0.0:
             update = weights.dtype.type(step_size / divisor * error)
     numbers[USUAL_POWER], numbers[MEAN_LEARNT], numbers[PEAK] = usual, mean, peak
     numbers[GAIN], numbers[HURRY] = gain, hurry
@@ -232,7 +238,8 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
 
 @jit_by_dtype(
     "void(real[:, ::1], real[::1], uint8[::1], real[::1], real[:, ::1], real[:, ::1],"
-    " float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], int64, boolean)",
+    " float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], real[::1],"
+    " int64, boolean)",
     uses=(hold, judged),
 )
 def lms_block(
@@ -247,6 +254,7 @@ def lms_block(
     events: Array,
     limits: Array,
     parameters: Array,
+    learnt: Array,
     rule: int,
     guarded: bool,
 ) -> None:
@@ -269,6 +277,8 @@ def lms_block(
     parameters : (5,)
         Step size, regularization, leakage, a of the proportionate rule, share of a sample in the
         levels of the variable one.
+    learnt : (B,)
+        What the rule BLOCK collects, 0 where nothing may be learnt; B is 0 for the others.
     rule : int
         :class:`LmsRule`.
     guarded : bool
@@ -298,6 +308,7 @@ def lms_block(
             events,
             limits,
             parameters,
+            learnt,
             rule,
             guarded,
             start,
@@ -314,5 +325,6 @@ def lms_block(
             if action == ZERO:
                 saved[:] = 0.0
             weights[:] = saved
+            learnt[:] = 0.0
             memory[PENDING] = 0.0
             memory[NORM] = np.abs(saved).sum()

@@ -14,11 +14,13 @@ from anc_core.arrays import check_sample_rate
 from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block
 from anc_core.dsp.adaptive_guard import (
     BLOCK,
+    COUNT,
     NUM_TRIPS,
     GuardEvent,
     GuardLimits,
     GuardMemory,
 )
+from anc_core.dsp.block_gradient import BlockGradient
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
@@ -32,10 +34,9 @@ _CATCHING_UP_S = 0.3
 """The same while the weights themselves are clearly better. Much shorter, and a loop through a
 wrong secondary path grows faster than the detector looks."""
 
-_DEFAULT_STEP = {True: 0.4, False: 0.03}
-_DEFAULT_REGULARIZATION = {True: 1.0, False: 1e-3}
-"""For modified and plain controllers. Chosen on a measured duct with 512 taps: within 0.4 dB of the
-best causal filter on steady noises; a plain controller has no step that suits all of them."""
+_DEFAULTS = {"block": (0.3, 0.03), "modified": (0.4, 1.0), "plain": (0.03, 1e-3)}
+"""Step and regularization. Chosen on a measured duct with 512 taps: the first two within 0.4 dB of
+the best causal filter on steady noises; a plain controller has no step that suits all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +98,20 @@ class FxlmsParameters:
     num_taps : int
         Of each control filter, 1 to 65 536.
     step_size : float, optional
-        Above 0 and below 2. Default 0.4 modified, 0.03 plain.
+        Above 0 and below 2. Default 0.4 modified, 0.03 plain, 0.3 in blocks.
     rule : StepRule
     is_modified : bool
         Learn from the error that the present weights *would* make, and put out their average (see
         :func:`anc_core.dsp.adaptive_fxlms.fxlms_block`); else the filtered-x LMS of the books.
+    is_block : bool
+        Learn once a block of some 4 ms, each frequency by itself (see
+        :class:`anc_core.dsp.block_gradient.BlockGradient`).
     is_feedback : bool
         Take the error microphones as references too, freed of the controller's own anti-noise by
         its internal model (IMC).
     regularization : float, optional
         0 to 10, relative to the usual power of the filtered references. Default 1 modified,
-        0.001 plain.
+        0.001 plain, 0.03 in blocks.
     leakage : float
         0 to below 1: share of the weights that is forgotten with every sample.
     guarded : bool
@@ -118,6 +122,7 @@ class FxlmsParameters:
     step_size: float | None = None
     rule: StepRule = StepRule.NORMALISED
     is_modified: bool = True
+    is_block: bool = False
     is_feedback: bool = False
     regularization: float | None = None
     leakage: float = 0.0
@@ -130,20 +135,29 @@ class FxlmsParameters:
             raise InputError(f"step_size is {self.step_size}; it must be above 0 and below 2")
         if not 0 <= self.regular <= 10:
             raise InputError(f"regularization is {self.regularization}; it must be from 0 to 10")
+        if self.is_block and self.rule != StepRule.NORMALISED:
+            msg = (
+                f"rule is {self.rule.name}; a controller that learns in blocks has NORMALISED only"
+            )
+            raise InputError(msg)
         if not 0 <= self.leakage < 1:
             raise InputError(f"leakage is {self.leakage}; it must be at least 0 and below 1")
 
     @property
     def step(self) -> float:
         """The step size, chosen or default."""
-        return _DEFAULT_STEP[self.is_modified] if self.step_size is None else self.step_size
+        return _DEFAULTS[self._kind][0] if self.step_size is None else self.step_size
 
     @property
     def regular(self) -> float:
         """The regularization, chosen or default."""
-        if self.regularization is None:
-            return _DEFAULT_REGULARIZATION[self.is_modified]
-        return self.regularization
+        return _DEFAULTS[self._kind][1] if self.regularization is None else self.regularization
+
+    @property
+    def _kind(self) -> str:
+        if self.is_block:
+            return "block"
+        return "modified" if self.is_modified else "plain"
 
 
 class FxlmsController:
@@ -224,6 +238,16 @@ class FxlmsController:
                 1.0 - math.exp(-BLOCK / (_CATCHING_UP_S * self.sample_rate)),
             ]
         )
+        self._blocks = None
+        if parameters.is_block:
+            self._blocks = BlockGradient(
+                self.sample_rate,
+                self.num_mics,
+                self.num_sources * self._num_lines,
+                parameters.num_taps,
+                parameters.regular,
+                self._dtype,
+            )
         self.reset()
 
     def reset(self) -> None:
@@ -246,7 +270,10 @@ class FxlmsController:
             "reference_means": np.zeros(max(self.num_references, 1)),
             "numbers": memory.numbers,
             "events": memory.events,
+            "learnt": self._zeros(self.num_mics, self._blocks.block_length if self._blocks else 0),
         }
+        if self._blocks:
+            self._state |= self._blocks.start()
 
     def process(
         self,
@@ -270,6 +297,25 @@ class FxlmsController:
         error, anti_noise, drive
             (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise.
         """
+        num = len(disturbance)
+        if self._blocks is None:
+            return self._run(reference, disturbance, microphone_noise)
+        parts: list[tuple[Array, Array, Array]] = []
+        length = self._blocks.block_length
+        begin = 0
+        while begin < num or not parts:
+            place = int(self._state["numbers"][COUNT]) % length
+            end = min(num, begin + length - place)
+            noise = None if microphone_noise is None else microphone_noise[begin:end]
+            parts.append(self._run(reference[begin:end], disturbance[begin:end], noise))
+            begin = end
+        error, anti_noise, drive = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return error, anti_noise, drive
+
+    def _run(
+        self, reference: Array, disturbance: Array, microphone_noise: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """Run the kernel over a chunk, or over the part of it that is in one block."""
         num = len(disturbance)
         state = self._state
         heard = np.zeros((self._num_lines, num), self._dtype)
@@ -314,16 +360,31 @@ class FxlmsController:
             state["microphones"],
             state["reference_means"],
             state["updates"],
+            state["learnt"],
             int(self.parameters.rule),
             self.parameters.is_modified,
             self.parameters.is_feedback,
             is_exact,
             self.parameters.guarded,
         )
+        if self._blocks is not None:
+            self._learn(self._blocks, longer["filtered"][:, self.parameters.num_taps :])
         drive = longer["commands"][:, longer["commands"].shape[1] - num :]
         for name, whole in longer.items():
             state[name] = whole[:, num:].copy()
         return error.T, anti_noise.T, drive.T
+
+    def _learn(self, blocks: BlockGradient, filtered: Array) -> None:
+        """Take the newest filtered references; where they end a block, learn from it."""
+        state, parameters = self._state, self.parameters
+        blocks.take(state, filtered)
+        if int(state["numbers"][COUNT]) % blocks.block_length or not filtered.shape[1]:
+            return
+        number = int(state["numbers"][COUNT]) // blocks.block_length - 1
+        change = blocks.change(state, state["learnt"], number)
+        keep = (1.0 - parameters.leakage) ** blocks.block_length
+        state["weights"] *= self._dtype.type(keep)
+        state["weights"] -= change
 
     def set_secondary_path(self, secondary_path: ArrayLike) -> None:
         """Change what the loudspeakers' sound passes, in mid-stream; the estimate stays.

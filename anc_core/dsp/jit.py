@@ -45,6 +45,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.adaptive_notch",
     "anc_core.dsp.adaptive_fxlms",
     "anc_core.dsp.selective_kernel",
+    "anc_core.dsp.block_gradient",
     "anc_core.dsp.content_kernels",
     "anc_core.features.frame_kernels",
 )

@@ -48,6 +48,15 @@ def test_every_algorithm_cancels(algorithm):
     assert result.wiener_db is None
 
 
+@pytest.mark.parametrize("structure", ["feedback", "hybrid"])
+def test_blocks_learn_from_the_error_microphone_as_well(structure):
+    tone = (0.1 * np.sin(2 * np.pi * 200 * np.arange(len(NOISE)) / RATE)).astype(np.float32)
+    result = simulate_anc(
+        tone, RATE, PRIMARY, SECONDARY, algorithm="pbfxlms", structure=structure, bound=False
+    )
+    assert result.figures.steady_cancellation_db > 15.0
+
+
 def coloured(kind):
     """Return 10 s of stationary noise: white, a band of two octaves, or an engine's harmonics."""
     rng = np.random.default_rng(8)
