@@ -362,7 +362,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         if guarded:
             passed = numbers[USUAL_POWER] / num_lines
             if num_heard == 0:
-                passed = estimate_energy / num_mics * numbers[USUAL_LEVEL] / BLOCK
+                passed = estimate_energy * numbers[USUAL_LEVEL] / BLOCK
             needed = numbers[BASE] * (numbers[USUAL_LEVEL] / BLOCK) ** 2 / max(passed, 1e-300)
             ceiling = _OUTPUT_LIMIT * math.sqrt(needed / num_mics)
         last = num_mics - 1
