@@ -182,8 +182,8 @@ def _move(averaged: Array, weights: Array, share: Any) -> None:  # noqa: ANN401
     "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
-    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1], int64,"
-    " boolean, boolean, boolean, boolean)",
+    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
+    " real[:, ::1], float64[:, ::1], int64, int64, int64, boolean, boolean, boolean, boolean)",
     uses=(judge,),
 )
 def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
@@ -208,13 +208,17 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     microphones: Array,
     reference_means: Array,
     updates: Array,
+    auxiliary: Array,
+    probes: Array,
+    begin: int,
+    end: int,
     rule: int,
     is_modified: bool,
     is_feedback: bool,
     is_exact: bool,
     guarded: bool,
 ) -> None:
-    """Run the controller over one chunk; every array but the paths may be changed.
+    """Run the controller over samples of one chunk; every array but the paths may be changed.
 
     Parameters
     ----------
@@ -245,6 +249,14 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         Mean magnitudes.
     updates : (M,)
         Factors of the update not yet applied.
+    auxiliary : (K, H + n), or with 0 rows
+        Noise that sounds with the commands; the controller hears the microphones without what the
+        estimate makes of it (online identification).
+    probes : (2·M, n), or with 0 rows
+        Written: what the microphones hear, and that less the controller's own anti-noise, as it
+        believes.
+    begin, end : int
+        The samples of the chunk to run over.
     rule : int
         :class:`StepRule`.
     is_modified, is_feedback, is_exact, guarded : bool
@@ -289,7 +301,8 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     first_own = first_filtered + num_mics * num_sources * num_all
     pole = limits[DC_POLE]
     num_lines = num_mics * num_sources * num_all * num_taps
-    needs_own = guarded or is_modified or num_feedback > 0
+    num_auxiliary = auxiliary.shape[0]
+    needs_own = guarded or is_modified or num_feedback > 0 or num_auxiliary > 0
 
     estimate_energy = 0.0
     for pair in range(estimate.shape[0]):
@@ -299,7 +312,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
 
     # Whole numbers: the remainder of floating-point ones takes as long as the rest of the guards.
     count = np.uint64(numbers[COUNT])
-    for n in range(num_samples):
+    for n in range(begin, end):
         now = start + n
         # ---------------------------------------------------------------- what the sensors hear
         is_broken = False
@@ -399,6 +412,8 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                     value = 0.0
                 value = min(max(value, -ceiling), ceiling)
             commands[k, driven_start + n] = value
+            if num_auxiliary > 0:
+                value += float(auxiliary[k, driven_start + n])
             if drive_step > 0.0:
                 value = drive_step * math.floor(value / drive_step + 0.5)
             if saturation > 0.0:
@@ -441,6 +456,15 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 own = float(acc)
                 if guarded:
                     own = dc_blocked(dc_states, first_own + m, own, pole)
+            if num_auxiliary > 0:
+                probes[m, n] = heard
+                probes[num_mics + m, n] = heard - own
+                acc = zero
+                for k in range(num_sources):
+                    pair = m * num_sources + k
+                    first = driven_start + n - num_estimate + 1
+                    acc += _dot(estimate, pair, 0, auxiliary, k, first, num_estimate)
+                heard -= float(acc)
             microphones[m, FREE] = heard - own
             numbers[BLOCK_FREE] += microphones[m, FREE] ** 2
             microphones[m, HEARD] = heard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,25 @@ from anc_core.arrays import check_sample_rate
 from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block
 from anc_core.dsp.adaptive_guard import (
     BLOCK,
+    COUNT,
     NUM_TRIPS,
     GuardEvent,
     GuardLimits,
     GuardMemory,
 )
+from anc_core.dsp.auxiliary_noise import auxiliary_noise
 from anc_core.dsp.jit import check_dtype
+from anc_core.dsp.online_identification import (
+    IdentificationPoint,
+    OnlineIdentification,
+    OnlineIdentifier,
+)
 from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
 
 Array = NDArray[Any]
+
+_NO_PROBES = np.zeros((0, 0))
 
 _AVERAGING_S = 1.0
 """Of the weights; longer tracks worse, shorter leaves more of the noise of a large step."""
@@ -159,10 +169,15 @@ class FxlmsController:
     num_references : int, default 1
         J; 0 for a controller with feedback alone.
     estimate : array_like, optional
-        What the controller believes of the secondary path; same M and K. Default: the truth.
+        What the controller believes of the secondary path; same M and K. Default: the truth, or
+        with ``online_identification`` nothing.
     device : DeviceModel, optional
         ``io_delay`` is part of both paths; sensor noise is the caller's to add.
     dtype : {"float32", "float64"}
+    online_identification : OnlineIdentification, optional
+        Improve the estimate with auxiliary noise while the controller works.
+    seed : int
+        Of that noise.
 
     Raises
     ------
@@ -185,6 +200,8 @@ class FxlmsController:
         estimate: ArrayLike | None = None,
         device: DeviceModel | None = None,
         dtype: DTypeLike = "float32",
+        online_identification: OnlineIdentification | None = None,
+        seed: int = 0,
     ) -> None:
         self.sample_rate = check_sample_rate(sample_rate)
         self.parameters = parameters
@@ -206,6 +223,8 @@ class FxlmsController:
         if num_references < 0 or not self._num_lines:
             msg = f"num_references is {num_references}; without any, the structure must be feedback"
             raise InputError(msg)
+        if online_identification is not None:
+            believed = _start_of_search(online_identification, believed, known=estimate is not None)
         self._secondary, self._estimate = self._rows(true), self._rows(believed)
         self._limits = GuardLimits(
             sample_rate=self.sample_rate,
@@ -224,6 +243,10 @@ class FxlmsController:
                 1.0 - math.exp(-BLOCK / (_CATCHING_UP_S * self.sample_rate)),
             ]
         )
+        self._seed = seed
+        self._identifier: OnlineIdentifier | None = None
+        if online_identification is not None:
+            self._identifier = self._identifier_of(online_identification)
         self.reset()
 
     def reset(self) -> None:
@@ -247,6 +270,9 @@ class FxlmsController:
             "numbers": memory.numbers,
             "events": memory.events,
         }
+        if self._identifier is not None:
+            self._state |= self._identifier.fresh_state(length)
+            self._identifier.drain_trace()
 
     def process(
         self,
@@ -288,21 +314,62 @@ class FxlmsController:
             )
         }
         error, anti_noise = np.empty_like(sound), np.empty_like(sound)
+        signals = (sound, noise, error, anti_noise)
+        if self._identifier is None:
+            self._run(longer, signals, self._estimate, self._zeros(0, 0), _NO_PROBES, slice(0, num))
+        else:
+            self._run_identifying(self._identifier, longer, signals)
+        drive = longer["commands"][:, longer["commands"].shape[1] - num :]
+        for name, whole in longer.items():
+            state[name] = whole[:, num:].copy()
+        return error.T, anti_noise.T, drive.T
+
+    def _run_identifying(
+        self,
+        identifier: OnlineIdentifier,
+        longer: dict[str, Array],
+        signals: tuple[Array, Array, Array, Array],
+    ) -> None:
+        """Run over one chunk, block by block: noise and estimate change between blocks only."""
+        state, num = self._state, signals[0].shape[1]
+        first = int(state["numbers"][COUNT])
+        unit = auxiliary_noise(self._seed, first, num, self.num_sources)
+        auxiliary = np.concatenate([state["auxiliary"], self._zeros(self.num_sources, num)], axis=1)
+        fresh = auxiliary[:, auxiliary.shape[1] - num :]
+        probes = np.zeros((2 * self.num_mics, num))
+        cuts = [0, *range(BLOCK - first % BLOCK, num, BLOCK), num] if num else []
+        for piece in (slice(*cut) for cut in pairwise(cuts)):
+            fresh[:, piece] = identifier.level(state) * unit[:, piece]
+            self._run(longer, signals, state["estimate"], auxiliary, probes, piece)
+            identifier.learn(
+                state, longer["references"], probes, auxiliary, self._limits, piece
+            )
+            identifier.note(first + piece.stop, state, self._secondary)
+        longer["auxiliary"] = auxiliary
+
+    def _run(
+        self,
+        longer: dict[str, Array],
+        signals: tuple[Array, Array, Array, Array],
+        estimate: Array,
+        auxiliary: Array,
+        probes: Array,
+        piece: slice,
+    ) -> None:
+        state = self._state
         is_exact = self.device.is_linear and (
-            self._estimate.shape == self._secondary.shape
-            and np.array_equal(self._estimate, self._secondary)
+            self._identifier is None
+            and estimate.shape == self._secondary.shape
+            and np.array_equal(estimate, self._secondary)
         )
         self._kernel(
             longer["references"],
-            sound,
-            noise,
-            error,
-            anti_noise,
+            *signals,
             state["weights"],
             state["averaged"],
             state["saved"],
             self._secondary,
-            self._estimate,
+            estimate,
             longer["driven"],
             longer["commands"],
             longer["filtered"],
@@ -314,16 +381,16 @@ class FxlmsController:
             state["microphones"],
             state["reference_means"],
             state["updates"],
+            auxiliary,
+            probes,
+            piece.start,
+            piece.stop,
             int(self.parameters.rule),
             self.parameters.is_modified,
             self.parameters.is_feedback,
             is_exact,
             self.parameters.guarded,
         )
-        drive = longer["commands"][:, longer["commands"].shape[1] - num :]
-        for name, whole in longer.items():
-            state[name] = whole[:, num:].copy()
-        return error.T, anti_noise.T, drive.T
 
     def set_secondary_path(self, secondary_path: ArrayLike) -> None:
         """Change what the loudspeakers' sound passes, in mid-stream; the estimate stays.
@@ -339,7 +406,7 @@ class FxlmsController:
         self._secondary = self._rows(path)
         missing = self._secondary.shape[1] - self._state["driven"].shape[1]
         if missing > 0:
-            for name in ("references", "driven", "commands"):
+            for name in {"references", "driven", "commands", "auxiliary"} & set(self._state):
                 self._state[name] = np.pad(self._state[name], ((0, 0), (missing, 0)))
 
     @property
@@ -349,6 +416,16 @@ class FxlmsController:
         # Pending updates of a plain controller belong to the next sample.
         shape = (self.num_sources, self._num_lines, self.parameters.num_taps)
         return used[:, ::-1].reshape(shape).copy()
+
+    @property
+    def estimate(self) -> Array:
+        """What is believed of the secondary path, shape (M, K, num_taps), first tap first."""
+        rows: Array = self._state.get("estimate", self._estimate)
+        return rows[:, ::-1].reshape(self.num_mics, self.num_sources, -1).copy()
+
+    def drain_trace(self) -> tuple[IdentificationPoint, ...]:
+        """Return how the online identification went since the last call; empty without it."""
+        return () if self._identifier is None else self._identifier.drain_trace()
 
     @property
     def num_trips(self) -> int:
@@ -378,7 +455,7 @@ class FxlmsController:
             If it belongs to a controller of other dimensions.
         """
         wanted = self.state()
-        grows = {"references", "driven", "commands", "secondary"}
+        grows = {"references", "driven", "commands", "auxiliary", "secondary"}
         for name, array in wanted.items():
             given = state.get(name)
             fits = given is not None and (
@@ -391,6 +468,18 @@ class FxlmsController:
                 raise InputError(msg)
         self._state = {name: np.array(state[name]) for name in self._state}
         self._secondary = np.array(state["secondary"])
+
+    def _identifier_of(self, settings: OnlineIdentification) -> OnlineIdentifier:
+        if not self.parameters.guarded:
+            raise InputError("online_identification needs the guards; do not switch them off")
+        return OnlineIdentifier(
+            settings,
+            self.sample_rate,
+            self._estimate,
+            num_sources=self.num_sources,
+            num_references=self.num_references,
+            num_predictor_taps=self.parameters.num_taps,
+        )
 
     def _rows(self, path: Array) -> Array:
         return np.ascontiguousarray(path[..., ::-1].reshape(-1, path.shape[2]), self._dtype)
@@ -405,3 +494,13 @@ class FxlmsController:
             raise InputError(msg)
         with np.errstate(over="ignore"):
             return columns.astype(self._dtype)
+
+
+def _start_of_search(settings: OnlineIdentification, believed: Array, *, known: bool) -> Array:
+    """Return what the identification begins with: ``believed``, or nothing of the same shape."""
+    num_taps = settings.num_taps or believed.shape[2]
+    start = np.zeros((*believed.shape[:2], num_taps))
+    if known:
+        kept = min(num_taps, believed.shape[2])
+        start[..., :kept] = believed[..., :kept]
+    return start

@@ -1,0 +1,309 @@
+"""How loud the auxiliary noise is, and when the controller may rely on the estimate.
+
+Looked at every 32 samples, at the same moments as the guards' detector. Two phases:
+
+searching
+    The estimate is not known well enough. The controller is mute (it is held as if latched), the
+    noise loud. Ends when the believed misalignment is -20 dB.
+tracking
+    The controller works; the noise sinks to its floor until the misalignment is -26 dB.
+
+Back to searching leads a trip of the guards, or the finding that a good part of the estimate is
+wrong: the remainder is correlated with the estimated answer to the noise, c = E[g·a] / E[a²]. For
+an estimate that has become wrong by a path s' it is the projection of (s' - ŝ) on ŝ: -2 for a
+change of sign, 3 for four times the gain, -1 for a delay or a turn by 90 degrees. One number is
+found much sooner than the taps.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anc_core.dsp.adaptive_guard import (
+    BASE_ERROR,
+    BASE_REFERENCE,
+    BLOCK,
+    CHANGED_KIND,
+    GAIN,
+    HARM,
+    HAS_SAVED,
+    IDENTIFIED_KIND,
+    LATCH_LEFT,
+    LATCH_LENGTH,
+    LATCHED,
+    LISTEN_LEFT,
+    LISTENING,
+    MEAN_ERROR,
+    MEAN_FAST,
+    MEAN_FREE,
+    MEAN_OWN,
+    MEAN_REFERENCE,
+    MEAN_SLOW,
+    MUTE_BLOCKS,
+    NUM_TRIPS,
+    SEARCHING_KIND,
+    STATE,
+    log_event,
+)
+from anc_core.dsp.jit import jit
+
+FloatArray = NDArray[np.float64]
+
+_CHANGED = 0.5
+"""Share of the estimate that has to be found wrong: a phase of 60 degrees, a gain of 1.5."""
+
+_SURE = 5.0
+"""Standard deviations of that finding it has to exceed."""
+
+_TEST_EVERY = 8
+"""Blocks summed up for one look: sums over more than the ring of noise and path are independent."""
+
+_TEST_MEMORY = 1.0 - 1.0 / 64.0
+
+_KNOWN = 1e-2
+"""Misalignment, as a power, with which the controller may begin: an error of phase of 6 degrees."""
+
+_WELL_KNOWN = 2.5e-3
+"""Misalignment at which the noise has sunk to its floor."""
+
+_LEAST_MISALIGNMENT = 1e-4
+"""No better than this is ever believed, so that the estimate never stops to learn."""
+
+_TRUSTED = 0.1
+"""Misalignment of an estimate that was given at the start."""
+
+_DOUBT = 16.0
+"""After a change the path may differ from the estimate by so many times its energy: a gain of up
+to 5, any phase or delay."""
+
+_FIRST_LEVEL = 1e-2
+"""Drive of the first auxiliary noise over the RMS at the microphones; it rises from there."""
+
+_STEEPEST = 1.25
+"""Factor by which the level may rise from block to block."""
+
+_SETTLED_BLOCKS = 20.0
+"""Until the level at the microphones is known."""
+
+_SILENT = 1e-24
+"""Power at the microphones below which there is no auxiliary noise: far below any converter."""
+
+# Phases
+SEARCHING, TRACKING = 0.0, 1.0
+
+# Layout of the numbers
+(
+    BLOCKS,
+    PHASE,
+    LEVEL,
+    TRIPS_SEEN,
+    MEAN_RESIDUAL,
+    MEAN_HEARD,
+    MEAN_LEVEL,
+    BLOCK_RESIDUAL,
+    BLOCK_HEARD,
+    BLOCK_PRODUCT,
+    BLOCK_ANSWER,
+    SUM_PRODUCT,
+    SUM_ANSWER,
+    SUM_SQUARE,
+    MISALIGNMENT,
+    USUAL_REFERENCE,
+    NUM_NUMBERS,
+) = range(17)
+
+# Layout of a microphone's memory: variance of a tap around the truth, as believed; mean square and
+# mean magnitude of what neither filter foresees
+VARIANCE, REMAINDER, MAGNITUDE, NUM_MEMORIES = range(4)
+
+# Layout of the limits: rates of the means, per block and per sample; loudest and least power of
+# the noise over the residual's
+LEVEL_RATE, REMAINDER_RATE, LOUD, FLOOR, NUM_LIMITS = range(5)
+
+
+@jit("void(float64[::1], float64[::1])")
+def measure(numbers: FloatArray, limits: FloatArray) -> None:
+    """Take the block's energies into their means; at the start those of all blocks so far."""
+    numbers[BLOCKS] += 1.0
+    rate = max(limits[LEVEL_RATE], 1.0 / numbers[BLOCKS])
+    numbers[MEAN_RESIDUAL] += rate * (numbers[BLOCK_RESIDUAL] / BLOCK - numbers[MEAN_RESIDUAL])
+    numbers[MEAN_HEARD] += rate * (numbers[BLOCK_HEARD] / BLOCK - numbers[MEAN_HEARD])
+    numbers[MEAN_LEVEL] += rate * (numbers[LEVEL] ** 2 - numbers[MEAN_LEVEL])
+    numbers[BLOCK_RESIDUAL] = numbers[BLOCK_HEARD] = 0.0
+
+
+@jit("float64(float64[::1])")
+def found_error(numbers: FloatArray) -> float:
+    """Return the share of the estimate that is surely wrong, 0 if that is not sure."""
+    if numbers[BLOCKS] % _TEST_EVERY != 0.0:
+        return 0.0
+    product = numbers[BLOCK_PRODUCT]
+    numbers[SUM_PRODUCT] = _TEST_MEMORY * numbers[SUM_PRODUCT] + product
+    numbers[SUM_ANSWER] = _TEST_MEMORY * numbers[SUM_ANSWER] + numbers[BLOCK_ANSWER]
+    # The variance of the first sum, were its terms independent and of mean 0.
+    numbers[SUM_SQUARE] = _TEST_MEMORY**2 * numbers[SUM_SQUARE] + product**2
+    numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
+    is_sure = numbers[SUM_PRODUCT] ** 2 > _SURE**2 * numbers[SUM_SQUARE]
+    is_large = abs(numbers[SUM_PRODUCT]) > _CHANGED * numbers[SUM_ANSWER]
+    return numbers[SUM_PRODUCT] / numbers[SUM_ANSWER] if is_sure and is_large else 0.0
+
+
+@jit("void(float64[::1], float64[:, ::1], float64, int64, boolean)")
+def doubt(
+    numbers: FloatArray,
+    microphones: FloatArray,
+    energy: float,
+    num_weights: int,
+    anything_goes: bool,
+) -> None:
+    """Believe the estimate as little as what is heard allows.
+
+    The answer to the noise cannot be louder than all that is heard, and the path is not likely to
+    be much stronger than it was; ``anything_goes`` drops the second.
+    """
+    power = num_weights * numbers[LEVEL] ** 2
+    num_mics = microphones.shape[0]
+    for m in range(num_mics):
+        variance = _DOUBT * energy / (num_mics * num_weights)
+        if power > 0.0 and (anything_goes or variance == 0.0):
+            variance = microphones[m, REMAINDER] / power
+        elif power > 0.0:
+            variance = min(variance, microphones[m, REMAINDER] / power)
+        microphones[m, VARIANCE] = variance
+    numbers[SUM_PRODUCT] = numbers[SUM_ANSWER] = numbers[SUM_SQUARE] = 0.0
+    numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
+
+
+@jit("void(float64[::1])")
+def mute(guard: FloatArray) -> None:
+    """Keep the controller from playing and from learning: as if latched."""
+    guard[GAIN] = 0.0
+    guard[STATE] = LATCHED
+    guard[LATCH_LEFT] = max(guard[LATCH_LEFT], 2.0)
+
+
+@jit("void(float64[::1], float64[::1])")
+def release(guard: FloatArray, guard_limits: FloatArray) -> None:
+    """Let the controller listen and begin; one that its own guard latched has to serve its time."""
+    guard[HAS_SAVED] = guard[HARM] = 0.0
+    guard[BASE_ERROR] = guard[BASE_REFERENCE] = 0.0
+    guard[MEAN_ERROR] = guard[MEAN_REFERENCE] = guard[MEAN_OWN] = 0.0
+    guard[MEAN_FAST] = guard[MEAN_SLOW] = guard[MEAN_FREE] = 0.0
+    guard[LISTEN_LEFT] = guard_limits[MUTE_BLOCKS]
+    if guard[LATCH_LENGTH] == 0.0:
+        guard[STATE] = LISTENING
+
+
+@jit("float64(float64, float64[::1])")
+def power_share(misalignment: float, limits: FloatArray) -> float:
+    """Return the power of the answer to the noise over the residual's: straight in decibels."""
+    if misalignment >= _KNOWN:
+        return limits[LOUD]
+    if misalignment <= _WELL_KNOWN:
+        return limits[FLOOR]
+    place = math.log(misalignment / _WELL_KNOWN) / math.log(_KNOWN / _WELL_KNOWN)
+    share: float = limits[FLOOR] * (limits[LOUD] / limits[FLOOR]) ** place
+    return share
+
+
+@jit("void(float64[::1], float64[:, ::1], float64, int64, float64[::1])")
+def set_level(
+    numbers: FloatArray,
+    microphones: FloatArray,
+    energy: float,
+    num_weights: int,
+    limits: FloatArray,
+) -> None:
+    """Choose the level of the noise for the next block.
+
+    As long as the path is unknown, the energy that it may have counts: the noise begins far below
+    the residual, and rises as it becomes sure that the loudspeaker is not louder than believed.
+    """
+    residual = numbers[MEAN_RESIDUAL]
+    if residual <= _SILENT:
+        numbers[LEVEL] = 0.0
+        return
+    if numbers[LEVEL] == 0.0:
+        numbers[LEVEL] = _FIRST_LEVEL * math.sqrt(residual / microphones.shape[0])
+        if microphones[0, VARIANCE] == 0.0:
+            doubt(numbers, microphones, 0.0, num_weights, True)
+        return
+    gain = max(energy, numbers[MISALIGNMENT])
+    share = power_share(numbers[MISALIGNMENT] / max(energy, 1e-300), limits)
+    wanted = math.sqrt(share * residual / max(gain, 1e-300))
+    numbers[LEVEL] = min(wanted, _STEEPEST * numbers[LEVEL])
+
+
+@jit(
+    "boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[::1],"
+    " float64[:, ::1], float64[::1])",
+    uses=(log_event,),
+)
+def schedule(
+    numbers: FloatArray,
+    microphones: FloatArray,
+    energy: float,
+    num_weights: int,
+    limits: FloatArray,
+    guard: FloatArray,
+    events: FloatArray,
+    guard_limits: FloatArray,
+) -> bool:
+    """Look at the last block; return whether the control filters have to begin anew.
+
+    Parameters
+    ----------
+    numbers, microphones, limits
+        See the layouts above; the block's energies are in ``BLOCK_...``.
+    energy : float
+        Of the estimate, all pairs.
+    num_weights : int
+        Taps of the estimate for one microphone.
+    guard, events, guard_limits
+        Of the controller, see :mod:`anc_core.dsp.adaptive_guard`.
+    """
+    measure(numbers, limits)
+    if numbers[BLOCKS] == 1.0:
+        numbers[PHASE] = SEARCHING
+        if energy > 0.0:
+            numbers[PHASE] = TRACKING
+            for m in range(microphones.shape[0]):
+                share = _TRUSTED * energy / microphones.shape[0]
+                microphones[m, VARIANCE] = share / num_weights
+        else:
+            log_event(guard, events, float(SEARCHING_KIND), math.nan)
+    error = found_error(numbers)
+    has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN]
+    numbers[TRIPS_SEEN] = guard[NUM_TRIPS]
+    begins = False
+    if has_tripped or error != 0.0:
+        is_lost = numbers[PHASE] == SEARCHING
+        if error != 0.0:
+            level_db = 20.0 * math.log10(abs(error))
+            log_event(guard, events, float(CHANGED_KIND), level_db)
+        doubt(numbers, microphones, energy, num_weights, is_lost)
+        if not is_lost:
+            log_event(guard, events, float(SEARCHING_KIND), math.nan)
+        numbers[PHASE] = SEARCHING
+        begins = True
+    total = 0.0
+    for m in range(microphones.shape[0]):
+        least = _LEAST_MISALIGNMENT * energy / (microphones.shape[0] * num_weights)
+        if microphones[m, VARIANCE] > 0.0:
+            microphones[m, VARIANCE] = max(microphones[m, VARIANCE], least)
+        total += num_weights * microphones[m, VARIANCE]
+    numbers[MISALIGNMENT] = total
+    if numbers[PHASE] == SEARCHING:
+        is_known = energy > 0.0 and 0.0 < total <= _KNOWN * energy
+        if is_known:
+            numbers[PHASE] = TRACKING
+            log_event(guard, events, float(IDENTIFIED_KIND), 10.0 * math.log10(total / energy))
+            release(guard, guard_limits)
+        else:
+            mute(guard)
+    if numbers[BLOCKS] >= _SETTLED_BLOCKS:
+        set_level(numbers, microphones, energy, num_weights, limits)
+    return begins
