@@ -4,9 +4,9 @@ Looked at every 32 samples, at the same moments as the guards' detector. Two pha
 
 searching
     The estimate is not known well enough. The controller is mute (it is held as if latched), the
-    noise loud. Ends when the believed misalignment is -20 dB.
+    noise loud. Ends when the believed misalignment is -30 dB, or -20 dB if that takes too long.
 tracking
-    The controller works; the noise sinks to its floor until the misalignment is -26 dB.
+    The controller works; the noise is at its floor if the misalignment is -30 dB.
 
 Back to searching leads a trip of the guards, or the finding that a good part of the estimate is
 wrong: the remainder is correlated with the estimated answer to the noise, c = E[g·a] / E[a²]. For
@@ -63,17 +63,17 @@ _TEST_EVERY = 8
 
 _TEST_MEMORY = 1.0 - 1.0 / 64.0
 
-_KNOWN = 1e-2
-"""Misalignment, as a power, with which the controller may begin: an error of phase of 6 degrees."""
-
-_WELL_KNOWN = 2.5e-3
-"""Misalignment at which the noise has sunk to its floor."""
+_KNOWN, _USABLE = 1e-3, 1e-2
+"""Misalignment, as a power, with which the controller may begin, and with which it may after
+:data:`_PATIENCE_S` of searching. With -26 dB, white, the modified algorithm loses 4 dB within 40 s
+to the notches of the path, where the phase of such an estimate is anything; with -32 dB none. And
+nothing is found as fast as while the controller is mute, since the noise may then be louder."""
 
 _LEAST_MISALIGNMENT = 1e-4
 """No better than this is ever believed, so that the estimate never stops to learn."""
 
 _TRUSTED = 0.1
-"""Misalignment of an estimate that was given at the start."""
+"""Misalignment that an estimate given at the start is believed to have."""
 
 _DOUBT = 16.0
 """After a change the path may differ from the estimate by so many times its energy: a gain of up
@@ -84,6 +84,9 @@ _FIRST_LEVEL = 1e-2
 
 _STEEPEST = 1.25
 """Factor by which the level may rise from block to block."""
+
+_SUDDENLY = 4.0
+"""How much less than its mean the residual may be at the moment without the noise sinking."""
 
 _SETTLED_BLOCKS = 20.0
 """Until the level at the microphones is known."""
@@ -112,16 +115,18 @@ SEARCHING, TRACKING = 0.0, 1.0
     SUM_SQUARE,
     MISALIGNMENT,
     USUAL_REFERENCE,
+    RECENT_RESIDUAL,
+    SEARCHED,
     NUM_NUMBERS,
-) = range(17)
+) = range(19)
 
 # Layout of a microphone's memory: variance of a tap around the truth, as believed; mean square and
 # mean magnitude of what neither filter foresees
 VARIANCE, REMAINDER, MAGNITUDE, NUM_MEMORIES = range(4)
 
-# Layout of the limits: rates of the means, per block and per sample; loudest and least power of
-# the noise over the residual's
-LEVEL_RATE, REMAINDER_RATE, LOUD, FLOOR, NUM_LIMITS = range(5)
+# Layout of the limits: rates of the means, per block, per block, per sample; loudest and least power
+# of the noise over the residual's; blocks after which a usable estimate will do
+LEVEL_RATE, RECENT_RATE, REMAINDER_RATE, LOUD, FLOOR, PATIENCE = range(6)
 
 
 @jit("void(float64[::1], float64[::1])")
@@ -130,6 +135,9 @@ def measure(numbers: FloatArray, limits: FloatArray) -> None:
     numbers[BLOCKS] += 1.0
     rate = max(limits[LEVEL_RATE], 1.0 / numbers[BLOCKS])
     numbers[MEAN_RESIDUAL] += rate * (numbers[BLOCK_RESIDUAL] / BLOCK - numbers[MEAN_RESIDUAL])
+    rate = max(limits[RECENT_RATE], 1.0 / numbers[BLOCKS])
+    numbers[RECENT_RESIDUAL] += rate * (numbers[BLOCK_RESIDUAL] / BLOCK - numbers[RECENT_RESIDUAL])
+    rate = max(limits[LEVEL_RATE], 1.0 / numbers[BLOCKS])
     numbers[MEAN_HEARD] += rate * (numbers[BLOCK_HEARD] / BLOCK - numbers[MEAN_HEARD])
     numbers[MEAN_LEVEL] += rate * (numbers[LEVEL] ** 2 - numbers[MEAN_LEVEL])
     numbers[BLOCK_RESIDUAL] = numbers[BLOCK_HEARD] = 0.0
@@ -200,11 +208,11 @@ def release(guard: FloatArray, guard_limits: FloatArray) -> None:
 @jit("float64(float64, float64[::1])")
 def power_share(misalignment: float, limits: FloatArray) -> float:
     """Return the power of the answer to the noise over the residual's: straight in decibels."""
-    if misalignment >= _KNOWN:
+    if misalignment >= _USABLE:
         return limits[LOUD]
-    if misalignment <= _WELL_KNOWN:
+    if misalignment <= _KNOWN:
         return limits[FLOOR]
-    place = math.log(misalignment / _WELL_KNOWN) / math.log(_KNOWN / _WELL_KNOWN)
+    place = math.log(misalignment / _KNOWN) / math.log(_USABLE / _KNOWN)
     share: float = limits[FLOOR] * (limits[LOUD] / limits[FLOOR]) ** place
     return share
 
@@ -222,7 +230,8 @@ def set_level(
     As long as the path is unknown, the energy that it may have counts: the noise begins far below
     the residual, and rises as it becomes sure that the loudspeaker is not louder than believed.
     """
-    residual = numbers[MEAN_RESIDUAL]
+    # When all falls silent, the noise has to before the guards take it for the controller's.
+    residual = min(numbers[MEAN_RESIDUAL], _SUDDENLY * numbers[RECENT_RESIDUAL])
     if residual <= _SILENT:
         numbers[LEVEL] = 0.0
         return
@@ -232,7 +241,9 @@ def set_level(
             doubt(numbers, microphones, 0.0, num_weights, True)
         return
     gain = max(energy, numbers[MISALIGNMENT])
-    share = power_share(numbers[MISALIGNMENT] / max(energy, 1e-300), limits)
+    share = limits[LOUD]
+    if numbers[PHASE] == TRACKING:
+        share = power_share(numbers[MISALIGNMENT] / max(energy, 1e-300), limits)
     wanted = math.sqrt(share * residual / max(gain, 1e-300))
     numbers[LEVEL] = min(wanted, _STEEPEST * numbers[LEVEL])
 
@@ -268,13 +279,8 @@ def schedule(
     measure(numbers, limits)
     if numbers[BLOCKS] == 1.0:
         numbers[PHASE] = SEARCHING
-        if energy > 0.0:
-            numbers[PHASE] = TRACKING
-            for m in range(microphones.shape[0]):
-                share = _TRUSTED * energy / microphones.shape[0]
-                microphones[m, VARIANCE] = share / num_weights
-        else:
-            log_event(guard, events, float(SEARCHING_KIND), math.nan)
+        microphones[:, VARIANCE] = _TRUSTED * energy / (microphones.shape[0] * num_weights)
+        log_event(guard, events, float(SEARCHING_KIND), math.nan)
     error = found_error(numbers)
     has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN]
     numbers[TRIPS_SEEN] = guard[NUM_TRIPS]
@@ -282,12 +288,12 @@ def schedule(
     if has_tripped or error != 0.0:
         is_lost = numbers[PHASE] == SEARCHING
         if error != 0.0:
-            level_db = 20.0 * math.log10(abs(error))
-            log_event(guard, events, float(CHANGED_KIND), level_db)
-        doubt(numbers, microphones, energy, num_weights, is_lost)
+            log_event(guard, events, float(CHANGED_KIND), 20.0 * math.log10(abs(error)))
         if not is_lost:
             log_event(guard, events, float(SEARCHING_KIND), math.nan)
+        doubt(numbers, microphones, energy, num_weights, is_lost)
         numbers[PHASE] = SEARCHING
+        numbers[SEARCHED] = 0.0
         begins = True
     total = 0.0
     for m in range(microphones.shape[0]):
@@ -297,8 +303,9 @@ def schedule(
         total += num_weights * microphones[m, VARIANCE]
     numbers[MISALIGNMENT] = total
     if numbers[PHASE] == SEARCHING:
-        is_known = energy > 0.0 and 0.0 < total <= _KNOWN * energy
-        if is_known:
+        numbers[SEARCHED] += 1.0
+        enough = _USABLE if numbers[SEARCHED] > limits[PATIENCE] else _KNOWN
+        if numbers[LEVEL] > 0.0 and total <= enough * energy:
             numbers[PHASE] = TRACKING
             log_event(guard, events, float(IDENTIFIED_KIND), 10.0 * math.log10(total / energy))
             release(guard, guard_limits)

@@ -62,7 +62,9 @@ from anc_core.errors import InputError
 Array = NDArray[Any]
 
 _LEVEL_TIME_S = 0.05
+_RECENT_TIME_S = 0.01
 _REMAINDER_TIME_S = 0.02
+_PATIENCE_S = 4.0
 _TRACE_EVERY_S = 0.1
 
 
@@ -150,9 +152,11 @@ class OnlineIdentifier:
         self._limits = np.array(
             [
                 1.0 - math.exp(-BLOCK / (_LEVEL_TIME_S * sample_rate)),
+                1.0 - math.exp(-BLOCK / (_RECENT_TIME_S * sample_rate)),
                 1.0 - math.exp(-1.0 / (_REMAINDER_TIME_S * sample_rate)),
                 10.0 ** (settings.loud_db / 10.0),
                 10.0 ** (settings.floor_db / 10.0),
+                _PATIENCE_S * sample_rate / BLOCK,
             ]
         )
         self._trace_every = max(1, round(_TRACE_EVERY_S * sample_rate / BLOCK))
