@@ -91,6 +91,10 @@ _SUDDENLY = 4.0
 _SETTLED_BLOCKS = 20.0
 """Until the level at the microphones is known."""
 
+_FADED = 1e-3
+"""A trip says nothing of the path while the references are this much weaker than usual, as powers:
+what is heard then is not what they announced."""
+
 _SILENT = 1e-24
 """Power at the microphones below which there is no auxiliary noise: far below any converter."""
 
@@ -114,11 +118,12 @@ SEARCHING, TRACKING = 0.0, 1.0
     SUM_ANSWER,
     SUM_SQUARE,
     MISALIGNMENT,
+    REFERENCE,
     USUAL_REFERENCE,
     RECENT_RESIDUAL,
     SEARCHED,
     NUM_NUMBERS,
-) = range(19)
+) = range(20)
 
 # Layout of a microphone's memory: variance of a tap around the truth, as believed; mean square and
 # mean magnitude of what neither filter foresees
@@ -282,7 +287,8 @@ def schedule(
         microphones[:, VARIANCE] = _TRUSTED * energy / (microphones.shape[0] * num_weights)
         log_event(guard, events, float(SEARCHING_KIND), math.nan)
     error = found_error(numbers)
-    has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN]
+    is_faded = numbers[REFERENCE] < _FADED * numbers[USUAL_REFERENCE]
+    has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN] and not is_faded
     numbers[TRIPS_SEEN] = guard[NUM_TRIPS]
     begins = False
     if has_tripped or error != 0.0:

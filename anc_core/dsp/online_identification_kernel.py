@@ -20,6 +20,7 @@ from anc_core.dsp.auxiliary_schedule import (
     MAGNITUDE,
     MEAN_HEARD,
     MEAN_LEVEL,
+    REFERENCE,
     REMAINDER,
     REMAINDER_RATE,
     USUAL_REFERENCE,
@@ -141,7 +142,7 @@ def identify_block(
         usual = usual_power(
             numbers[USUAL_REFERENCE], present, guard_limits[RISE], guard_limits[FALL]
         )
-        numbers[USUAL_REFERENCE] = usual
+        numbers[REFERENCE], numbers[USUAL_REFERENCE] = present, usual
         for m in range(num_mics):
             acc = zero
             for k in range(num_sources):
