@@ -74,7 +74,7 @@ class OnlineIdentification:
 
     Attributes
     ----------
-    loud_db : float, default -6
+    loud_db : float, default -3
         Auxiliary noise at the error microphones over the residual there while the path is not
         known, dB, -40 to 10. More is found sooner.
     floor_db : float, default -25
@@ -85,7 +85,7 @@ class OnlineIdentification:
         the path.
     """
 
-    loud_db: float = -6.0
+    loud_db: float = -3.0
     floor_db: float = -25.0
     num_taps: int | None = None
 
