@@ -46,14 +46,20 @@ from anc_core.dsp.adaptive_guard import (
     NUM_TRIPS,
     SEARCHING_KIND,
     STATE,
+    USUAL_POWER,
     log_event,
 )
 from anc_core.dsp.jit import jit
 
 FloatArray = NDArray[np.float64]
 
-_CHANGED = 0.5
-"""Share of the estimate that has to be found wrong: a phase of 60 degrees, a gain of 1.5."""
+_HALFWAY = 0.5
+"""The loudest noise beside a controller that works: what louder noise gains, its own sound costs."""
+
+_DRIFTED, _CHANGED = 0.15, 0.3
+"""Share of the estimate that has to be found wrong for the noise to rise (a phase of 32 degrees, a
+gain of 1.15), and for the controller to fall silent as well (45 degrees, a gain of 1.3): for what
+is found while it works takes ten times as long."""
 
 _SURE = 5.0
 """Standard deviations of that finding it has to exceed."""
@@ -75,12 +81,11 @@ _LEAST_MISALIGNMENT = 1e-4
 _TRUSTED = 0.1
 """Misalignment that an estimate given at the start is believed to have."""
 
-_DOUBT = 16.0
-"""After a change the path may differ from the estimate by so many times its energy: a gain of up
-to 5, any phase or delay."""
-
 _FIRST_LEVEL = 1e-2
 """Drive of the first auxiliary noise over the RMS at the microphones; it rises from there."""
+
+_LARGEST_LEVEL = 1e3
+"""And of the last: a loudspeaker that is this much weaker is not connected."""
 
 _STEEPEST = 1.25
 """Factor by which the level may rise from block to block."""
@@ -89,7 +94,11 @@ _SUDDENLY = 4.0
 """How much less than its mean the residual may be at the moment without the noise sinking."""
 
 _SETTLED_BLOCKS = 20.0
-"""Until the level at the microphones is known."""
+"""Until the level at the microphones is known, without the noise and then with the first of it."""
+
+_RUNAWAY = 2.0
+"""How much more than usual the residual that counts may be: if the path is much stronger than
+believed, the noise may not follow the rise that it makes itself."""
 
 _FADED = 1e-3
 """A trip says nothing of the path while the references are this much weaker than usual, as powers:
@@ -121,17 +130,30 @@ SEARCHING, TRACKING = 0.0, 1.0
     REFERENCE,
     USUAL_REFERENCE,
     RECENT_RESIDUAL,
+    USUAL_RESIDUAL,
+    PREDICTOR_AGE,
     SEARCHED,
     NUM_NUMBERS,
-) = range(20)
+) = range(22)
 
 # Layout of a microphone's memory: variance of a tap around the truth, as believed; mean square and
 # mean magnitude of what neither filter foresees
 VARIANCE, REMAINDER, MAGNITUDE, NUM_MEMORIES = range(4)
 
 # Layout of the limits: rates of the means, per block, per block, per sample; loudest and least power
-# of the noise over the residual's; blocks after which a usable estimate will do
-LEVEL_RATE, RECENT_RATE, REMAINDER_RATE, LOUD, FLOOR, PATIENCE = range(6)
+# of the noise over the residual's; blocks after which a usable estimate will do; factors of the usual
+# residual from block to block; share of the predictor's length that a block is
+(
+    LEVEL_RATE,
+    RECENT_RATE,
+    REMAINDER_RATE,
+    LOUD,
+    FLOOR,
+    PATIENCE,
+    USUAL_RISE,
+    USUAL_FALL,
+    PREDICTOR_AGEING,
+) = range(9)
 
 
 @jit("void(float64[::1], float64[::1])")
@@ -160,34 +182,25 @@ def found_error(numbers: FloatArray) -> float:
     numbers[SUM_SQUARE] = _TEST_MEMORY**2 * numbers[SUM_SQUARE] + product**2
     numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
     is_sure = numbers[SUM_PRODUCT] ** 2 > _SURE**2 * numbers[SUM_SQUARE]
-    is_large = abs(numbers[SUM_PRODUCT]) > _CHANGED * numbers[SUM_ANSWER]
+    is_large = abs(numbers[SUM_PRODUCT]) > _DRIFTED * numbers[SUM_ANSWER]
     return numbers[SUM_PRODUCT] / numbers[SUM_ANSWER] if is_sure and is_large else 0.0
 
 
-@jit("void(float64[::1], float64[:, ::1], float64, int64, boolean)")
-def doubt(
-    numbers: FloatArray,
-    microphones: FloatArray,
-    energy: float,
-    num_weights: int,
-    anything_goes: bool,
-) -> None:
-    """Believe the estimate as little as what is heard allows.
-
-    The answer to the noise cannot be louder than all that is heard, and the path is not likely to
-    be much stronger than it was; ``anything_goes`` drops the second.
-    """
-    power = num_weights * numbers[LEVEL] ** 2
-    num_mics = microphones.shape[0]
-    for m in range(num_mics):
-        variance = _DOUBT * energy / (num_mics * num_weights)
-        if power > 0.0 and (anything_goes or variance == 0.0):
-            variance = microphones[m, REMAINDER] / power
-        elif power > 0.0:
-            variance = min(variance, microphones[m, REMAINDER] / power)
-        microphones[m, VARIANCE] = variance
+@jit("void(float64[::1])")
+def forget_test(numbers: FloatArray) -> None:
+    """Begin the test of :func:`found_error` anew: the estimate has been judged."""
     numbers[SUM_PRODUCT] = numbers[SUM_ANSWER] = numbers[SUM_SQUARE] = 0.0
     numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
+
+
+@jit("void(float64[::1], float64[:, ::1], int64)")
+def doubt(numbers: FloatArray, microphones: FloatArray, num_weights: int) -> None:
+    """Believe nothing but that the answer to the noise is not louder than all that is heard."""
+    power = num_weights * numbers[LEVEL] ** 2
+    for m in range(microphones.shape[0]):
+        microphones[m, VARIANCE] = microphones[m, REMAINDER] / power if power > 0.0 else 0.0
+    numbers[SEARCHED] = numbers[PREDICTOR_AGE] = 0.0
+    forget_test(numbers)
 
 
 @jit("void(float64[::1])")
@@ -205,6 +218,8 @@ def release(guard: FloatArray, guard_limits: FloatArray) -> None:
     guard[BASE_ERROR] = guard[BASE_REFERENCE] = 0.0
     guard[MEAN_ERROR] = guard[MEAN_REFERENCE] = guard[MEAN_OWN] = 0.0
     guard[MEAN_FAST] = guard[MEAN_SLOW] = guard[MEAN_FREE] = 0.0
+    # That of the references through what the estimate used to be.
+    guard[USUAL_POWER] = 0.0
     guard[LISTEN_LEFT] = guard_limits[MUTE_BLOCKS]
     if guard[LATCH_LENGTH] == 0.0:
         guard[STATE] = LISTENING
@@ -212,13 +227,16 @@ def release(guard: FloatArray, guard_limits: FloatArray) -> None:
 
 @jit("float64(float64, float64[::1])")
 def power_share(misalignment: float, limits: FloatArray) -> float:
-    """Return the power of the answer to the noise over the residual's: straight in decibels."""
-    if misalignment >= _USABLE:
-        return limits[LOUD]
+    """Return the power of the answer to the noise over the residual's while the controller works.
+
+    Straight in decibels from the floor to half-way between it and the loudest.
+    """
+    place = 1.0
     if misalignment <= _KNOWN:
         return limits[FLOOR]
-    place = math.log(misalignment / _KNOWN) / math.log(_USABLE / _KNOWN)
-    share: float = limits[FLOOR] * (limits[LOUD] / limits[FLOOR]) ** place
+    if misalignment < _USABLE:
+        place = math.log(misalignment / _KNOWN) / math.log(_USABLE / _KNOWN)
+    share: float = limits[FLOOR] * (limits[LOUD] / limits[FLOOR]) ** (_HALFWAY * place)
     return share
 
 
@@ -236,21 +254,29 @@ def set_level(
     the residual, and rises as it becomes sure that the loudspeaker is not louder than believed.
     """
     # When all falls silent, the noise has to before the guards take it for the controller's.
-    residual = min(numbers[MEAN_RESIDUAL], _SUDDENLY * numbers[RECENT_RESIDUAL])
+    # And an estimate that makes things worse does not count.
+    residual = min(numbers[MEAN_RESIDUAL], numbers[MEAN_HEARD])
+    residual = min(residual, _SUDDENLY * numbers[RECENT_RESIDUAL])
     if residual <= _SILENT:
         numbers[LEVEL] = 0.0
         return
+    usual = numbers[USUAL_RESIDUAL] if numbers[USUAL_RESIDUAL] > 0.0 else residual
+    usual *= limits[USUAL_RISE] if residual > usual else limits[USUAL_FALL]
+    numbers[USUAL_RESIDUAL] = usual
+    residual = min(residual, _RUNAWAY * usual)
     if numbers[LEVEL] == 0.0:
         numbers[LEVEL] = _FIRST_LEVEL * math.sqrt(residual / microphones.shape[0])
-        if microphones[0, VARIANCE] == 0.0:
-            doubt(numbers, microphones, 0.0, num_weights, True)
+        numbers[SEARCHED] = 0.0
+        return
+    if numbers[MISALIGNMENT] == 0.0:
         return
     gain = max(energy, numbers[MISALIGNMENT])
     share = limits[LOUD]
     if numbers[PHASE] == TRACKING:
         share = power_share(numbers[MISALIGNMENT] / max(energy, 1e-300), limits)
     wanted = math.sqrt(share * residual / max(gain, 1e-300))
-    numbers[LEVEL] = min(wanted, _STEEPEST * numbers[LEVEL])
+    largest = _LARGEST_LEVEL * math.sqrt(residual)
+    numbers[LEVEL] = min(wanted, largest, _STEEPEST * numbers[LEVEL])
 
 
 @jit(
@@ -282,6 +308,7 @@ def schedule(
         Of the controller, see :mod:`anc_core.dsp.adaptive_guard`.
     """
     measure(numbers, limits)
+    numbers[PREDICTOR_AGE] += limits[PREDICTOR_AGEING]
     if numbers[BLOCKS] == 1.0:
         numbers[PHASE] = SEARCHING
         microphones[:, VARIANCE] = _TRUSTED * energy / (microphones.shape[0] * num_weights)
@@ -290,17 +317,22 @@ def schedule(
     is_faded = numbers[REFERENCE] < _FADED * numbers[USUAL_REFERENCE]
     has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN] and not is_faded
     numbers[TRIPS_SEEN] = guard[NUM_TRIPS]
-    begins = False
-    if has_tripped or error != 0.0:
-        is_lost = numbers[PHASE] == SEARCHING
-        if error != 0.0:
-            log_event(guard, events, float(CHANGED_KIND), 20.0 * math.log10(abs(error)))
-        if not is_lost:
+    if error != 0.0:
+        log_event(guard, events, float(CHANGED_KIND), 20.0 * math.log10(abs(error)))
+    begins = has_tripped or abs(error) > _CHANGED
+    if begins:
+        if numbers[PHASE] == TRACKING:
             log_event(guard, events, float(SEARCHING_KIND), math.nan)
-        doubt(numbers, microphones, energy, num_weights, is_lost)
         numbers[PHASE] = SEARCHING
-        numbers[SEARCHED] = 0.0
-        begins = True
+        doubt(numbers, microphones, num_weights)
+    elif error != 0.0:
+        # A turn by a small angle leaves 2·|c| of the energy, a gain c² of it.
+        variance = 2.0 * abs(error) * energy / (microphones.shape[0] * num_weights)
+        microphones[:, VARIANCE] = np.maximum(microphones[:, VARIANCE], variance)
+        forget_test(numbers)
+    elif numbers[PHASE] == SEARCHING and numbers[MISALIGNMENT] == 0.0:
+        if numbers[LEVEL] > 0.0 and numbers[SEARCHED] >= _SETTLED_BLOCKS:
+            doubt(numbers, microphones, num_weights)
     total = 0.0
     for m in range(microphones.shape[0]):
         least = _LEAST_MISALIGNMENT * energy / (microphones.shape[0] * num_weights)
@@ -311,7 +343,7 @@ def schedule(
     if numbers[PHASE] == SEARCHING:
         numbers[SEARCHED] += 1.0
         enough = _USABLE if numbers[SEARCHED] > limits[PATIENCE] else _KNOWN
-        if numbers[LEVEL] > 0.0 and total <= enough * energy:
+        if 0.0 < total <= enough * energy:
             numbers[PHASE] = TRACKING
             log_event(guard, events, float(IDENTIFIED_KIND), 10.0 * math.log10(total / energy))
             release(guard, guard_limits)

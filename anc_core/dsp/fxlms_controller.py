@@ -24,6 +24,7 @@ from anc_core.dsp.adaptive_guard import (
 from anc_core.dsp.auxiliary_noise import auxiliary_noise
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.online_identification import (
+    LEAST_LEAKAGE,
     IdentificationPoint,
     OnlineIdentification,
     OnlineIdentifier,
@@ -235,7 +236,7 @@ class FxlmsController:
             [
                 parameters.step,
                 parameters.regular,
-                parameters.leakage,
+                max(parameters.leakage, 0.0 if online_identification is None else LEAST_LEAKAGE),
                 self.device.saturation or 0.0,
                 converter_step(self.device.drive_bits),
                 converter_step(self.device.microphone_bits),
@@ -472,6 +473,9 @@ class FxlmsController:
     def _identifier_of(self, settings: OnlineIdentification) -> OnlineIdentifier:
         if not self.parameters.guarded:
             raise InputError("online_identification needs the guards; do not switch them off")
+        if not self.num_references:
+            msg = "online_identification needs a reference, which control by feedback alone has not"
+            raise InputError(msg)
         return OnlineIdentifier(
             settings,
             self.sample_rate,

@@ -61,10 +61,16 @@ from anc_core.errors import InputError
 
 Array = NDArray[Any]
 
+LEAST_LEAKAGE = 1e-6
+"""Of the control filter. In the notches of the path the phase of an estimate is anything, and what
+is learnt there in the wrong direction has to be forgotten; costs 0.1 dB."""
+
 _LEVEL_TIME_S = 0.05
 _RECENT_TIME_S = 0.01
 _REMAINDER_TIME_S = 0.02
 _PATIENCE_S = 4.0
+_USUAL_RISE_S, _USUAL_FALL_S = 0.4, 4.0
+"""In which the usual residual may grow or fall e-fold."""
 _TRACE_EVERY_S = 0.1
 
 
@@ -157,6 +163,9 @@ class OnlineIdentifier:
                 10.0 ** (settings.loud_db / 10.0),
                 10.0 ** (settings.floor_db / 10.0),
                 _PATIENCE_S * sample_rate / BLOCK,
+                math.exp(BLOCK / (_USUAL_RISE_S * sample_rate)),
+                math.exp(-BLOCK / (_USUAL_FALL_S * sample_rate)),
+                BLOCK / max(num_references * num_predictor_taps, 1),
             ]
         )
         self._trace_every = max(1, round(_TRACE_EVERY_S * sample_rate / BLOCK))

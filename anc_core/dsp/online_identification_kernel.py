@@ -20,6 +20,7 @@ from anc_core.dsp.auxiliary_schedule import (
     MAGNITUDE,
     MEAN_HEARD,
     MEAN_LEVEL,
+    PREDICTOR_AGE,
     REFERENCE,
     REMAINDER,
     REMAINDER_RATE,
@@ -31,7 +32,10 @@ from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
 
 Array = NDArray[Any]
 
-_PREDICTOR_STEP = 0.1
+_FIRST_STEP, _LEAST_STEP = 0.2, 0.05
+"""Of the predictor. Falls as 1/n: with a lasting large step and a reference of few frequencies the
+filter follows whatever is heard at these, the answer to the noise as well, and hides it."""
+
 _PREDICTOR_REGULARIZATION = 1e-3
 
 _LARGEST_ANSWER = 4.0
@@ -130,6 +134,7 @@ def identify_block(
     num_weights = num_sources * num_estimate
     zero = working.dtype.type(0.0)
     rate = limits[REMAINDER_RATE]
+    predictor_step = max(1.0 / (1.0 / _FIRST_STEP + numbers[PREDICTOR_AGE]), _LEAST_STEP)
     for n in range(begin, end):
         first_noise = auxiliary.shape[1] - num_samples + n - num_estimate + 1
         first_heard = references.shape[1] - num_samples + n - num_predictor + 1
@@ -171,7 +176,7 @@ def identify_block(
                     _update(working, m * num_sources + k, factor, auxiliary, k, first_noise)
             divisor = present + _PREDICTOR_REGULARIZATION * usual
             if divisor > 0.0:
-                factor = working.dtype.type(_PREDICTOR_STEP * remainder / divisor)
+                factor = working.dtype.type(predictor_step * remainder / divisor)
                 for j in range(num_references):
                     _update(predictor, m * num_references + j, factor, references, j, first_heard)
     if np.uint64(guard[COUNT]) % np.uint64(BLOCK) != 0:
