@@ -78,8 +78,9 @@ nothing is found as fast as while the controller is mute, since the noise may th
 _LEAST_MISALIGNMENT = 1e-4
 """No better than this is ever believed, so that the estimate never stops to learn."""
 
-_TRUSTED = 0.1
-"""Misalignment that an estimate given at the start is believed to have."""
+_TRUSTED = 1.0
+"""Misalignment that an estimate given at the start is believed to have: it tells how loud the noise
+may be, no more. What was better known is found again as fast as what was not."""
 
 _FIRST_LEVEL = 1e-2
 """Drive of the first auxiliary noise over the RMS at the microphones; it rises from there."""
