@@ -178,15 +178,7 @@ def _move(averaged: Array, weights: Array, share: Any) -> None:  # noqa: ANN401
             slow[i] += share * (w[i] - slow[i])
 
 
-@jit_by_dtype(
-    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
-    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
-    " real[:, ::1], float64[:, ::1], int64, int64, int64, boolean, boolean, boolean, boolean)",
-    uses=(judge,),
-)
-def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
+def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     references: Array,
     disturbance: Array,
     microphone_noise: Array,
@@ -208,10 +200,9 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     microphones: Array,
     reference_means: Array,
     updates: Array,
-    auxiliary: Array,
-    probes: Array,
-    begin: int,
-    end: int,
+    auxiliary: Array | None,
+    probes: Array | None,
+    piece: tuple[int, int] | None,
     rule: int,
     is_modified: bool,
     is_feedback: bool,
@@ -249,14 +240,14 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         Mean magnitudes.
     updates : (M,)
         Factors of the update not yet applied.
-    auxiliary : (K, H + n), or with 0 rows
+    auxiliary : (K, H + n), or None
         Noise that sounds with the commands; the controller hears the microphones without what the
         estimate makes of it (online identification).
-    probes : (2·M, n), or with 0 rows
+    probes : (2·M, n), or None
         Written: what the microphones hear, and that less the controller's own anti-noise, as it
         believes.
-    begin, end : int
-        The samples of the chunk to run over.
+    piece : (int, int), or None
+        First sample of the chunk to run over, and the one after the last; all of them.
     rule : int
         :class:`StepRule`.
     is_modified, is_feedback, is_exact, guarded : bool
@@ -301,8 +292,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     first_own = first_filtered + num_mics * num_sources * num_all
     pole = limits[DC_POLE]
     num_lines = num_mics * num_sources * num_all * num_taps
-    num_auxiliary = auxiliary.shape[0]
-    needs_own = guarded or is_modified or num_feedback > 0 or num_auxiliary > 0
+    needs_own = guarded or is_modified or num_feedback > 0
 
     estimate_energy = 0.0
     for pair in range(estimate.shape[0]):
@@ -312,6 +302,9 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
 
     # Whole numbers: the remainder of floating-point ones takes as long as the rest of the guards.
     count = np.uint64(numbers[COUNT])
+    begin, end = 0, num_samples
+    if piece is not None:
+        begin, end = piece
     for n in range(begin, end):
         now = start + n
         # ---------------------------------------------------------------- what the sensors hear
@@ -412,7 +405,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                     value = 0.0
                 value = min(max(value, -ceiling), ceiling)
             commands[k, driven_start + n] = value
-            if num_auxiliary > 0:
+            if auxiliary is not None:
                 value += float(auxiliary[k, driven_start + n])
             if drive_step > 0.0:
                 value = drive_step * math.floor(value / drive_step + 0.5)
@@ -456,7 +449,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 own = float(acc)
                 if guarded:
                     own = dc_blocked(dc_states, first_own + m, own, pole)
-            if num_auxiliary > 0:
+            if auxiliary is not None and probes is not None:
                 probes[m, n] = heard
                 probes[num_mics + m, n] = heard - own
                 acc = zero
@@ -562,3 +555,20 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 averaged[:] = saved
                 for m in range(num_mics):
                     updates[m] = zero
+
+
+_SIGNATURE = (
+    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
+    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
+    " {}, int64, boolean, boolean, boolean, boolean)"
+)
+
+fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"), uses=(judge,))(_run)
+"""Without auxiliary noise: whatever belongs to it is not even compiled."""
+
+probed_fxlms_block = jit_by_dtype(
+    _SIGNATURE.format("real[:, ::1], float64[:, ::1], UniTuple(int64, 2)"), uses=(judge,)
+)(_run)
+"""With auxiliary noise and probes."""

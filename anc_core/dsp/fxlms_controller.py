@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anc_core.arrays import check_sample_rate
-from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block
+from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block, probed_fxlms_block
 from anc_core.dsp.adaptive_guard import (
     BLOCK,
     COUNT,
@@ -33,8 +33,6 @@ from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
 
 Array = NDArray[Any]
-
-_NO_PROBES = np.zeros((0, 0))
 
 _AVERAGING_S = 1.0
 """Of the weights; longer tracks worse, shorter leaves more of the noise of a large step."""
@@ -208,7 +206,8 @@ class FxlmsController:
         self.parameters = parameters
         self.device = device or DeviceModel()
         self._dtype = check_dtype(dtype)
-        self._kernel = fxlms_block(self._dtype)
+        kernel = fxlms_block if online_identification is None else probed_fxlms_block
+        self._kernel = kernel(self._dtype)
         true = as_matrix(secondary_path, "secondary_path")
         self.num_mics, self.num_sources = true.shape[:2]
         believed = true if estimate is None else as_matrix(estimate, "secondary_path_estimate")
@@ -317,7 +316,7 @@ class FxlmsController:
         error, anti_noise = np.empty_like(sound), np.empty_like(sound)
         signals = (sound, noise, error, anti_noise)
         if self._identifier is None:
-            self._run(longer, signals, self._estimate, self._zeros(0, 0), _NO_PROBES, slice(0, num))
+            self._run(longer, signals, self._estimate)
         else:
             self._run_identifying(self._identifier, longer, signals)
         drive = longer["commands"][:, longer["commands"].shape[1] - num :]
@@ -339,13 +338,11 @@ class FxlmsController:
         fresh = auxiliary[:, auxiliary.shape[1] - num :]
         probes = np.zeros((2 * self.num_mics, num))
         cuts = [0, *range(BLOCK - first % BLOCK, num, BLOCK), num] if num else []
-        for piece in (slice(*cut) for cut in pairwise(cuts)):
-            fresh[:, piece] = identifier.level(state) * unit[:, piece]
+        for piece in pairwise(cuts):
+            fresh[:, slice(*piece)] = identifier.level(state) * unit[:, slice(*piece)]
             self._run(longer, signals, state["estimate"], auxiliary, probes, piece)
-            identifier.learn(
-                state, longer["references"], probes, auxiliary, self._limits, piece
-            )
-            identifier.note(first + piece.stop, state, self._secondary)
+            identifier.learn(state, longer["references"], probes, auxiliary, self._limits, piece)
+            identifier.note(first + piece[1], state, self._secondary)
         longer["auxiliary"] = auxiliary
 
     def _run(
@@ -353,9 +350,9 @@ class FxlmsController:
         longer: dict[str, Array],
         signals: tuple[Array, Array, Array, Array],
         estimate: Array,
-        auxiliary: Array,
-        probes: Array,
-        piece: slice,
+        auxiliary: Array | None = None,
+        probes: Array | None = None,
+        piece: tuple[int, int] | None = None,
     ) -> None:
         state = self._state
         is_exact = self.device.is_linear and (
@@ -384,8 +381,7 @@ class FxlmsController:
             state["updates"],
             auxiliary,
             probes,
-            piece.start,
-            piece.stop,
+            piece,
             int(self.parameters.rule),
             self.parameters.is_modified,
             self.parameters.is_feedback,

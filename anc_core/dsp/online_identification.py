@@ -196,7 +196,7 @@ class OnlineIdentifier:
         probes: Array,
         auxiliary: Array,
         guard_limits: Array,
-        piece: slice,
+        piece: tuple[int, int],
     ) -> None:
         """Learn from samples that the controller has just run over; ``state`` is changed.
 
@@ -206,8 +206,8 @@ class OnlineIdentifier:
             The controller's, with :meth:`fresh_state`.
         references, probes, auxiliary, guard_limits
             See :func:`anc_core.dsp.online_identification_kernel.identify_block`.
-        piece : slice
-            Samples of the chunk, within one block.
+        piece : (int, int)
+            First sample of the chunk and the one after the last, within one block.
         """
         self._kernel(
             references,
@@ -227,8 +227,7 @@ class OnlineIdentifier:
             state["events"],
             guard_limits,
             self._num_references,
-            piece.start,
-            piece.stop,
+            *piece,
         )
 
     def note(self, count: int, state: dict[str, Array], secondary: Array) -> None:
