@@ -9,10 +9,12 @@ Fig. 14 (SplitMix64, whose n-th output needs no earlier one).
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -55,4 +57,5 @@ def _mixed(z: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         z = (z ^ (z >> np.uint64(30))) * _FIRST
         z = (z ^ (z >> np.uint64(27))) * _SECOND
-    return z ^ (z >> np.uint64(31))
+    mixed: NDArray[Any] = z ^ (z >> np.uint64(31))
+    return mixed

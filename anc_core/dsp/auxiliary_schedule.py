@@ -54,7 +54,8 @@ from anc_core.dsp.jit import jit
 FloatArray = NDArray[np.float64]
 
 _HALFWAY = 0.5
-"""The loudest noise beside a controller that works: what louder noise gains, its own sound costs."""
+"""Beside a controller that works the noise rises half-way to the loudest, in decibels: what more
+would gain, its own sound would cost."""
 
 _DRIFTED, _CHANGED = 0.15, 0.3
 """Share of the estimate that has to be found wrong for the noise to rise (a phase of 32 degrees, a
@@ -141,9 +142,9 @@ SEARCHING, TRACKING = 0.0, 1.0
 # mean magnitude of what neither filter foresees
 VARIANCE, REMAINDER, MAGNITUDE, NUM_MEMORIES = range(4)
 
-# Layout of the limits: rates of the means, per block, per block, per sample; loudest and least power
-# of the noise over the residual's; blocks after which a usable estimate will do; factors of the usual
-# residual from block to block; share of the predictor's length that a block is
+# Layout of the limits: rates of the means, per block (twice) and per sample; loudest and least
+# power of the noise over the residual's; blocks after which a usable estimate will do; factors of
+# the usual residual from block to block; share of the predictor's length that a block is
 (
     LEVEL_RATE,
     RECENT_RATE,
@@ -157,7 +158,7 @@ VARIANCE, REMAINDER, MAGNITUDE, NUM_MEMORIES = range(4)
 ) = range(9)
 
 
-@jit("void(float64[::1], float64[::1])")
+@jit("void(float64[::1], float64[::1])", uses=(log_event,))
 def measure(numbers: FloatArray, limits: FloatArray) -> None:
     """Take the block's energies into their means; at the start those of all blocks so far."""
     numbers[BLOCKS] += 1.0
@@ -184,7 +185,7 @@ def found_error(numbers: FloatArray) -> float:
     numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
     is_sure = numbers[SUM_PRODUCT] ** 2 > _SURE**2 * numbers[SUM_SQUARE]
     is_large = abs(numbers[SUM_PRODUCT]) > _DRIFTED * numbers[SUM_ANSWER]
-    return numbers[SUM_PRODUCT] / numbers[SUM_ANSWER] if is_sure and is_large else 0.0
+    return float(numbers[SUM_PRODUCT] / numbers[SUM_ANSWER]) if is_sure and is_large else 0.0
 
 
 @jit("void(float64[::1])")
@@ -204,7 +205,7 @@ def doubt(numbers: FloatArray, microphones: FloatArray, num_weights: int) -> Non
     forget_test(numbers)
 
 
-@jit("void(float64[::1])")
+@jit("void(float64[::1])", uses=(log_event,))
 def mute(guard: FloatArray) -> None:
     """Keep the controller from playing and from learning: as if latched."""
     guard[GAIN] = 0.0
@@ -212,7 +213,7 @@ def mute(guard: FloatArray) -> None:
     guard[LATCH_LEFT] = max(guard[LATCH_LEFT], 2.0)
 
 
-@jit("void(float64[::1], float64[::1])")
+@jit("void(float64[::1], float64[::1])", uses=(log_event,))
 def release(guard: FloatArray, guard_limits: FloatArray) -> None:
     """Let the controller listen and begin; one that its own guard latched has to serve its time."""
     guard[HAS_SAVED] = guard[HARM] = 0.0
@@ -234,7 +235,7 @@ def power_share(misalignment: float, limits: FloatArray) -> float:
     """
     place = 1.0
     if misalignment <= _KNOWN:
-        return limits[FLOOR]
+        return float(limits[FLOOR])
     if misalignment < _USABLE:
         place = math.log(misalignment / _KNOWN) / math.log(_USABLE / _KNOWN)
     share: float = limits[FLOOR] * (limits[LOUD] / limits[FLOOR]) ** (_HALFWAY * place)
@@ -281,6 +282,93 @@ def set_level(
 
 
 @jit(
+    "void(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])",
+    uses=(log_event,),
+)
+def begin(
+    numbers: FloatArray,
+    microphones: FloatArray,
+    energy: float,
+    num_weights: int,
+    guard: FloatArray,
+    events: FloatArray,
+) -> None:
+    """Begin a stream, with an estimate of this energy."""
+    microphones[:, VARIANCE] = _TRUSTED * energy / (microphones.shape[0] * num_weights)
+    numbers[PHASE] = SEARCHING
+    log_event(guard, events, float(SEARCHING_KIND), math.nan)
+
+
+@jit(
+    "boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])",
+    uses=(log_event,),
+)
+def has_changed(
+    numbers: FloatArray,
+    microphones: FloatArray,
+    energy: float,
+    num_weights: int,
+    guard: FloatArray,
+    events: FloatArray,
+) -> bool:
+    """Return whether the path has to be searched for anew; a little drift is only noted."""
+    error = found_error(numbers)
+    is_faded = numbers[REFERENCE] < _FADED * numbers[USUAL_REFERENCE]
+    has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN] and not is_faded
+    numbers[TRIPS_SEEN] = guard[NUM_TRIPS]
+    if error != 0.0:
+        log_event(guard, events, float(CHANGED_KIND), 20.0 * math.log10(abs(error)))
+    if has_tripped or abs(error) > _CHANGED:
+        if numbers[PHASE] == TRACKING:
+            log_event(guard, events, float(SEARCHING_KIND), math.nan)
+        numbers[PHASE] = SEARCHING
+        doubt(numbers, microphones, num_weights)
+        return True
+    if error != 0.0:
+        # A turn by a small angle leaves 2·|c| of the energy, a gain c² of it.
+        variance = 2.0 * abs(error) * energy / (microphones.shape[0] * num_weights)
+        microphones[:, VARIANCE] = np.maximum(microphones[:, VARIANCE], variance)
+        forget_test(numbers)
+    return False
+
+
+@jit("float64(float64[:, ::1], float64, int64)")
+def believed_error(microphones: FloatArray, energy: float, num_weights: int) -> float:
+    """Return the energy by which the estimate is believed to be off, all pairs."""
+    total = 0.0
+    for m in range(microphones.shape[0]):
+        if microphones[m, VARIANCE] > 0.0:
+            least = _LEAST_MISALIGNMENT * energy / (microphones.shape[0] * num_weights)
+            microphones[m, VARIANCE] = max(microphones[m, VARIANCE], least)
+        total += num_weights * microphones[m, VARIANCE]
+    return total
+
+
+@jit(
+    "void(float64[::1], float64, float64[::1], float64[::1], float64[:, ::1], float64[::1])",
+    uses=(log_event,),
+)
+def search(
+    numbers: FloatArray,
+    energy: float,
+    limits: FloatArray,
+    guard: FloatArray,
+    events: FloatArray,
+    guard_limits: FloatArray,
+) -> None:
+    """Keep the controller mute until the path is known well enough."""
+    numbers[SEARCHED] += 1.0
+    enough = _USABLE if numbers[SEARCHED] > limits[PATIENCE] else _KNOWN
+    error = numbers[MISALIGNMENT]
+    if 0.0 < error <= enough * energy:
+        numbers[PHASE] = TRACKING
+        log_event(guard, events, float(IDENTIFIED_KIND), 10.0 * math.log10(error / energy))
+        release(guard, guard_limits)
+    else:
+        mute(guard)
+
+
+@jit(
     "boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[::1],"
     " float64[:, ::1], float64[::1])",
     uses=(log_event,),
@@ -311,45 +399,14 @@ def schedule(
     measure(numbers, limits)
     numbers[PREDICTOR_AGE] += limits[PREDICTOR_AGEING]
     if numbers[BLOCKS] == 1.0:
-        numbers[PHASE] = SEARCHING
-        microphones[:, VARIANCE] = _TRUSTED * energy / (microphones.shape[0] * num_weights)
-        log_event(guard, events, float(SEARCHING_KIND), math.nan)
-    error = found_error(numbers)
-    is_faded = numbers[REFERENCE] < _FADED * numbers[USUAL_REFERENCE]
-    has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN] and not is_faded
-    numbers[TRIPS_SEEN] = guard[NUM_TRIPS]
-    if error != 0.0:
-        log_event(guard, events, float(CHANGED_KIND), 20.0 * math.log10(abs(error)))
-    begins = has_tripped or abs(error) > _CHANGED
-    if begins:
-        if numbers[PHASE] == TRACKING:
-            log_event(guard, events, float(SEARCHING_KIND), math.nan)
-        numbers[PHASE] = SEARCHING
+        begin(numbers, microphones, energy, num_weights, guard, events)
+    begins = has_changed(numbers, microphones, energy, num_weights, guard, events)
+    is_sounding = numbers[LEVEL] > 0.0 and numbers[SEARCHED] >= _SETTLED_BLOCKS
+    if numbers[PHASE] == SEARCHING and numbers[MISALIGNMENT] == 0.0 and is_sounding:
         doubt(numbers, microphones, num_weights)
-    elif error != 0.0:
-        # A turn by a small angle leaves 2·|c| of the energy, a gain c² of it.
-        variance = 2.0 * abs(error) * energy / (microphones.shape[0] * num_weights)
-        microphones[:, VARIANCE] = np.maximum(microphones[:, VARIANCE], variance)
-        forget_test(numbers)
-    elif numbers[PHASE] == SEARCHING and numbers[MISALIGNMENT] == 0.0:
-        if numbers[LEVEL] > 0.0 and numbers[SEARCHED] >= _SETTLED_BLOCKS:
-            doubt(numbers, microphones, num_weights)
-    total = 0.0
-    for m in range(microphones.shape[0]):
-        least = _LEAST_MISALIGNMENT * energy / (microphones.shape[0] * num_weights)
-        if microphones[m, VARIANCE] > 0.0:
-            microphones[m, VARIANCE] = max(microphones[m, VARIANCE], least)
-        total += num_weights * microphones[m, VARIANCE]
-    numbers[MISALIGNMENT] = total
+    numbers[MISALIGNMENT] = believed_error(microphones, energy, num_weights)
     if numbers[PHASE] == SEARCHING:
-        numbers[SEARCHED] += 1.0
-        enough = _USABLE if numbers[SEARCHED] > limits[PATIENCE] else _KNOWN
-        if 0.0 < total <= enough * energy:
-            numbers[PHASE] = TRACKING
-            log_event(guard, events, float(IDENTIFIED_KIND), 10.0 * math.log10(total / energy))
-            release(guard, guard_limits)
-        else:
-            mute(guard)
+        search(numbers, energy, limits, guard, events, guard_limits)
     if numbers[BLOCKS] >= _SETTLED_BLOCKS:
         set_level(numbers, microphones, energy, num_weights, limits)
     return begins

@@ -420,6 +420,11 @@ class FxlmsController:
         rows: Array = self._state.get("estimate", self._estimate)
         return rows[:, ::-1].reshape(self.num_mics, self.num_sources, -1).copy()
 
+    @property
+    def is_identifying(self) -> bool:
+        """Whether the estimate is improved while the controller works."""
+        return self._identifier is not None
+
     def drain_trace(self) -> tuple[IdentificationPoint, ...]:
         """Return how the online identification went since the last call; empty without it."""
         return () if self._identifier is None else self._identifier.drain_trace()

@@ -106,6 +106,15 @@ class OnlineIdentification:
             check_num_taps(self.num_taps)
 
 
+def chosen_identification(
+    choice: OnlineIdentification | bool | None,
+) -> OnlineIdentification | None:
+    """Return the settings that ``choice`` stands for: True for the defaults, False for none."""
+    if isinstance(choice, bool):
+        return OnlineIdentification() if choice else None
+    return choice
+
+
 @dataclass(frozen=True, slots=True)
 class IdentificationPoint:
     """Where the identification stood at one moment.

@@ -78,13 +78,28 @@ def _energy(weights: Array) -> float:
     return total
 
 
+@part_of_kernel
+def _bounded_energy(working: Array, predictor: Array, numbers: Array) -> float:
+    """Return the estimate's energy, after it was brought back within what is possible."""
+    energy = _energy(working)
+    if not math.isfinite(energy):
+        working[:] = working.dtype.type(0.0)
+        predictor[:] = working.dtype.type(0.0)
+        return 0.0
+    largest = _LARGEST_ANSWER * numbers[MEAN_HEARD]
+    if energy * numbers[MEAN_LEVEL] > largest > 0.0:
+        working *= working.dtype.type(math.sqrt(largest / (energy * numbers[MEAN_LEVEL])))
+        energy = _energy(working)
+    return energy
+
+
 @jit_by_dtype(
     "void(real[:, ::1], float64[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " float64[:, ::1], float64[::1], float64[::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[::1], float64[::1], float64[:, ::1], float64[::1], int64, int64, int64)",
     uses=(usual_power, schedule),
 )
-def identify_block(
+def identify_block(  # noqa: PLR0915 - one straight recipe, sample by sample
     references: Array,
     probes: Array,
     auxiliary: Array,
@@ -181,15 +196,7 @@ def identify_block(
                     _update(predictor, m * num_references + j, factor, references, j, first_heard)
     if np.uint64(guard[COUNT]) % np.uint64(BLOCK) != 0:
         return
-    energy = _energy(working)
-    if not math.isfinite(energy):
-        working[:] = zero
-        predictor[:] = zero
-        energy = 0.0
-    largest = _LARGEST_ANSWER * numbers[MEAN_HEARD]
-    if energy * numbers[MEAN_LEVEL] > largest > 0.0:
-        working *= working.dtype.type(math.sqrt(largest / (energy * numbers[MEAN_LEVEL])))
-        energy = _energy(working)
+    energy = _bounded_energy(working, predictor, numbers)
     begins = schedule(
         numbers, microphones, energy, num_weights, limits, guard, events, guard_limits
     )

@@ -84,6 +84,7 @@ def simulate_recording(request: SimulateRequest, settings: Settings) -> Simulati
         io_delay=request.io_delay,
         settings=request.settings,
         figures=result.figures,
+        identification=result.identification,
         guard_events=tuple(
             GuardLine(time_s=event.time_s, kind=event.kind.value, level_db=event.level_db)
             for event in result.events
@@ -141,6 +142,7 @@ def _simulated(
         device=settings.device(request.io_delay),
         dtype=settings.dtype,
         seed=settings.seed,
+        online_identification=settings.online_identification,
     )
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from anc_core.dsp.adaptive_guard import GuardEvent
     from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsParameters
+    from anc_core.dsp.online_identification import OnlineIdentification
     from anc_core.metrics.anc_figures import AncFigures
+    from anc_core.metrics.identification_figures import IdentificationFigures
 
 STRUCTURES = ("feedforward", "feedback", "hybrid")
 
@@ -55,6 +57,8 @@ class AncSimulation:
         What the guards did.
     wiener_error : float32, like ``disturbance``, or None
         What the best causal filter would have left; None if no limit was computed.
+    identification : IdentificationFigures or None
+        How the online identification went; None without it.
     """
 
     disturbance: NDArray[np.float32]
@@ -68,6 +72,7 @@ class AncSimulation:
     figures: AncFigures
     events: tuple[GuardEvent, ...]
     wiener_error: NDArray[Any] | None = None
+    identification: IdentificationFigures | None = None
 
     @property
     def cancellation_db(self) -> float | None:
@@ -126,7 +131,8 @@ class AcousticSimulator:
     step_size : float, optional
         Above 0 and below 2; 0.4 for ``fxnlms``, 0.03 for the others.
     secondary_path_estimate : array_like, optional
-        What the controller believes; the truth if not given.
+        What the controller believes; the truth if not given, or nothing with
+        ``online_identification``.
     leakage : float
         0 to below 1.
     guard : bool
@@ -135,7 +141,10 @@ class AcousticSimulator:
     dtype : {"float32", "float64"}
         Of the arithmetic; chunks are float32.
     seed : int
-        Of the sensors' noise.
+        Of the sensors' noise, and of the auxiliary one.
+    online_identification : OnlineIdentification or bool, optional
+        Identify the secondary path with auxiliary noise while the controller works; True for the
+        defaults. Needs the guards and a reference.
 
     Raises
     ------
@@ -165,9 +174,11 @@ class AcousticSimulator:
         device: DeviceModel | None = None,
         dtype: DTypeLike = "float32",
         seed: int = 0,
+        online_identification: OnlineIdentification | bool | None = None,
     ) -> None:
         # Loads numba: only when the first simulator is built.
         from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsController
+        from anc_core.dsp.online_identification import chosen_identification
         from anc_core.dsp.path_filter import PathFilter
 
         self.sample_rate = check_sample_rate(sample_rate)
@@ -203,6 +214,8 @@ class AcousticSimulator:
             estimate=estimate,
             device=self.device,
             dtype=dtype,
+            online_identification=chosen_identification(online_identification),
+            seed=seed,
         )
         self._seed = seed
         self.reset()
