@@ -294,7 +294,8 @@ class FxlmsController:
         Returns
         -------
         error, anti_noise, drive
-            (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise.
+            (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise,
+            which is the drive through the secondary path. Auxiliary noise is part of both.
         """
         num = len(disturbance)
         state = self._state
@@ -320,6 +321,8 @@ class FxlmsController:
         else:
             self._run_identifying(self._identifier, longer, signals)
         drive = longer["commands"][:, longer["commands"].shape[1] - num :]
+        if self._identifier is not None:
+            drive = drive + longer["auxiliary"][:, longer["auxiliary"].shape[1] - num :]
         for name, whole in longer.items():
             state[name] = whole[:, num:].copy()
         return error.T, anti_noise.T, drive.T
