@@ -262,6 +262,6 @@ class OnlineIdentifier:
         )
 
     def drain_trace(self) -> tuple[IdentificationPoint, ...]:
-        """Return a point for each 0.1 s since the last call."""
+        """Return a point for about each 0.1 s since the last call."""
         trace, self._trace = tuple(self._trace), []
         return trace

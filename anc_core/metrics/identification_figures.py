@@ -31,7 +31,7 @@ class IdentificationFigures(Record):
     searches: int = 0
     """How often the path had to be searched for, the controller being mute: 1 = at the start."""
     time_s: tuple[float, ...] = ()
-    """Of the courses, which follow."""
+    """Of the courses, which follow; about every 0.1 s."""
     misalignment_course_db: tuple[float | None, ...] = Field(default=(), repr=False)
     auxiliary_course_db: tuple[float | None, ...] = Field(default=(), repr=False)
 

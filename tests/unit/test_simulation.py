@@ -139,6 +139,39 @@ def test_any_chunks_give_the_same_bits_with_all_of_the_device():
         np.testing.assert_array_equal(run(size)[: len(whole)], whole[: len(run(size))])
 
 
+def test_secondary_path_is_found_online_and_told():
+    options = {"num_taps": 120, "bound": False}
+    known = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, **options)
+    assert known.identification is None
+    found = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, online_identification=True, **options)
+    figures = found.identification
+    assert figures.misalignment_db < -25.0
+    assert 0.1 < figures.identified_s < 3.0
+    assert figures.searches == 1
+    assert figures.auxiliary_db == pytest.approx(-25.0, abs=1.5)
+    assert figures.auxiliary_cost_db < 0.03
+    assert figures.time_s == pytest.approx(np.arange(1, 81) / 10, abs=0.01)
+    assert figures.misalignment_course_db[-1] == figures.misalignment_db
+    assert found.figures.steady_cancellation_db > 20.0
+    again = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, online_identification=True, **options)
+    np.testing.assert_array_equal(again.error_signal, found.error_signal)
+
+
+def test_choosing_no_online_identification_changes_no_bit():
+    expected = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, bound=False)
+    off = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, online_identification=False, bound=False)
+    np.testing.assert_array_equal(off.error_signal, expected.error_signal)
+    np.testing.assert_array_equal(off.drive, expected.drive)
+
+
+def test_figures_of_an_identification_too_short_to_be_one():
+    result = simulate_anc(NOISE[:99], RATE, PRIMARY, SECONDARY, online_identification=True)
+    assert result.identification.misalignment_db is None
+    assert result.identification.auxiliary_db is None
+    assert result.identification.auxiliary_cost_db == 0.0
+    assert result.identification.identified_s is None
+
+
 def test_reset_begins_anew():
     simulator = AcousticSimulator(RATE, PRIMARY, SECONDARY, num_taps=32)
     first = simulator.process(NOISE[:4_000, np.newaxis])

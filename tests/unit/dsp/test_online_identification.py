@@ -61,7 +61,7 @@ def test_estimate_and_predictor_learn_as_the_formula_says():
     num, num_taps, num_predictor, rate = 2_000, 24, 40, 0.01
     reference, noise = rng.normal(size=num), 0.3 * rng.normal(size=num)
     true = rng.normal(size=num_taps)
-    probe = lfilter(rng.normal(size=60), 1, reference) + lfilter(true, 1, noise)
+    probe = lfilter(rng.normal(size=30), 1, reference) + lfilter(true, 1, noise)
     probe[1_500] += 500.0  # clipped
     start = {"variance": 2.0, "remainder": 3.0}
     expected = identify(
