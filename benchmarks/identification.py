@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.signal import hilbert
@@ -33,9 +34,14 @@ def attenuation_db(disturbance: np.ndarray, error: np.ndarray) -> float:
     return 10 * np.log10(np.sum(disturbance[last] ** 2) / np.sum(error[last] ** 2))
 
 
-def run(noise: np.ndarray, change: np.ndarray | None, *arguments, **options) -> str:
+def run(
+    noise: np.ndarray,
+    change: np.ndarray | None,
+    *paths: np.ndarray,
+    **options: Any,  # noqa: ANN401 - those of the simulator
+) -> str:
     """Return one line: attenuation before and after, misalignment, cost of the noise, events."""
-    simulator = AcousticSimulator(RATE, *arguments, **options)
+    simulator = AcousticSimulator(RATE, *paths, **options)
     cells, events, trace = [], [], []
     for half in range(2):
         if half and change is not None:

@@ -46,6 +46,7 @@ from anc_core.dsp.adaptive_guard import (
     NUM_TRIPS,
     SEARCHING_KIND,
     STATE,
+    TRIPS,
     USUAL_POWER,
     log_event,
 )
@@ -76,7 +77,11 @@ _KNOWN, _USABLE = 1e-3, 1e-2
 to the notches of the path, where the phase of such an estimate is anything; with -32 dB none. And
 nothing is found as fast as while the controller is mute, since the noise may then be louder."""
 
-_LEAST_MISALIGNMENT = 1e-4
+_STRICTER = 4.0
+"""Factor for each trip after the first that the guards have not forgotten: the noise is loudest
+where the estimate is worst, and a mean over all frequencies does not know it."""
+
+_LEAST_MISALIGNMENT = 3e-5
 """No better than this is ever believed, so that the estimate never stops to learn."""
 
 _TRUSTED = 1.0
@@ -358,7 +363,10 @@ def search(
 ) -> None:
     """Keep the controller mute until the path is known well enough."""
     numbers[SEARCHED] += 1.0
-    enough = _USABLE if numbers[SEARCHED] > limits[PATIENCE] else _KNOWN
+    # What was good enough and was not may not be so again.
+    times = _STRICTER ** max(math.floor(guard[TRIPS] + 0.5) - 1.0, 0.0)
+    is_late = numbers[SEARCHED] > times * limits[PATIENCE]
+    enough = (_USABLE if is_late else _KNOWN) / times
     error = numbers[MISALIGNMENT]
     if 0.0 < error <= enough * energy:
         numbers[PHASE] = TRACKING
