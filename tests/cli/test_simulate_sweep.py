@@ -54,7 +54,7 @@ def test_json_is_the_record_and_nothing_else_and_a_second_run_resumes(anc: Anc) 
 
 
 def test_online_identification_under_run_gives_its_columns(anc: Anc) -> None:
-    text = f"{GRID}[run]\nonline_identification = true\n[recording]\nrepeat_to_s = 4.0\n"
+    text = f"{GRID}[run]\nonline_identification = true\n[recording]\nrepeat_to_s = 12.0\n"
     Path("small.toml").write_text(text)
     code, _, _ = anc(*SMALL)
     assert code == 0
