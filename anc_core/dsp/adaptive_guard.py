@@ -169,7 +169,7 @@ class GuardEventKind(StrEnum):
 _KINDS = tuple(GuardEventKind)
 _ARMED, _REPAIRED, _TRIPPED, _CLEARED, _LATCHED = range(5)
 SEARCHING_KIND, IDENTIFIED_KIND, CHANGED_KIND = range(6, 9)
-"""As numbers of the event log, for :mod:`anc_core.dsp.auxiliary_schedule`."""
+"""As numbers of the event log, for :mod:`anc_core.dsp.identification_phases`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,7 @@
-"""How loud the auxiliary noise is, and when the controller may rely on the estimate.
+"""How loud the auxiliary noise of the online identification is, and the layout of its memory.
 
-Looked at every 32 samples, at the same moments as the guards' detector. Two phases:
-
-searching
-    The estimate is not known well enough. The controller is mute (it is held as if latched), the
-    noise loud. Ends when the believed misalignment is -30 dB, or -20 dB if that takes too long.
-tracking
-    The controller works; the noise is at its floor if the misalignment is -30 dB.
-
-Back to searching leads a trip of the guards, or the finding that a good part of the estimate is
-wrong: the remainder is correlated with the estimated answer to the noise, c = E[g·a] / E[a²]. For
-an estimate that has become wrong by a path s' it is the projection of (s' - ŝ) on ŝ: -2 for a
-change of sign, 3 for four times the gain, -1 for a delay or a turn by 90 degrees. One number is
-found much sooner than the taps.
+The noise follows the residual at the error microphones (Carini & Malatini 2008): as loud as asked
+for while the path is searched for, below the residual by its floor when it is known.
 """
 
 from __future__ import annotations
@@ -22,34 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from anc_core.dsp.adaptive_guard import (
-    BASE_ERROR,
-    BASE_REFERENCE,
-    BLOCK,
-    CHANGED_KIND,
-    GAIN,
-    HARM,
-    HAS_SAVED,
-    IDENTIFIED_KIND,
-    LATCH_LEFT,
-    LATCH_LENGTH,
-    LATCHED,
-    LISTEN_LEFT,
-    LISTENING,
-    MEAN_ERROR,
-    MEAN_FAST,
-    MEAN_FREE,
-    MEAN_OWN,
-    MEAN_REFERENCE,
-    MEAN_SLOW,
-    MUTE_BLOCKS,
-    NUM_TRIPS,
-    SEARCHING_KIND,
-    STATE,
-    TRIPS,
-    USUAL_POWER,
-    log_event,
-)
+from anc_core.dsp.adaptive_guard import BLOCK, log_event
 from anc_core.dsp.jit import jit
 
 FloatArray = NDArray[np.float64]
@@ -58,35 +20,11 @@ _HALFWAY = 0.5
 """Beside a controller that works the noise rises half-way to the loudest, in decibels: what more
 would gain, its own sound would cost."""
 
-_DRIFTED, _CHANGED = 0.15, 0.3
-"""Share of the estimate that has to be found wrong for the noise to rise (a phase of 32 degrees, a
-gain of 1.15), and for the controller to fall silent as well (45 degrees, a gain of 1.3): for what
-is found while it works takes ten times as long."""
-
-_SURE = 5.0
-"""Standard deviations of that finding it has to exceed."""
-
-_TEST_EVERY = 8
-"""Blocks summed up for one look: sums over more than the ring of noise and path are independent."""
-
-_TEST_MEMORY = 1.0 - 1.0 / 64.0
-
-_KNOWN, _USABLE = 1e-3, 1e-2
-"""Misalignment, as a power, with which the controller may begin, and with which it may after
-:data:`_PATIENCE_S` of searching. With -26 dB, white, the modified algorithm loses 4 dB within 40 s
+KNOWN, USABLE = 1e-3, 1e-2
+"""Misalignment, as a power, with which the controller may begin, and with which it may after 4 s
+of searching. With -26 dB, white, the modified algorithm loses 4 dB within 40 s
 to the notches of the path, where the phase of such an estimate is anything; with -32 dB none. And
 nothing is found as fast as while the controller is mute, since the noise may then be louder."""
-
-_STRICTER = 4.0
-"""Factor for each trip after the first that the guards have not forgotten: the noise is loudest
-where the estimate is worst, and a mean over all frequencies does not know it."""
-
-_LEAST_MISALIGNMENT = 3e-5
-"""No better than this is ever believed, so that the estimate never stops to learn."""
-
-_TRUSTED = 1.0
-"""Misalignment that an estimate given at the start is believed to have: it tells how loud the noise
-may be, no more. What was better known is found again as fast as what was not."""
 
 _FIRST_LEVEL = 1e-2
 """Drive of the first auxiliary noise over the RMS at the microphones; it rises from there."""
@@ -100,16 +38,12 @@ _STEEPEST = 1.25
 _SUDDENLY = 4.0
 """How much less than its mean the residual may be at the moment without the noise sinking."""
 
-_SETTLED_BLOCKS = 20.0
+SETTLED_BLOCKS = 20.0
 """Until the level at the microphones is known, without the noise and then with the first of it."""
 
 _RUNAWAY = 2.0
 """How much more than usual the residual that counts may be: if the path is much stronger than
 believed, the noise may not follow the rise that it makes itself."""
-
-_FADED = 1e-3
-"""A trip says nothing of the path while the references are this much weaker than usual, as powers:
-what is heard then is not what they announced."""
 
 _SILENT = 1e-24
 """Power at the microphones below which there is no auxiliary noise: far below any converter."""
@@ -167,69 +101,14 @@ VARIANCE, REMAINDER, MAGNITUDE, NUM_MEMORIES = range(4)
 def measure(numbers: FloatArray, limits: FloatArray) -> None:
     """Take the block's energies into their means; at the start those of all blocks so far."""
     numbers[BLOCKS] += 1.0
-    rate = max(limits[LEVEL_RATE], 1.0 / numbers[BLOCKS])
-    numbers[MEAN_RESIDUAL] += rate * (numbers[BLOCK_RESIDUAL] / BLOCK - numbers[MEAN_RESIDUAL])
+    residual = numbers[BLOCK_RESIDUAL] / BLOCK
     rate = max(limits[RECENT_RATE], 1.0 / numbers[BLOCKS])
-    numbers[RECENT_RESIDUAL] += rate * (numbers[BLOCK_RESIDUAL] / BLOCK - numbers[RECENT_RESIDUAL])
+    numbers[RECENT_RESIDUAL] += rate * (residual - numbers[RECENT_RESIDUAL])
     rate = max(limits[LEVEL_RATE], 1.0 / numbers[BLOCKS])
+    numbers[MEAN_RESIDUAL] += rate * (residual - numbers[MEAN_RESIDUAL])
     numbers[MEAN_HEARD] += rate * (numbers[BLOCK_HEARD] / BLOCK - numbers[MEAN_HEARD])
     numbers[MEAN_LEVEL] += rate * (numbers[LEVEL] ** 2 - numbers[MEAN_LEVEL])
     numbers[BLOCK_RESIDUAL] = numbers[BLOCK_HEARD] = 0.0
-
-
-@jit("float64(float64[::1])")
-def found_error(numbers: FloatArray) -> float:
-    """Return the share of the estimate that is surely wrong, 0 if that is not sure."""
-    if numbers[BLOCKS] % _TEST_EVERY != 0.0:
-        return 0.0
-    product = numbers[BLOCK_PRODUCT]
-    numbers[SUM_PRODUCT] = _TEST_MEMORY * numbers[SUM_PRODUCT] + product
-    numbers[SUM_ANSWER] = _TEST_MEMORY * numbers[SUM_ANSWER] + numbers[BLOCK_ANSWER]
-    # The variance of the first sum, were its terms independent and of mean 0.
-    numbers[SUM_SQUARE] = _TEST_MEMORY**2 * numbers[SUM_SQUARE] + product**2
-    numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
-    is_sure = numbers[SUM_PRODUCT] ** 2 > _SURE**2 * numbers[SUM_SQUARE]
-    is_large = abs(numbers[SUM_PRODUCT]) > _DRIFTED * numbers[SUM_ANSWER]
-    return float(numbers[SUM_PRODUCT] / numbers[SUM_ANSWER]) if is_sure and is_large else 0.0
-
-
-@jit("void(float64[::1])")
-def forget_test(numbers: FloatArray) -> None:
-    """Begin the test of :func:`found_error` anew: the estimate has been judged."""
-    numbers[SUM_PRODUCT] = numbers[SUM_ANSWER] = numbers[SUM_SQUARE] = 0.0
-    numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
-
-
-@jit("void(float64[::1], float64[:, ::1], int64)")
-def doubt(numbers: FloatArray, microphones: FloatArray, num_weights: int) -> None:
-    """Believe nothing but that the answer to the noise is not louder than all that is heard."""
-    power = num_weights * numbers[LEVEL] ** 2
-    for m in range(microphones.shape[0]):
-        microphones[m, VARIANCE] = microphones[m, REMAINDER] / power if power > 0.0 else 0.0
-    numbers[SEARCHED] = numbers[PREDICTOR_AGE] = 0.0
-    forget_test(numbers)
-
-
-@jit("void(float64[::1])", uses=(log_event,))
-def mute(guard: FloatArray) -> None:
-    """Keep the controller from playing and from learning: as if latched."""
-    guard[GAIN] = 0.0
-    guard[STATE] = LATCHED
-    guard[LATCH_LEFT] = max(guard[LATCH_LEFT], 2.0)
-
-
-@jit("void(float64[::1], float64[::1])", uses=(log_event,))
-def release(guard: FloatArray, guard_limits: FloatArray) -> None:
-    """Let the controller listen and begin; one that its own guard latched has to serve its time."""
-    guard[HAS_SAVED] = guard[HARM] = 0.0
-    guard[BASE_ERROR] = guard[BASE_REFERENCE] = 0.0
-    guard[MEAN_ERROR] = guard[MEAN_REFERENCE] = guard[MEAN_OWN] = 0.0
-    guard[MEAN_FAST] = guard[MEAN_SLOW] = guard[MEAN_FREE] = 0.0
-    # That of the references through what the estimate used to be.
-    guard[USUAL_POWER] = 0.0
-    guard[LISTEN_LEFT] = guard_limits[MUTE_BLOCKS]
-    if guard[LATCH_LENGTH] == 0.0:
-        guard[STATE] = LISTENING
 
 
 @jit("float64(float64, float64[::1])")
@@ -239,22 +118,16 @@ def power_share(misalignment: float, limits: FloatArray) -> float:
     Straight in decibels from the floor to half-way between it and the loudest.
     """
     place = 1.0
-    if misalignment <= _KNOWN:
+    if misalignment <= KNOWN:
         return float(limits[FLOOR])
-    if misalignment < _USABLE:
-        place = math.log(misalignment / _KNOWN) / math.log(_USABLE / _KNOWN)
+    if misalignment < USABLE:
+        place = math.log(misalignment / KNOWN) / math.log(USABLE / KNOWN)
     share: float = limits[FLOOR] * (limits[LOUD] / limits[FLOOR]) ** (_HALFWAY * place)
     return share
 
 
-@jit("void(float64[::1], float64[:, ::1], float64, int64, float64[::1])")
-def set_level(
-    numbers: FloatArray,
-    microphones: FloatArray,
-    energy: float,
-    num_weights: int,
-    limits: FloatArray,
-) -> None:
+@jit("void(float64[::1], int64, float64, float64[::1])")
+def set_level(numbers: FloatArray, num_mics: int, energy: float, limits: FloatArray) -> None:
     """Choose the level of the noise for the next block.
 
     As long as the path is unknown, the energy that it may have counts: the noise begins far below
@@ -272,7 +145,7 @@ def set_level(
     numbers[USUAL_RESIDUAL] = usual
     residual = min(residual, _RUNAWAY * usual)
     if numbers[LEVEL] == 0.0:
-        numbers[LEVEL] = _FIRST_LEVEL * math.sqrt(residual / microphones.shape[0])
+        numbers[LEVEL] = _FIRST_LEVEL * math.sqrt(residual / num_mics)
         numbers[SEARCHED] = 0.0
         return
     if numbers[MISALIGNMENT] == 0.0:
@@ -284,137 +157,3 @@ def set_level(
     wanted = math.sqrt(share * residual / max(gain, 1e-300))
     largest = _LARGEST_LEVEL * math.sqrt(residual)
     numbers[LEVEL] = min(wanted, largest, _STEEPEST * numbers[LEVEL])
-
-
-@jit(
-    "void(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])",
-    uses=(log_event,),
-)
-def begin(
-    numbers: FloatArray,
-    microphones: FloatArray,
-    energy: float,
-    num_weights: int,
-    guard: FloatArray,
-    events: FloatArray,
-) -> None:
-    """Begin a stream, with an estimate of this energy."""
-    microphones[:, VARIANCE] = _TRUSTED * energy / (microphones.shape[0] * num_weights)
-    numbers[PHASE] = SEARCHING
-    log_event(guard, events, float(SEARCHING_KIND), math.nan)
-
-
-@jit(
-    "boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])",
-    uses=(log_event,),
-)
-def has_changed(
-    numbers: FloatArray,
-    microphones: FloatArray,
-    energy: float,
-    num_weights: int,
-    guard: FloatArray,
-    events: FloatArray,
-) -> bool:
-    """Return whether the path has to be searched for anew; a little drift is only noted."""
-    error = found_error(numbers)
-    is_faded = numbers[REFERENCE] < _FADED * numbers[USUAL_REFERENCE]
-    has_tripped = guard[NUM_TRIPS] > numbers[TRIPS_SEEN] and not is_faded
-    numbers[TRIPS_SEEN] = guard[NUM_TRIPS]
-    if error != 0.0:
-        log_event(guard, events, float(CHANGED_KIND), 20.0 * math.log10(abs(error)))
-    if has_tripped or abs(error) > _CHANGED:
-        if numbers[PHASE] == TRACKING:
-            log_event(guard, events, float(SEARCHING_KIND), math.nan)
-        numbers[PHASE] = SEARCHING
-        doubt(numbers, microphones, num_weights)
-        return True
-    if error != 0.0:
-        # A turn by a small angle leaves 2·|c| of the energy, a gain c² of it.
-        variance = 2.0 * abs(error) * energy / (microphones.shape[0] * num_weights)
-        microphones[:, VARIANCE] = np.maximum(microphones[:, VARIANCE], variance)
-        forget_test(numbers)
-    return False
-
-
-@jit("float64(float64[:, ::1], float64, int64)")
-def believed_error(microphones: FloatArray, energy: float, num_weights: int) -> float:
-    """Return the energy by which the estimate is believed to be off, all pairs."""
-    total = 0.0
-    for m in range(microphones.shape[0]):
-        if microphones[m, VARIANCE] > 0.0:
-            least = _LEAST_MISALIGNMENT * energy / (microphones.shape[0] * num_weights)
-            microphones[m, VARIANCE] = max(microphones[m, VARIANCE], least)
-        total += num_weights * microphones[m, VARIANCE]
-    return total
-
-
-@jit(
-    "void(float64[::1], float64, float64[::1], float64[::1], float64[:, ::1], float64[::1])",
-    uses=(log_event,),
-)
-def search(
-    numbers: FloatArray,
-    energy: float,
-    limits: FloatArray,
-    guard: FloatArray,
-    events: FloatArray,
-    guard_limits: FloatArray,
-) -> None:
-    """Keep the controller mute until the path is known well enough."""
-    numbers[SEARCHED] += 1.0
-    # What was good enough and was not may not be so again.
-    times = _STRICTER ** max(math.floor(guard[TRIPS] + 0.5) - 1.0, 0.0)
-    is_late = numbers[SEARCHED] > times * limits[PATIENCE]
-    enough = (_USABLE if is_late else _KNOWN) / times
-    error = numbers[MISALIGNMENT]
-    if 0.0 < error <= enough * energy:
-        numbers[PHASE] = TRACKING
-        log_event(guard, events, float(IDENTIFIED_KIND), 10.0 * math.log10(error / energy))
-        release(guard, guard_limits)
-    else:
-        mute(guard)
-
-
-@jit(
-    "boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[::1],"
-    " float64[:, ::1], float64[::1])",
-    uses=(log_event,),
-)
-def schedule(
-    numbers: FloatArray,
-    microphones: FloatArray,
-    energy: float,
-    num_weights: int,
-    limits: FloatArray,
-    guard: FloatArray,
-    events: FloatArray,
-    guard_limits: FloatArray,
-) -> bool:
-    """Look at the last block; return whether the control filters have to begin anew.
-
-    Parameters
-    ----------
-    numbers, microphones, limits
-        See the layouts above; the block's energies are in ``BLOCK_...``.
-    energy : float
-        Of the estimate, all pairs.
-    num_weights : int
-        Taps of the estimate for one microphone.
-    guard, events, guard_limits
-        Of the controller, see :mod:`anc_core.dsp.adaptive_guard`.
-    """
-    measure(numbers, limits)
-    numbers[PREDICTOR_AGE] += limits[PREDICTOR_AGEING]
-    if numbers[BLOCKS] == 1.0:
-        begin(numbers, microphones, energy, num_weights, guard, events)
-    begins = has_changed(numbers, microphones, energy, num_weights, guard, events)
-    is_sounding = numbers[LEVEL] > 0.0 and numbers[SEARCHED] >= _SETTLED_BLOCKS
-    if numbers[PHASE] == SEARCHING and numbers[MISALIGNMENT] == 0.0 and is_sounding:
-        doubt(numbers, microphones, num_weights)
-    numbers[MISALIGNMENT] = believed_error(microphones, energy, num_weights)
-    if numbers[PHASE] == SEARCHING:
-        search(numbers, energy, limits, guard, events, guard_limits)
-    if numbers[BLOCKS] >= _SETTLED_BLOCKS:
-        set_level(numbers, microphones, energy, num_weights, limits)
-    return begins

@@ -45,6 +45,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.adaptive_notch",
     "anc_core.dsp.adaptive_fxlms",
     "anc_core.dsp.auxiliary_schedule",
+    "anc_core.dsp.identification_phases",
     "anc_core.dsp.online_identification_kernel",
     "anc_core.dsp.content_kernels",
 )

@@ -18,7 +18,7 @@ Benesty's jointly optimised NLMS): P, how far a tap is believed to be off, and r
 
 It begins at one half, falls as 1/n and is never a matter of taste; and P says how good the estimate
 is, which steers everything else: the level of the noise, and whether the controller may work (see
-:mod:`anc_core.dsp.auxiliary_schedule`). Chosen over the step of Akhtar, Abe & Kawamata (2006),
+:mod:`anc_core.dsp.identification_phases`). Chosen over the step of Akhtar, Abe & Kawamata (2006),
 which takes a ratio of powers for the misalignment, and thus needs a controller that already
 cancels: with a wrong estimate it is mute. Chosen over the delay coefficients of Carini & Malatini
 (2008), whose schedule of the noise this is, because those go blind when the path changes.

@@ -26,8 +26,9 @@ from anc_core.dsp.auxiliary_schedule import (
     REMAINDER_RATE,
     USUAL_REFERENCE,
     VARIANCE,
-    schedule,
+    measure,
 )
+from anc_core.dsp.identification_phases import schedule
 from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
 
 Array = NDArray[Any]
@@ -97,7 +98,7 @@ def _bounded_energy(working: Array, predictor: Array, numbers: Array) -> float:
     "void(real[:, ::1], float64[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " float64[:, ::1], float64[::1], float64[::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[::1], float64[::1], float64[:, ::1], float64[::1], int64, int64, int64)",
-    uses=(usual_power, schedule),
+    uses=(usual_power, measure, schedule),
 )
 def identify_block(  # noqa: PLR0915 - one straight recipe, sample by sample
     references: Array,
