@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -23,14 +23,13 @@ from anc_core.dsp.adaptive_guard import (
 )
 from anc_core.dsp.auxiliary_noise import auxiliary_noise
 from anc_core.dsp.jit import check_dtype
-from anc_core.dsp.online_identification import (
-    LEAST_LEAKAGE,
-    IdentificationPoint,
-    OnlineIdentification,
-    OnlineIdentifier,
-)
+from anc_core.dsp.online_identification import LEAST_LEAKAGE, OnlineIdentification
 from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
+
+if TYPE_CHECKING:
+    from anc_core.dsp.online_identification import IdentificationPoint
+    from anc_core.dsp.online_identifier import OnlineIdentifier
 
 Array = NDArray[Any]
 
@@ -475,6 +474,8 @@ class FxlmsController:
         self._secondary = np.array(state["secondary"])
 
     def _identifier_of(self, settings: OnlineIdentification) -> OnlineIdentifier:
+        from anc_core.dsp.online_identifier import OnlineIdentifier
+
         if not self.parameters.guarded:
             raise InputError("online_identification needs the guards; do not switch them off")
         if not self.num_references:
