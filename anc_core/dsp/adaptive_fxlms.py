@@ -178,15 +178,7 @@ def _move(averaged: Array, weights: Array, share: Any) -> None:  # noqa: ANN401
             slow[i] += share * (w[i] - slow[i])
 
 
-@jit_by_dtype(
-    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
-    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
-    " real[:, ::1], int64, boolean, boolean, boolean, boolean)",
-    uses=(judge,),
-)
-def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
+def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     references: Array,
     disturbance: Array,
     microphone_noise: Array,
@@ -209,13 +201,16 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     reference_means: Array,
     updates: Array,
     learnt: Array,
+    auxiliary: Array | None,
+    probes: Array | None,
+    piece: tuple[int, int] | None,
     rule: int,
     is_modified: bool,
     is_feedback: bool,
     is_exact: bool,
     guarded: bool,
 ) -> None:
-    """Run the controller over one chunk; every array but the paths may be changed.
+    """Run the controller over samples of one chunk; every array but the paths may be changed.
 
     Parameters
     ----------
@@ -249,6 +244,14 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     learnt : (M, B)
         For a controller that learns in blocks of B samples: step times error of the present block,
         0 where nothing may be learnt. B is 0 for one that learns from each sample.
+    auxiliary : (K, H + n), or None
+        Noise that sounds with the commands; the controller hears the microphones without what the
+        estimate makes of it (online identification).
+    probes : (2·M, n), or None
+        Written: what the microphones hear, and that less the controller's own anti-noise, as it
+        believes.
+    piece : (int, int), or None
+        First sample of the chunk to run over, and the one after the last; all of them.
     rule : int
         :class:`StepRule`.
     is_modified, is_feedback, is_exact, guarded : bool
@@ -305,7 +308,10 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
 
     # Whole numbers: the remainder of floating-point ones takes as long as the rest of the guards.
     count = np.uint64(numbers[COUNT])
-    for n in range(num_samples):
+    begin, end = 0, num_samples
+    if piece is not None:
+        begin, end = piece
+    for n in range(begin, end):
         now = start + n
         # ---------------------------------------------------------------- what the sensors hear
         is_broken = False
@@ -368,7 +374,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         if guarded:
             passed = numbers[USUAL_POWER] / num_lines
             if num_heard == 0:
-                passed = estimate_energy / num_mics * numbers[USUAL_LEVEL] / BLOCK
+                passed = estimate_energy * numbers[USUAL_LEVEL] / BLOCK
             needed = numbers[BASE] * (numbers[USUAL_LEVEL] / BLOCK) ** 2 / max(passed, 1e-300)
             ceiling = _OUTPUT_LIMIT * math.sqrt(needed / num_mics)
         last = num_mics - 1
@@ -405,6 +411,8 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                     value = 0.0
                 value = min(max(value, -ceiling), ceiling)
             commands[k, driven_start + n] = value
+            if auxiliary is not None:
+                value += float(auxiliary[k, driven_start + n])
             if drive_step > 0.0:
                 value = drive_step * math.floor(value / drive_step + 0.5)
             if saturation > 0.0:
@@ -447,6 +455,15 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 own = float(acc)
                 if guarded:
                     own = dc_blocked(dc_states, first_own + m, own, pole)
+            if auxiliary is not None and probes is not None:
+                probes[m, n] = heard
+                probes[num_mics + m, n] = heard - own
+                acc = zero
+                for k in range(num_sources):
+                    pair = m * num_sources + k
+                    first = driven_start + n - num_estimate + 1
+                    acc += _dot(estimate, pair, 0, auxiliary, k, first, num_estimate)
+                heard -= float(acc)
             microphones[m, FREE] = heard - own
             numbers[BLOCK_FREE] += microphones[m, FREE] ** 2
             microphones[m, HEARD] = heard
@@ -548,5 +565,23 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 if not (is_modified and numbers[TRIPS] < 1.5):
                     weights[:] = saved
                 averaged[:] = saved
-                updates[:] = zero
+                for m in range(num_mics):
+                    updates[m] = zero
                 learnt[:] = zero
+
+
+_SIGNATURE = (
+    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
+    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
+    " real[:, ::1], {}, int64, boolean, boolean, boolean, boolean)"
+)
+
+fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"), uses=(judge,))(_run)
+"""Without auxiliary noise: whatever belongs to it is not even compiled."""
+
+probed_fxlms_block = jit_by_dtype(
+    _SIGNATURE.format("real[:, ::1], float64[:, ::1], UniTuple(int64, 2)"), uses=(judge,)
+)(_run)
+"""With auxiliary noise and probes."""

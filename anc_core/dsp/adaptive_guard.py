@@ -158,10 +158,18 @@ class GuardEventKind(StrEnum):
     """Diverged once too often: mute until re-armed."""
     RESCUED = "rescued"
     """The matrix of a recursive least-squares filter began anew; the weights stayed."""
+    SEARCHING = "searching"
+    """The secondary path is being identified with loud auxiliary noise; the controller is mute."""
+    IDENTIFIED = "identified"
+    """The path is known well enough: the controller may begin. Level: the estimate's error."""
+    CHANGED = "changed"
+    """The path is no longer what it was believed to be. Level: the error that was found."""
 
 
 _KINDS = tuple(GuardEventKind)
 _ARMED, _REPAIRED, _TRIPPED, _CLEARED, _LATCHED = range(5)
+SEARCHING_KIND, IDENTIFIED_KIND, CHANGED_KIND = range(6, 9)
+"""As numbers of the event log, for :mod:`anc_core.dsp.identification_phases`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anc_core.arrays import check_sample_rate
-from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block
+from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block, probed_fxlms_block
 from anc_core.dsp.adaptive_guard import (
     BLOCK,
     COUNT,
@@ -20,10 +21,16 @@ from anc_core.dsp.adaptive_guard import (
     GuardLimits,
     GuardMemory,
 )
+from anc_core.dsp.auxiliary_noise import auxiliary_noise
 from anc_core.dsp.block_gradient import BlockGradient
 from anc_core.dsp.jit import check_dtype
+from anc_core.dsp.online_identification import LEAST_LEAKAGE, OnlineIdentification
 from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
+
+if TYPE_CHECKING:
+    from anc_core.dsp.online_identification import IdentificationPoint
+    from anc_core.dsp.online_identifier import OnlineIdentifier
 
 Array = NDArray[Any]
 
@@ -173,10 +180,15 @@ class FxlmsController:
     num_references : int, default 1
         J; 0 for a controller with feedback alone.
     estimate : array_like, optional
-        What the controller believes of the secondary path; same M and K. Default: the truth.
+        What the controller believes of the secondary path; same M and K. Default: the truth, or
+        with ``online_identification`` nothing.
     device : DeviceModel, optional
         ``io_delay`` is part of both paths; sensor noise is the caller's to add.
     dtype : {"float32", "float64"}
+    online_identification : OnlineIdentification, optional
+        Improve the estimate with auxiliary noise while the controller works.
+    seed : int
+        Of that noise.
 
     Raises
     ------
@@ -199,12 +211,15 @@ class FxlmsController:
         estimate: ArrayLike | None = None,
         device: DeviceModel | None = None,
         dtype: DTypeLike = "float32",
+        online_identification: OnlineIdentification | None = None,
+        seed: int = 0,
     ) -> None:
         self.sample_rate = check_sample_rate(sample_rate)
         self.parameters = parameters
         self.device = device or DeviceModel()
         self._dtype = check_dtype(dtype)
-        self._kernel = fxlms_block(self._dtype)
+        kernel = fxlms_block if online_identification is None else probed_fxlms_block
+        self._kernel = kernel(self._dtype)
         true = as_matrix(secondary_path, "secondary_path")
         self.num_mics, self.num_sources = true.shape[:2]
         believed = true if estimate is None else as_matrix(estimate, "secondary_path_estimate")
@@ -220,6 +235,8 @@ class FxlmsController:
         if num_references < 0 or not self._num_lines:
             msg = f"num_references is {num_references}; without any, the structure must be feedback"
             raise InputError(msg)
+        if online_identification is not None:
+            believed = _start_of_search(online_identification, believed, known=estimate is not None)
         self._secondary, self._estimate = self._rows(true), self._rows(believed)
         self._limits = GuardLimits(
             sample_rate=self.sample_rate,
@@ -230,7 +247,7 @@ class FxlmsController:
             [
                 parameters.step,
                 parameters.regular,
-                parameters.leakage,
+                max(parameters.leakage, 0.0 if online_identification is None else LEAST_LEAKAGE),
                 self.device.saturation or 0.0,
                 converter_step(self.device.drive_bits),
                 converter_step(self.device.microphone_bits),
@@ -248,6 +265,10 @@ class FxlmsController:
                 parameters.regular,
                 self._dtype,
             )
+        self._seed = seed
+        self._identifier: OnlineIdentifier | None = None
+        if online_identification is not None:
+            self._identifier = self._identifier_of(online_identification)
         self.reset()
 
     def reset(self) -> None:
@@ -274,6 +295,9 @@ class FxlmsController:
         }
         if self._blocks:
             self._state |= self._blocks.start()
+        if self._identifier is not None:
+            self._state |= self._identifier.fresh_state(length)
+            self._identifier.drain_trace()
 
     def process(
         self,
@@ -295,11 +319,12 @@ class FxlmsController:
         Returns
         -------
         error, anti_noise, drive
-            (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise.
+            (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise,
+            which is the drive through the secondary path. Auxiliary noise is part of both.
         """
         num = len(disturbance)
         if self._blocks is None:
-            return self._run(reference, disturbance, microphone_noise)
+            return self._process(reference, disturbance, microphone_noise)
         parts: list[tuple[Array, Array, Array]] = []
         length = self._blocks.block_length
         begin = 0
@@ -307,15 +332,15 @@ class FxlmsController:
             place = int(self._state["numbers"][COUNT]) % length
             end = min(num, begin + length - place)
             noise = None if microphone_noise is None else microphone_noise[begin:end]
-            parts.append(self._run(reference[begin:end], disturbance[begin:end], noise))
+            parts.append(self._process(reference[begin:end], disturbance[begin:end], noise))
             begin = end
         error, anti_noise, drive = (np.concatenate(part) for part in zip(*parts, strict=True))
         return error, anti_noise, drive
 
-    def _run(
+    def _process(
         self, reference: Array, disturbance: Array, microphone_noise: Array | None
     ) -> tuple[Array, Array, Array]:
-        """Run the kernel over a chunk, or over the part of it that is in one block."""
+        """Run over a chunk, or over the part of it that is in one block."""
         num = len(disturbance)
         state = self._state
         heard = np.zeros((self._num_lines, num), self._dtype)
@@ -334,21 +359,64 @@ class FxlmsController:
             )
         }
         error, anti_noise = np.empty_like(sound), np.empty_like(sound)
+        signals = (sound, noise, error, anti_noise)
+        if self._identifier is None:
+            self._run(longer, signals, self._estimate)
+        else:
+            self._run_identifying(self._identifier, longer, signals)
+        if self._blocks is not None:
+            self._learn(self._blocks, longer["filtered"][:, self.parameters.num_taps :])
+        drive = longer["commands"][:, longer["commands"].shape[1] - num :]
+        if self._identifier is not None:
+            drive = drive + longer["auxiliary"][:, longer["auxiliary"].shape[1] - num :]
+        for name, whole in longer.items():
+            state[name] = whole[:, num:].copy()
+        return error.T, anti_noise.T, drive.T
+
+    def _run_identifying(
+        self,
+        identifier: OnlineIdentifier,
+        longer: dict[str, Array],
+        signals: tuple[Array, Array, Array, Array],
+    ) -> None:
+        """Run over one chunk, block by block: noise and estimate change between blocks only."""
+        state, num = self._state, signals[0].shape[1]
+        first = int(state["numbers"][COUNT])
+        unit = auxiliary_noise(self._seed, first, num, self.num_sources)
+        auxiliary = np.concatenate([state["auxiliary"], self._zeros(self.num_sources, num)], axis=1)
+        fresh = auxiliary[:, auxiliary.shape[1] - num :]
+        probes = np.zeros((2 * self.num_mics, num))
+        cuts = [0, *range(BLOCK - first % BLOCK, num, BLOCK), num] if num else []
+        for piece in pairwise(cuts):
+            fresh[:, slice(*piece)] = identifier.level(state) * unit[:, slice(*piece)]
+            self._run(longer, signals, state["estimate"], auxiliary, probes, piece)
+            identifier.learn(state, longer["references"], probes, auxiliary, self._limits, piece)
+            identifier.note(first + piece[1], state, self._secondary)
+        longer["auxiliary"] = auxiliary
+
+    def _run(
+        self,
+        longer: dict[str, Array],
+        signals: tuple[Array, Array, Array, Array],
+        estimate: Array,
+        auxiliary: Array | None = None,
+        probes: Array | None = None,
+        piece: tuple[int, int] | None = None,
+    ) -> None:
+        state = self._state
         is_exact = self.device.is_linear and (
-            self._estimate.shape == self._secondary.shape
-            and np.array_equal(self._estimate, self._secondary)
+            self._identifier is None
+            and estimate.shape == self._secondary.shape
+            and np.array_equal(estimate, self._secondary)
         )
         self._kernel(
             longer["references"],
-            sound,
-            noise,
-            error,
-            anti_noise,
+            *signals,
             state["weights"],
             state["averaged"],
             state["saved"],
             self._secondary,
-            self._estimate,
+            estimate,
             longer["driven"],
             longer["commands"],
             longer["filtered"],
@@ -361,18 +429,15 @@ class FxlmsController:
             state["reference_means"],
             state["updates"],
             state["learnt"],
+            auxiliary,
+            probes,
+            piece,
             int(self.parameters.rule),
             self.parameters.is_modified,
             self.parameters.is_feedback,
             is_exact,
             self.parameters.guarded,
         )
-        if self._blocks is not None:
-            self._learn(self._blocks, longer["filtered"][:, self.parameters.num_taps :])
-        drive = longer["commands"][:, longer["commands"].shape[1] - num :]
-        for name, whole in longer.items():
-            state[name] = whole[:, num:].copy()
-        return error.T, anti_noise.T, drive.T
 
     def _learn(self, blocks: BlockGradient, filtered: Array) -> None:
         """Take the newest filtered references; where they end a block, learn from it."""
@@ -400,7 +465,7 @@ class FxlmsController:
         self._secondary = self._rows(path)
         missing = self._secondary.shape[1] - self._state["driven"].shape[1]
         if missing > 0:
-            for name in ("references", "driven", "commands"):
+            for name in {"references", "driven", "commands", "auxiliary"} & set(self._state):
                 self._state[name] = np.pad(self._state[name], ((0, 0), (missing, 0)))
 
     @property
@@ -410,6 +475,21 @@ class FxlmsController:
         # Pending updates of a plain controller belong to the next sample.
         shape = (self.num_sources, self._num_lines, self.parameters.num_taps)
         return used[:, ::-1].reshape(shape).copy()
+
+    @property
+    def estimate(self) -> Array:
+        """What is believed of the secondary path, shape (M, K, num_taps), first tap first."""
+        rows: Array = self._state.get("estimate", self._estimate)
+        return rows[:, ::-1].reshape(self.num_mics, self.num_sources, -1).copy()
+
+    @property
+    def is_identifying(self) -> bool:
+        """Whether the estimate is improved while the controller works."""
+        return self._identifier is not None
+
+    def drain_trace(self) -> tuple[IdentificationPoint, ...]:
+        """Return how the online identification went since the last call; empty without it."""
+        return () if self._identifier is None else self._identifier.drain_trace()
 
     @property
     def num_trips(self) -> int:
@@ -439,7 +519,7 @@ class FxlmsController:
             If it belongs to a controller of other dimensions.
         """
         wanted = self.state()
-        grows = {"references", "driven", "commands", "secondary"}
+        grows = {"references", "driven", "commands", "auxiliary", "secondary"}
         for name, array in wanted.items():
             given = state.get(name)
             fits = given is not None and (
@@ -452,6 +532,23 @@ class FxlmsController:
                 raise InputError(msg)
         self._state = {name: np.array(state[name]) for name in self._state}
         self._secondary = np.array(state["secondary"])
+
+    def _identifier_of(self, settings: OnlineIdentification) -> OnlineIdentifier:
+        from anc_core.dsp.online_identifier import OnlineIdentifier
+
+        if not self.parameters.guarded:
+            raise InputError("online_identification needs the guards; do not switch them off")
+        if not self.num_references:
+            msg = "online_identification needs a reference, which control by feedback alone has not"
+            raise InputError(msg)
+        return OnlineIdentifier(
+            settings,
+            self.sample_rate,
+            self._estimate,
+            num_sources=self.num_sources,
+            num_references=self.num_references,
+            num_predictor_taps=self.parameters.num_taps,
+        )
 
     def _rows(self, path: Array) -> Array:
         return np.ascontiguousarray(path[..., ::-1].reshape(-1, path.shape[2]), self._dtype)
@@ -466,3 +563,13 @@ class FxlmsController:
             raise InputError(msg)
         with np.errstate(over="ignore"):
             return columns.astype(self._dtype)
+
+
+def _start_of_search(settings: OnlineIdentification, believed: Array, *, known: bool) -> Array:
+    """Return what the identification begins with: ``believed``, or nothing of the same shape."""
+    num_taps = settings.num_taps or believed.shape[2]
+    start = np.zeros((*believed.shape[:2], num_taps))
+    if known:
+        kept = min(num_taps, believed.shape[2])
+        start[..., :kept] = believed[..., :kept]
+    return start

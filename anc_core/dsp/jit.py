@@ -46,6 +46,9 @@ _KERNEL_MODULES = (
     "anc_core.dsp.adaptive_fxlms",
     "anc_core.dsp.selective_kernel",
     "anc_core.dsp.block_gradient",
+    "anc_core.dsp.auxiliary_schedule",
+    "anc_core.dsp.identification_phases",
+    "anc_core.dsp.online_identification_kernel",
     "anc_core.dsp.content_kernels",
     "anc_core.features.frame_kernels",
 )

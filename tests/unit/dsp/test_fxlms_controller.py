@@ -441,6 +441,29 @@ def run_without_reference(built, disturbance):
     return built.process(nothing, disturbance[:, np.newaxis])[0][:, 0]
 
 
+@pytest.mark.parametrize("num_references", [0, 1], ids=["feedback", "feedforward"])
+def test_limit_of_the_output_does_not_depend_on_the_number_of_like_microphones(num_references):
+    # A thousand times as loud all at once: the output runs into its limit before a guard mutes it.
+    loud, change = 1_000.0, 3 * RATE
+    tone = np.sin(2 * np.pi * 230 * np.arange(change + RATE // 10) / RATE)
+    tone[change:] *= loud
+    peaks = []
+    for num_mics in (1, 4):
+        built = FxlmsController(
+            RATE,
+            np.tile(SECONDARY, (num_mics, 1, 1)),
+            FxlmsParameters(num_taps=64, is_feedback=not num_references),
+            num_references=num_references,
+            dtype="float64",
+        )
+        heard = np.tile(tone[:, np.newaxis], (1, num_mics))
+        _, _, drive = built.process(tone[:, np.newaxis][:, :num_references], heard)
+        peaks.append(np.abs(drive[change:]).max())
+        assert peaks[-1] < 0.5 * loud * np.abs(drive[:change]).max()
+    # The same sums, four times over.
+    assert peaks[1] == pytest.approx(peaks[0], rel=1e-9)
+
+
 @pytest.mark.parametrize(("kind", "least_db"), [("modified", 3.0), ("block", 2.5)])
 def test_hybrid_adds_the_tone_that_the_reference_does_not_hear(kind, least_db):
     reference, disturbance = noise(8)
