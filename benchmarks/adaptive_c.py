@@ -1,4 +1,4 @@
-"""``adaptive.c``, compiled where there is a compiler: what ``benchmarks.adaptive`` compares with."""
+"""``adaptive.c``, compiled where there is a compiler, for ``benchmarks.adaptive``."""
 
 from __future__ import annotations
 

@@ -104,6 +104,20 @@ def part_of_kernel(function: Kernel) -> Kernel:
     return compiled(function)  # type: ignore[no-any-return]
 
 
+def inlined(function: Kernel) -> Kernel:
+    """Make ``function`` a piece of the kernels of its own file that call it, at the place itself.
+
+    For the few lines that run with every sample: a call would put all that is in registers into
+    memory, and what it returns as well. It takes no slices (see :func:`part_of_kernel`).
+    """
+    import numba
+
+    compiled: Any = numba.njit(
+        nogil=True, fastmath=_FAST_MATH, error_model="numpy", forceinline=True
+    )
+    return compiled(function)  # type: ignore[no-any-return]
+
+
 def jit_by_dtype(
     signature: str, *, uses: tuple[Callable[..., Any], ...] = ()
 ) -> Callable[[Kernel], Callable[[DTypeLike], Kernel]]:
