@@ -44,7 +44,7 @@ from anc_core.dsp.adaptive_watch import (
     judged,
     let_out,
 )
-from anc_core.dsp.jit import inlined, jit_by_dtype, part_of_kernel
+from anc_core.dsp.jit import UNSIGNED, inlined, jit_by_dtype, part_of_kernel
 
 Array = NDArray[Any]
 
@@ -80,10 +80,7 @@ NUM_MEMORIES = TAILS + BLOCK
 LEAST_STEP = 0.05
 _LEAST_NORM = 1e-30
 
-UNSIGNED = np.uint64
-ONE = UNSIGNED(1)
-"""An index that cannot be negative needs no test for it, and no slice, whose row would be counted
-and released at each sample."""
+_ONE = UNSIGNED(1)
 
 
 @inlined
@@ -96,12 +93,12 @@ def _pass(weights: Array, keep: Any, update: Any, x: Array, n: Any) -> Any:  # n
             for k in range(UNSIGNED(weights.shape[1])):
                 tap = weights[j, k] + update * x[j, n + k]
                 weights[j, k] = tap
-                estimate += tap * x[j, n + k + ONE]
+                estimate += tap * x[j, n + k + _ONE]
         else:
             for k in range(UNSIGNED(weights.shape[1])):
                 tap = keep * weights[j, k] + update * x[j, n + k]
                 weights[j, k] = tap
-                estimate += tap * x[j, n + k + ONE]
+                estimate += tap * x[j, n + k + _ONE]
     return estimate
 
 
@@ -124,7 +121,7 @@ def _proportionate_pass(
             old = weights[j, k]
             tap = keep * old + update * (even + steep * abs(old)) * x[j, n + k]
             weights[j, k] = tap
-            now = x[j, n + k + ONE]
+            now = x[j, n + k + _ONE]
             size = abs(tap)
             estimate += tap * now
             norm += size

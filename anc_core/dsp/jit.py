@@ -33,6 +33,10 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # isfinite() guards. Sums may be reordered for SIMD; the order depends on array lengths only.
 _FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 
+UNSIGNED = np.uint64
+"""Type of an index that cannot be negative: Numba need not test it, and a loop over it becomes SIMD
+code without a slice, whose array would be counted and released at each sample."""
+
 _KERNEL_MODULES = (
     "anc_core.dsp.suppression",
     "anc_core.dsp.noise_floor",
