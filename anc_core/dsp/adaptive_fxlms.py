@@ -213,9 +213,9 @@ def _varied(microphones: Array, m: int, wrong: float, rate: float) -> float:
     )
     microphones[m, LEARNT_POWER] += rate * (wrong**2 - microphones[m, LEARNT_POWER])
     microphones[m, LAST_LEARNT] = wrong
-    if microphones[m, LEARNT_POWER] <= 0.0:
-        return 1.0
-    share = abs(microphones[m, CORRELATION]) / microphones[m, LEARNT_POWER]
+    share = 1.0
+    if microphones[m, LEARNT_POWER] > 0.0:
+        share = abs(microphones[m, CORRELATION]) / microphones[m, LEARNT_POWER]
     return min(max(share, _LEAST_STEP), 1.0)
 
 
@@ -352,6 +352,346 @@ def _plan(
     numbers[POWER], numbers[USUAL_POWER] = power, usual
 
 
+# An array that is given to a function with branches is counted at each call, so these take numbers.
+
+
+@inlined
+def _limited(value: float, ceiling: float) -> float:
+    """Return a command that is a number and not too loud."""
+    value = value if math.isfinite(value) else 0.0
+    return min(max(value, -ceiling), ceiling)
+
+
+@inlined
+def _sent(command: float, step: float, saturation: float) -> float:
+    """Return what leaves a loudspeaker."""
+    if step > 0.0:
+        command = _quantised(command, step)
+    if saturation > 0.0:
+        command = saturation * math.tanh(command / saturation)
+    return command
+
+
+@inlined
+def _quantised(value: float, step: float) -> float:
+    return step * math.floor(value / step + 0.5)
+
+
+@inlined
+def _put_through(wrong: float, mean: float, rule: int) -> float:
+    """Return the error as the rule takes it; ``mean``: its magnitude so far."""
+    if rule == StepRule.SIGN:
+        wrong = mean if wrong > 0.0 else (-mean if wrong < 0.0 else 0.0)
+    elif rule == StepRule.LOGARITHMIC and mean > 0.0:
+        size = mean * math.log(1.0 + abs(wrong) / mean)
+        wrong = size if wrong > 0.0 else -size
+    return wrong
+
+
+@inlined
+def _kept(updates: Array, leakage: float) -> Any:  # noqa: ANN401
+    """Return the share of the weights that outlives the updates."""
+    keep = 1.0
+    for m in range(updates.shape[0]):
+        keep = 1.0 - leakage if updates[m] != updates.dtype.type(0.0) else keep
+    return updates.dtype.type(keep)
+
+
+@part_of_kernel
+def _sound_ahead(
+    references: Array,
+    disturbance: Array,
+    microphone_noise: Array,
+    error: Array,
+    anti_noise: Array,
+    averaged: Array,
+    secondary: Array,
+    estimate: Array,
+    driven: Array,
+    commands: Array,
+    dc_states: Array,
+    numbers: Array,
+    limits: Array,
+    parameters: Array,
+    microphones: Array,
+    ceilings: Array,
+    levels: Array,
+    broken: Array,
+    free: Array,
+    first_error: int,
+    is_exact: bool,
+    guarded: bool,
+    at: int,
+    first: int,
+    stop: int,
+) -> None:
+    """Make the anti-noise of samples ``first`` to ``stop`` with weights that stay, and hear it."""
+    num_mics, num_samples = disturbance.shape
+    num_taps = averaged.shape[1]
+    start = references.shape[1] - num_samples
+    drive_step, mic_step = parameters[DRIVE_STEP], parameters[MICROPHONE_STEP]
+    saturation = parameters[SATURATION]
+    driven_start = driven.shape[1] - num_samples
+    for n in range(first, stop):
+        gain = numbers[GAIN] if guarded else 1.0
+        oldest = start + n - num_taps + 1
+        for k in range(driven.shape[0]):
+            command = averaged.dtype.type(0.0)
+            for j in range(references.shape[0]):
+                row = k * references.shape[0] + j
+                command += _dot(averaged, row, references, j, oldest, num_taps)
+            value = gain * np.float64(command)
+            if guarded:
+                value = _limited(value, ceilings[at + n - first])
+            commands[k, driven_start + n] = value
+            driven[k, driven_start + n] = _sent(value, drive_step, saturation)
+        if guarded and numbers[STATE] == RAMPING:
+            numbers[GAIN] = min(numbers[GAIN] + limits[RAMP_STEP], 1.0)
+            numbers[STATE] = WORKING if numbers[GAIN] == 1.0 else RAMPING
+
+    clips = guarded and numbers[STATE] != LISTENING
+    rate, pole = limits[CLIP_RATE], limits[DC_POLE]
+    first_own = dc_states.shape[0] - num_mics
+    block_free, block_error = numbers[BLOCK_FREE], numbers[BLOCK_ERROR]
+    block_own, block_reference = numbers[BLOCK_OWN], numbers[BLOCK_REFERENCE]
+    for n in range(first, stop):
+        i = at + n - first
+        block_reference += levels[i]
+        for m in range(num_mics):
+            acc = _echo(secondary, m, driven, driven_start + n)
+            anti_noise[m, n] = acc
+            sound = np.float64(disturbance[m, n]) + np.float64(acc)
+            error[m, n] = sound
+            if microphone_noise.shape[0] > 0:
+                sound += np.float64(microphone_noise[m, n])
+            if mic_step > 0.0:
+                sound = _quantised(sound, mic_step)
+            if guarded:
+                if not math.isfinite(sound):
+                    sound = 0.0
+                    broken[i] = True
+                    error[m, n] = acc
+                else:
+                    sound = dc_blocked(dc_states, first_error + m, sound, pole)
+            # Where the estimate is the path itself this is the sum above once more.
+            if not is_exact:
+                acc = _echo(estimate, m, commands, driven_start + n)
+            own = np.float64(acc)
+            if guarded:
+                own = dc_blocked(dc_states, first_own + m, own, pole)
+            free[m, i] = sound - own
+            block_free += (sound - own) ** 2
+            block_own += own * own
+            mean = microphones[m, MEAN_HEARD]
+            if clips:
+                sound = clipped(sound, mean, CLIP)
+            microphones[m, MEAN_HEARD] = mean + rate * (abs(sound) - mean)
+            block_error += sound * sound
+    numbers[BLOCK_FREE], numbers[BLOCK_ERROR] = block_free, block_error
+    numbers[BLOCK_OWN], numbers[BLOCK_REFERENCE] = block_own, block_reference
+
+
+@part_of_kernel
+def _learn_behind(
+    weights: Array,
+    averaged: Array,
+    filtered: Array,
+    updates: Array,
+    numbers: Array,
+    events: Array,
+    limits: Array,
+    parameters: Array,
+    microphones: Array,
+    factors: Array,
+    broken: Array,
+    free: Array,
+    rule: int,
+    guarded: bool,
+    at: int,
+    first: int,
+    stop: int,
+    count: int,
+) -> None:
+    """Learn from the errors that the weights, at work all the time, would make."""
+    num_taps = weights.shape[1]
+    num_mics = updates.shape[0]
+    last = num_mics - 1
+    clips = guarded and numbers[STATE] != LISTENING
+    rate, leakage = limits[CLIP_RATE], parameters[LEAKAGE]
+    for n in range(first, stop):
+        i = at + n - first
+        keep = _kept(updates, leakage)
+        for m in range(num_mics):
+            microphones[m, FREE] = microphones[m, FORESEEN] = free[m, i]
+        for row in range(weights.shape[0]):
+            _update_others(weights, row, updates, filtered, n)
+            line = last * weights.shape[0] + row
+            microphones[last, FORESEEN] += _update_and_dot(
+                weights, row, keep, updates[last], filtered, line, n, filtered, line, n + 1
+            )
+            for m in range(last):
+                line = m * weights.shape[0] + row
+                microphones[m, FORESEEN] += _dot(weights, row, filtered, line, n + 1, num_taps)
+        if (count + i) % _COMPARE_EVERY == 0:
+            for m in range(num_mics):
+                slow = free[m, i]
+                for row in range(weights.shape[0]):
+                    line = m * weights.shape[0] + row
+                    slow += _dot(averaged, row, filtered, line, n + 1, num_taps)
+                numbers[BLOCK_FAST] += _COMPARE_EVERY * microphones[m, FORESEEN] ** 2
+                numbers[BLOCK_SLOW] += _COMPARE_EVERY * slow**2
+        factor = factors[i]
+        if guarded:
+            if broken[i]:
+                numbers[COUNT] = count + i
+                hold(numbers, events, limits)
+            if numbers[HOLD] > 0.0:
+                numbers[HOLD] -= 1.0
+                factor = 0.0
+        for m in range(num_mics):
+            wrong = microphones[m, FORESEEN]
+            mean = microphones[m, MEAN_LEARNT]
+            if clips:
+                wrong = clipped(wrong, mean, CLIP)
+            microphones[m, MEAN_LEARNT] = mean + rate * (abs(wrong) - mean)
+            share = factor
+            if rule == StepRule.VARIABLE and factor != 0.0:
+                share *= _varied(microphones, m, wrong, rate)
+            updates[m] = share * _put_through(wrong, mean, rule) if factor != 0.0 else 0.0
+
+
+@part_of_kernel
+def _run_plain(
+    references: Array,
+    disturbance: Array,
+    microphone_noise: Array,
+    error: Array,
+    anti_noise: Array,
+    weights: Array,
+    filtered: Array,
+    updates: Array,
+    secondary: Array,
+    estimate: Array,
+    driven: Array,
+    commands: Array,
+    dc_states: Array,
+    numbers: Array,
+    events: Array,
+    limits: Array,
+    parameters: Array,
+    microphones: Array,
+    factors: Array,
+    ceilings: Array,
+    levels: Array,
+    broken: Array,
+    echoes: Array,
+    first_error: int,
+    rule: int,
+    needs_own: bool,
+    is_exact: bool,
+    guarded: bool,
+    at: int,
+    first: int,
+    stop: int,
+    count: int,
+) -> None:
+    """Make the anti-noise of samples ``first`` to ``stop``, and learn from each before the next."""
+    num_mics, num_samples = disturbance.shape
+    num_taps = weights.shape[1]
+    last = num_mics - 1
+    start = references.shape[1] - num_samples
+    drive_step, mic_step = parameters[DRIVE_STEP], parameters[MICROPHONE_STEP]
+    saturation = parameters[SATURATION]
+    driven_start = driven.shape[1] - num_samples
+    clips = guarded and numbers[STATE] != LISTENING
+    rate, pole, leakage = limits[CLIP_RATE], limits[DC_POLE], parameters[LEAKAGE]
+    first_own = dc_states.shape[0] - num_mics
+    block_free, block_error = numbers[BLOCK_FREE], numbers[BLOCK_ERROR]
+    block_own, block_reference = numbers[BLOCK_OWN], numbers[BLOCK_REFERENCE]
+    for n in range(first, stop):
+        i = at + n - first
+        column = driven_start + n
+        block_reference += levels[i]
+        # The newest sample is still 0 in these sums, and is added below: if they had to wait until
+        # it has arrived in memory, they would take twice the time.
+        for m in range(num_mics):
+            echoes[0, m] = _echo(secondary, m, driven, column)
+            if needs_own and not is_exact:
+                echoes[1, m] = _echo(estimate, m, commands, column)
+        keep = _kept(updates, leakage)
+        gain = numbers[GAIN] if guarded else 1.0
+        oldest = start + n - num_taps + 1
+        for k in range(driven.shape[0]):
+            command = weights.dtype.type(0.0)
+            for j in range(references.shape[0]):
+                row = k * references.shape[0] + j
+                _update_others(weights, row, updates, filtered, n)
+                line = last * weights.shape[0] + row
+                command += _update_and_dot(
+                    weights, row, keep, updates[last], filtered, line, n, references, j, oldest
+                )
+            value = gain * np.float64(command)
+            if guarded:
+                value = _limited(value, ceilings[i])
+            commands[k, column] = value
+            driven[k, column] = _sent(value, drive_step, saturation)
+        if guarded and numbers[STATE] == RAMPING:
+            numbers[GAIN] = min(numbers[GAIN] + limits[RAMP_STEP], 1.0)
+            numbers[STATE] = WORKING if numbers[GAIN] == 1.0 else RAMPING
+        for m in range(num_mics):
+            acc = echoes[0, m] + _newest(secondary, m, driven, column)
+            anti_noise[m, n] = acc
+            sound = np.float64(disturbance[m, n]) + np.float64(acc)
+            error[m, n] = sound
+            if microphone_noise.shape[0] > 0:
+                sound += np.float64(microphone_noise[m, n])
+            if mic_step > 0.0:
+                sound = _quantised(sound, mic_step)
+            if guarded:
+                if not math.isfinite(sound):
+                    sound = 0.0
+                    broken[i] = True
+                    error[m, n] = acc
+                else:
+                    sound = dc_blocked(dc_states, first_error + m, sound, pole)
+            own = 0.0
+            if needs_own:
+                # Where the estimate is the path itself this is the sum above once more.
+                if not is_exact:
+                    acc = echoes[1, m] + _newest(estimate, m, commands, column)
+                own = np.float64(acc)
+                if guarded:
+                    own = dc_blocked(dc_states, first_own + m, own, pole)
+            microphones[m, HEARD], microphones[m, FREE] = sound, sound - own
+            block_free += (sound - own) ** 2
+            block_own += own * own
+            mean = microphones[m, MEAN_HEARD]
+            if clips:
+                sound = clipped(sound, mean, CLIP)
+            microphones[m, MEAN_HEARD] = mean + rate * (abs(sound) - mean)
+            block_error += sound * sound
+        factor = factors[i]
+        if guarded:
+            if broken[i]:
+                numbers[COUNT] = count + i
+                hold(numbers, events, limits)
+            if numbers[HOLD] > 0.0:
+                numbers[HOLD] -= 1.0
+                factor = 0.0
+        for m in range(num_mics):
+            wrong = microphones[m, HEARD]
+            mean = microphones[m, MEAN_LEARNT]
+            if clips:
+                wrong = clipped(wrong, mean, CLIP)
+            microphones[m, MEAN_LEARNT] = mean + rate * (abs(wrong) - mean)
+            share = factor
+            if rule == StepRule.VARIABLE and factor != 0.0:
+                share *= _varied(microphones, m, wrong, rate)
+            updates[m] = share * _put_through(wrong, mean, rule) if factor != 0.0 else 0.0
+    numbers[BLOCK_FREE], numbers[BLOCK_ERROR] = block_free, block_error
+    numbers[BLOCK_OWN], numbers[BLOCK_REFERENCE] = block_own, block_reference
+
+
 @jit_by_dtype(
     "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
@@ -439,25 +779,13 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     """
     num_all = references.shape[0]
     num_mics, num_samples = disturbance.shape
-    num_sources = driven.shape[0]
     num_taps = weights.shape[1]
     start = references.shape[1] - num_samples
-    driven_start = driven.shape[1] - num_samples
     num_feedback = num_mics if is_feedback else 0
     num_heard = num_all - num_feedback
-    zero, one = weights.dtype.type(0.0), weights.dtype.type(1.0)
-    leaky = weights.dtype.type(1.0 - parameters[LEAKAGE])
-    saturation, drive_step, mic_step = (
-        parameters[SATURATION],
-        parameters[DRIVE_STEP],
-        parameters[MICROPHONE_STEP],
-    )
-    first_error = num_heard
     first_filtered = num_heard + num_mics
-    first_own = first_filtered + filtered.shape[0]
     pole = limits[DC_POLE]
-    needs_own = guarded or is_modified or num_feedback > 0
-    last = num_mics - 1
+    needs_own = guarded or num_feedback > 0
 
     estimate_energy = 0.0
     for pair in range(estimate.shape[0]):
@@ -468,10 +796,7 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     levels, factors, ceilings = np.zeros(BLOCK), np.zeros(BLOCK), np.full(BLOCK, math.inf)
     broken = np.zeros(BLOCK, np.bool_)
     echoes = np.zeros((2, num_mics), weights.dtype)
-    free, heard = np.zeros((num_mics, BLOCK)), np.zeros((num_mics, BLOCK))
-    # The averaged weights stay as they are for a block: its anti-noise is made at once, and learnt
-    # from afterwards. Other controllers have to learn from each sample before the next.
-    is_ahead = is_modified and num_feedback == 0
+    free = np.zeros((num_mics, BLOCK))
     block_start = 0
     while block_start < num_samples:
         count = int(numbers[COUNT])
@@ -494,9 +819,11 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 pole,
                 guarded,
             )
-        # While it listens it has to get to know the levels first.
-        clips = guarded and numbers[STATE] != LISTENING
-        num_ahead = length if is_ahead else 1
+        if num_heard == 0:
+            # Feedback alone: what the error was while mute is the yardstick.
+            levels[:] = 1.0
+        # What the error microphones hear as references is known one sample ahead only.
+        num_ahead = 1 if num_feedback else length
         for first in range(block_start, block_stop, num_ahead):
             at = first - block_start
             for m in range(num_feedback):
@@ -514,200 +841,108 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                     pole,
                     guarded,
                 )
-            if num_feedback or at == 0:
-                _plan(
+            _plan(
+                filtered,
+                num_taps,
+                first + 1,
+                at,
+                num_ahead,
+                count,
+                numbers,
+                limits,
+                parameters,
+                estimate_energy,
+                num_mics,
+                rule,
+                is_modified,
+                num_heard == 0,
+                guarded,
+                factors,
+                ceilings,
+            )
+            if not is_modified:
+                _run_plain(
+                    references,
+                    disturbance,
+                    microphone_noise,
+                    error,
+                    anti_noise,
+                    weights,
                     filtered,
-                    num_taps,
-                    first + 1,
-                    at,
-                    1 if num_feedback else length,
-                    count,
+                    updates,
+                    secondary,
+                    estimate,
+                    driven,
+                    commands,
+                    dc_states,
                     numbers,
+                    events,
                     limits,
                     parameters,
-                    estimate_energy,
-                    num_mics,
-                    rule,
-                    is_modified,
-                    num_heard == 0,
-                    guarded,
+                    microphones,
                     factors,
                     ceilings,
+                    levels,
+                    broken,
+                    echoes,
+                    num_heard,
+                    rule,
+                    needs_own,
+                    is_exact,
+                    guarded,
+                    at,
+                    first,
+                    first + num_ahead,
+                    count,
                 )
-
-            # ------------------------------------------------------------ anti-noise
-            for n in range(first, first + num_ahead):
-                if not is_ahead:
-                    # The newest sample is still 0 in this sum, and is added below: if it had to be
-                    # waited for until it has arrived in memory, this would take twice the time.
-                    for m in range(num_mics):
-                        echoes[0, m] = _echo(secondary, m, driven, driven_start + n)
-                        if needs_own and not is_exact:
-                            echoes[1, m] = _echo(estimate, m, commands, driven_start + n)
-                keep = one
-                for m in range(num_mics):
-                    if updates[m] != zero:
-                        keep = leaky
-                gain = numbers[GAIN] if guarded else 1.0
-                oldest = start + n - num_taps + 1
-                for k in range(num_sources):
-                    command = zero
-                    for j in range(num_all):
-                        row = k * num_all + j
-                        if is_modified:
-                            command += _dot(averaged, row, references, j, oldest, num_taps)
-                            continue
-                        _update_others(weights, row, updates, filtered, n)
-                        line = last * weights.shape[0] + row
-                        command += _update_and_dot(
-                            weights,
-                            row,
-                            keep,
-                            updates[last],
-                            filtered,
-                            line,
-                            n,
-                            references,
-                            j,
-                            oldest,
-                        )
-                    value = gain * float(command)
-                    if guarded:
-                        if not math.isfinite(value):
-                            value = 0.0
-                        ceiling = ceilings[n - block_start]
-                        value = min(max(value, -ceiling), ceiling)
-                    commands[k, driven_start + n] = value
-                    if drive_step > 0.0:
-                        value = drive_step * math.floor(value / drive_step + 0.5)
-                    if saturation > 0.0:
-                        value = saturation * math.tanh(value / saturation)
-                    driven[k, driven_start + n] = value
-                if guarded and numbers[STATE] == RAMPING:
-                    numbers[GAIN] += limits[RAMP_STEP]
-                    if numbers[GAIN] >= 1.0:
-                        numbers[GAIN] = 1.0
-                        numbers[STATE] = WORKING
-
-            # ------------------------------------------------------------ what comes of it
-            block_free, block_error = numbers[BLOCK_FREE], numbers[BLOCK_ERROR]
-            block_own, block_reference = numbers[BLOCK_OWN], numbers[BLOCK_REFERENCE]
-            for n in range(first, first + num_ahead):
-                i = n - block_start
-                column = driven_start + n
-                # Feedback alone: what the error was while mute is the yardstick.
-                block_reference += levels[i] if num_heard > 0 else 1.0
-                for m in range(num_mics):
-                    if is_ahead:
-                        acc = _echo(secondary, m, driven, column)
-                    else:
-                        acc = echoes[0, m] + _newest(secondary, m, driven, column)
-                    anti_noise[m, n] = acc
-                    sound = float(disturbance[m, n]) + float(acc)
-                    error[m, n] = sound
-                    value = np.float64(sound)
-                    if microphone_noise.shape[0] > 0:
-                        value += float(microphone_noise[m, n])
-                    if mic_step > 0.0:
-                        value = mic_step * math.floor(value / mic_step + 0.5)
-                    if guarded:
-                        if not math.isfinite(value):
-                            value = 0.0
-                            broken[i] = True
-                            error[m, n] = acc
-                        else:
-                            value = dc_blocked(dc_states, first_error + m, value, pole)
-                    own = 0.0
-                    if needs_own:
-                        # Where the estimate is the path itself this is the sum above once more.
-                        if not is_exact and is_ahead:
-                            acc = _echo(estimate, m, commands, column)
-                        elif not is_exact:
-                            acc = echoes[1, m] + _newest(estimate, m, commands, column)
-                        own = float(acc)
-                        if guarded:
-                            own = dc_blocked(dc_states, first_own + m, own, pole)
-                    heard[m, i], free[m, i] = value, value - own
-                    block_free += (value - own) ** 2
-                    block_own += own * own
-                    mean = microphones[m, MEAN_HEARD]
-                    if clips:
-                        value = clipped(value, mean, CLIP)
-                    microphones[m, MEAN_HEARD] = mean + limits[CLIP_RATE] * (abs(value) - mean)
-                    block_error += value * value
-            numbers[BLOCK_FREE] = block_free
-            if guarded:
-                numbers[BLOCK_ERROR], numbers[BLOCK_OWN] = block_error, block_own
-                numbers[BLOCK_REFERENCE] = block_reference
-
-            # ------------------------------------------------------------ what is learnt from it
-            for n in range(first, first + num_ahead):
-                i = n - block_start
-                for m in range(num_mics):
-                    microphones[m, FORESEEN] = 0.0
-                    microphones[m, FREE] = free[m, i]
-                if is_modified:
-                    keep = one
-                    for m in range(num_mics):
-                        if updates[m] != zero:
-                            keep = leaky
-                    for row in range(weights.shape[0]):
-                        _update_others(weights, row, updates, filtered, n)
-                        line = last * weights.shape[0] + row
-                        microphones[last, FORESEEN] += _update_and_dot(
-                            weights,
-                            row,
-                            keep,
-                            updates[last],
-                            filtered,
-                            line,
-                            n,
-                            filtered,
-                            line,
-                            n + 1,
-                        )
-                        for m in range(last):
-                            line = m * weights.shape[0] + row
-                            microphones[m, FORESEEN] += _dot(
-                                weights, row, filtered, line, n + 1, num_taps
-                            )
-                    if (count + i) % _COMPARE_EVERY == 0:
-                        for m in range(num_mics):
-                            acc = zero
-                            for row in range(weights.shape[0]):
-                                line = m * weights.shape[0] + row
-                                acc += _dot(averaged, row, filtered, line, n + 1, num_taps)
-                            fast = free[m, i] + microphones[m, FORESEEN]
-                            numbers[BLOCK_FAST] += _COMPARE_EVERY * fast**2
-                            numbers[BLOCK_SLOW] += _COMPARE_EVERY * (free[m, i] + float(acc)) ** 2
-                factor = factors[i]
-                if guarded:
-                    if broken[i]:
-                        numbers[COUNT] = count + i
-                        hold(numbers, events, limits)
-                    if numbers[HOLD] > 0.0:
-                        numbers[HOLD] -= 1.0
-                        factor = 0.0
-                for m in range(num_mics):
-                    wrong = heard[m, i]
-                    if is_modified:
-                        wrong = free[m, i] + microphones[m, FORESEEN]
-                    mean = microphones[m, MEAN_LEARNT]
-                    if clips:
-                        wrong = clipped(wrong, mean, CLIP)
-                    microphones[m, MEAN_LEARNT] = mean + limits[CLIP_RATE] * (abs(wrong) - mean)
-                    if factor == 0.0:
-                        updates[m] = zero
-                        continue
-                    share = 1.0
-                    if rule == StepRule.SIGN:
-                        wrong = mean if wrong > 0.0 else (-mean if wrong < 0.0 else 0.0)
-                    elif rule == StepRule.LOGARITHMIC and mean > 0.0:
-                        size = mean * math.log(1.0 + abs(wrong) / mean)
-                        wrong = size if wrong > 0.0 else -size
-                    elif rule == StepRule.VARIABLE:
-                        share = _varied(microphones, m, wrong, limits[CLIP_RATE])
-                    updates[m] = factor * share * wrong
+                continue
+            _sound_ahead(
+                references,
+                disturbance,
+                microphone_noise,
+                error,
+                anti_noise,
+                averaged,
+                secondary,
+                estimate,
+                driven,
+                commands,
+                dc_states,
+                numbers,
+                limits,
+                parameters,
+                microphones,
+                ceilings,
+                levels,
+                broken,
+                free,
+                num_heard,
+                is_exact,
+                guarded,
+                at,
+                first,
+                first + num_ahead,
+            )
+            _learn_behind(
+                weights,
+                averaged,
+                filtered,
+                updates,
+                numbers,
+                events,
+                limits,
+                parameters,
+                microphones,
+                factors,
+                broken,
+                free,
+                rule,
+                guarded,
+                at,
+                first,
+                first + num_ahead,
+                count,
+            )
 
         # ---------------------------------------------------------------- guards
         numbers[COUNT] = count + length
@@ -722,17 +957,18 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
             _move(averaged, weights, weights.dtype.type(share))
         if not guarded:
             compare(numbers, limits)
+            numbers[BLOCK_ERROR] = numbers[BLOCK_OWN] = numbers[BLOCK_REFERENCE] = 0.0
             continue
         action = judge(numbers, events, limits)
         if action == SAVE:
             saved[:] = averaged if is_modified else weights
         elif action != NOTHING:
             if action == ZERO:
-                saved[:] = zero
+                saved[:] = 0.0
             # A modified controller learns while it is mute, from what it has learnt so far;
             # not if it has just failed with it.
             if not (is_modified and numbers[TRIPS] < 1.5):
                 weights[:] = saved
             averaged[:] = saved
             for m in range(num_mics):
-                updates[m] = zero
+                updates[m] = 0.0
