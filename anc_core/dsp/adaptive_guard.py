@@ -29,12 +29,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anc_core.dsp.jit import inlined, jit
+from anc_core.dsp.jit import jit
 
 FloatArray = NDArray[np.float64]
 
@@ -276,12 +276,6 @@ class GuardLimits:
 ) = range(14)
 
 
-@inlined
-def square(value: Any) -> Any:  # noqa: ANN401
-    """Return the square in double precision: Numba's ``float`` leaves a float32 what it is."""
-    return np.float64(value) * np.float64(value)
-
-
 @jit("float64(float64[:, ::1], int64, float64, float64)")
 def dc_blocked(states: FloatArray, row: int, value: float, pole: float) -> float:
     """Return ``value`` without its DC part; a row of ``states``: last input, last output, begun.
@@ -320,10 +314,15 @@ def clipped(value: float, mean: float, times: float) -> float:
     return min(max(value, -times * mean), times * mean) if mean > 0.0 else value
 
 
-@jit("boolean(float64, float64)")
-def is_heard(power: float, usual: float) -> bool:
-    """Return whether there is a reference to learn from, by its present and its usual power."""
-    return power > max(SILENT_POWER, _FADED * usual)
+@jit("boolean(float64[::1], float64, boolean)")
+def may_learn(numbers: FloatArray, present: float, while_mute: bool) -> bool:
+    """Return whether there is a reference to learn from, and nobody forbids it."""
+    if numbers[HOLD] > 0.0:
+        numbers[HOLD] -= 1.0
+        return False
+    if numbers[STATE] == LATCHED or (numbers[STATE] == LISTENING and not while_mute):
+        return False
+    return bool(present > max(SILENT_POWER, _FADED * numbers[USUAL_POWER]))
 
 
 @jit("void(float64[::1], float64[:, ::1], float64, float64)")

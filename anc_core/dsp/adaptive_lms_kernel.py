@@ -28,8 +28,6 @@ from anc_core.dsp.adaptive_guard import (
     USUAL_POWER,
     ZERO,
     hold,
-    is_heard,
-    square,
     usual_power,
 )
 from anc_core.dsp.adaptive_watch import (
@@ -42,6 +40,7 @@ from anc_core.dsp.adaptive_watch import (
     PEAK,
     PEAK_DECAY,
     clipped_error,
+    is_heard,
     judged,
     let_out,
 )
@@ -130,6 +129,12 @@ def _proportionate_pass(
     return estimate, norm, weighted
 
 
+@inlined
+def _square(value: Any) -> Any:  # noqa: ANN401
+    """Return the square in double precision: Numba's ``float`` leaves a float32 what it is."""
+    return np.float64(value) * np.float64(value)
+
+
 @part_of_kernel
 def _write_tails(x: Array, num_taps: int, first: int, memory: Array) -> None:
     """Write |x|² for the 32 samples from ``first`` on, but for what enters after the first.
@@ -142,10 +147,10 @@ def _write_tails(x: Array, num_taps: int, first: int, memory: Array) -> None:
     for j in range(UNSIGNED(x.shape[0])):
         total = 0.0
         for k in range(UNSIGNED(first + BLOCK), UNSIGNED(first + num_taps + 1)):
-            total += square(x[j, k])
+            total += _square(x[j, k])
         for n in range(BLOCK - 1, -1, -1):
             memory[TAILS + n] += total
-            total += square(x[j, first + n])
+            total += _square(x[j, first + n])
 
 
 @part_of_kernel
@@ -216,11 +221,11 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         if num_taps < BLOCK:
             for j in range(x.shape[0]):
                 for k in range(n + 1, n + 1 + num_taps):
-                    power += square(x[j, k])
+                    power += _square(x[j, k])
         else:
             if n > first:
                 for j in range(x.shape[0]):
-                    entered += square(x[j, n + num_taps])
+                    entered += _square(x[j, n + num_taps])
             power = memory[TAILS + n - first] + entered
         usual = usual_power(usual, power, rise, fall)
         divisor = max(usual, power) if rule == LmsRule.PLAIN else power + regularization * usual

@@ -28,7 +28,6 @@ from anc_core.dsp.adaptive_guard import (
     USUAL_POWER,
     ZERO,
     hold,
-    is_heard,
     usual_power,
 )
 from anc_core.dsp.adaptive_stream import SampleFilter
@@ -42,6 +41,7 @@ from anc_core.dsp.adaptive_watch import (
     PEAK,
     PEAK_DECAY,
     clipped_error,
+    is_heard,
     judged,
     let_out,
 )

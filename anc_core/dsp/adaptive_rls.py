@@ -23,7 +23,6 @@ from anc_core.dsp.adaptive_guard import (
     ZERO,
     GuardEventKind,
     hold,
-    is_heard,
     log_event,
     usual_power,
 )
@@ -38,6 +37,7 @@ from anc_core.dsp.adaptive_watch import (
     PEAK,
     PEAK_DECAY,
     clipped_error,
+    is_heard,
     judged,
     let_out,
 )

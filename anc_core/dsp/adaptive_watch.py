@@ -80,6 +80,7 @@ _PEAK_TIME_S = 0.05
 _CLIP_RISE_S = 0.02
 _CEILING = 2.0
 
+_FADED = 1e-3
 _HARMFUL = 1.26
 _DIVERGED = 4.0
 _USEFUL = 0.9
@@ -199,6 +200,12 @@ def clipped_error(
         hurry = hurry / (1.0 + hurry) if size > 0.0 else hurry
     mean += weight * (size - mean)
     return (error, mean, hurry) if mean > _LEAST else (error, 0.0, 1.0)
+
+
+@jit("boolean(float64, float64)")
+def is_heard(power: float, usual: float) -> bool:
+    """Return whether there is a reference to learn from, by its present and its usual power."""
+    return power > max(SILENT_POWER, _FADED * usual)
 
 
 @jit("int64(float64[::1], float64[:, ::1], float64[::1], float64)")

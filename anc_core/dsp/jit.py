@@ -109,7 +109,7 @@ def part_of_kernel(function: Kernel) -> Kernel:
 
 
 def inlined(function: Kernel) -> Kernel:
-    """Make ``function`` a piece of the kernels that call it, at the place itself.
+    """Make ``function`` a piece of the kernels of its own file that call it, at the place itself.
 
     For the few lines that run with every sample: a call would put all that is in registers into
     memory, and what it returns as well. It takes no slices (see :func:`part_of_kernel`).
