@@ -156,13 +156,13 @@ def _update_and_dot(
     other_first: int,
 ) -> Any:  # noqa: ANN401
     """Update the weights and filter with them in one pass over memory."""
-    i, j, l = UNSIGNED(row), UNSIGNED(line), UNSIGNED(other_line)
+    i, j, other_row = UNSIGNED(row), UNSIGNED(line), UNSIGNED(other_line)
     start, other_start = UNSIGNED(first), UNSIGNED(other_first)
     total = weights.dtype.type(0.0)
     for k in range(UNSIGNED(weights.shape[1])):
         tap = keep * weights[i, k] + factor * signal[j, start + k]
         weights[i, k] = tap
-        total += tap * other[l, other_start + k]
+        total += tap * other[other_row, other_start + k]
     return total
 
 
