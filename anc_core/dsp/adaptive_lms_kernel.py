@@ -86,19 +86,12 @@ _ONE = UNSIGNED(1)
 @inlined
 def _pass(weights: Array, keep: Any, update: Any, x: Array, n: Any) -> Any:  # noqa: ANN401
     """Apply the update of sample n - 1; return the estimate of sample n."""
-    one, estimate = weights.dtype.type(1.0), weights.dtype.type(0.0)
+    estimate = weights.dtype.type(0.0)
     for j in range(UNSIGNED(weights.shape[0])):
-        if keep == one:
-            # A third fewer operations.
-            for k in range(UNSIGNED(weights.shape[1])):
-                tap = weights[j, k] + update * x[j, n + k]
-                weights[j, k] = tap
-                estimate += tap * x[j, n + k + _ONE]
-        else:
-            for k in range(UNSIGNED(weights.shape[1])):
-                tap = keep * weights[j, k] + update * x[j, n + k]
-                weights[j, k] = tap
-                estimate += tap * x[j, n + k + _ONE]
+        for k in range(UNSIGNED(weights.shape[1])):
+            tap = keep * weights[j, k] + update * x[j, n + k]
+            weights[j, k] = tap
+            estimate += tap * x[j, n + k + _ONE]
     return estimate
 
 
@@ -162,8 +155,16 @@ def _write_held(
     limits: Array,
     start: int,
     stop: int,
-) -> None:
-    """Write for which samples nothing may be learnt, because one had to be repaired."""
+) -> bool:
+    """Write for which samples nothing may be learnt, because one had to be repaired.
+
+    If there is none, return False and write nothing.
+    """
+    marks = 0
+    for n in range(start, stop):
+        marks |= broken[n]
+    if marks == 0 and numbers[HOLD] == 0.0:
+        return False
     count = numbers[COUNT]
     for n in range(start, stop):
         if broken[n]:
@@ -173,6 +174,7 @@ def _write_held(
         if held[n - start]:
             numbers[HOLD] -= 1.0
     numbers[COUNT] = count
+    return True
 
 
 @part_of_kernel
@@ -187,6 +189,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     limits: Array,
     parameters: Array,
     held: Array,
+    is_held: bool,
     rule: int,
     guarded: bool,
     first: int,
@@ -230,7 +233,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         usual = usual_power(usual, power, rise, fall)
         divisor = max(usual, power) if rule == LmsRule.PLAIN else power + regularization * usual
         rate = step_size / divisor if divisor > 0.0 else 0.0
-        if guarded and (held[n - start] or not is_heard(power, usual)):
+        if guarded and ((is_held and held[n - start]) or not is_heard(power, usual)):
             rate = 0.0
 
         # ---------------------------------------------------------------- update and estimate
@@ -261,7 +264,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             block_primary += wanted * wanted
             out, gain, peak = let_out(wanted, estimate, gain, gate, peak, decay)
             # Of a primary that is missing nothing can be taken away.
-            output[n] = out if broken[n] < BROKEN_PRIMARY else 0.0
+            output[n] = 0.0 if is_held and broken[n] >= BROKEN_PRIMARY else out
             error, mean, hurry = clipped_error(error, mean, hurry, clip_rise, clip_fall)
         else:
             output[n] = error
@@ -350,8 +353,9 @@ def lms_block(
             memory[ENTERED] = 0.0
             if weights.shape[1] >= BLOCK:
                 _write_tails(references, weights.shape[1], first, memory)
+        is_held = False
         if guarded:
-            _write_held(held, broken, numbers, events, limits, start, stop)
+            is_held = _write_held(held, broken, numbers, events, limits, start, stop)
         _run(
             references,
             primary,
@@ -363,6 +367,7 @@ def lms_block(
             limits,
             parameters,
             held,
+            is_held,
             rule,
             guarded,
             first,
