@@ -227,11 +227,11 @@ def measure(task: Task, repeats: int) -> None:
             seconds[case] = min(seconds[case], process_time() - begun)
     speeds = {case: case.num_samples / seconds[case] for case in task.cases}
     peer = max((speed for case, speed in speeds.items() if case.kind == SAMPLE), default=None)
-    print(f"\n{task.title}\n{'':72}  M samples/s  x peer  x C  residual dB")
+    print(f"\n{task.title}\n{'':92}  M samples/s  x peer  x C  residual dB")
     for case, speed in speeds.items():
         likes = [speeds[one] for one in task.cases if case.kind == OURS and is_like(one, case)]
         print(
-            f"{case.name:72}  {speed / 1e6:11.3f}"
+            f"{case.name:92}  {speed / 1e6:11.3f}"
             f"  {speed / peer if peer else math.nan:6.1f}"
             f"  {speed / max(likes) if likes else math.nan:4.2f}"
             f"  {residual_db(task, case, outputs[case]):9.1f}",
