@@ -62,7 +62,7 @@ from anc_core.dsp.adaptive_guard import (
     may_learn,
     usual_power,
 )
-from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
+from anc_core.dsp.jit import UNSIGNED, inlined, jit_by_dtype, part_of_kernel
 
 Array = NDArray[Any]
 
@@ -126,25 +126,23 @@ class StepRule(IntEnum):
 ) = range(9)
 
 
-@part_of_kernel
+@inlined
 def _dot(a: Array, row_a: int, first_a: int, b: Array, row_b: int, first_b: int, count: int) -> Any:  # noqa: ANN401
-    x = a[row_a, first_a : first_a + count]
-    y = b[row_b, first_b : first_b + count]
+    i, j, from_a, from_b = UNSIGNED(row_a), UNSIGNED(row_b), UNSIGNED(first_a), UNSIGNED(first_b)
     total = a.dtype.type(0.0)
-    for i in range(count):
-        total += x[i] * y[i]
+    for k in range(UNSIGNED(count)):
+        total += a[i, from_a + k] * b[j, from_b + k]
     return total
 
 
-@part_of_kernel
+@inlined
 def _update(weights: Array, row: int, factor: Any, signal: Array, line: int, first: int) -> None:  # noqa: ANN401
-    w = weights[row]
-    x = signal[line, first : first + weights.shape[1]]
-    for i in range(weights.shape[1]):
-        w[i] += factor * x[i]
+    i, j, start = UNSIGNED(row), UNSIGNED(line), UNSIGNED(first)
+    for k in range(UNSIGNED(weights.shape[1])):
+        weights[i, k] += factor * signal[j, start + k]
 
 
-@part_of_kernel
+@inlined
 def _update_and_dot(
     weights: Array,
     row: int,
@@ -158,14 +156,13 @@ def _update_and_dot(
     other_first: int,
 ) -> Any:  # noqa: ANN401
     """Update the weights and filter with them in one pass over memory."""
-    w = weights[row]
-    x = signal[line, first : first + weights.shape[1]]
-    y = other[other_line, other_first : other_first + weights.shape[1]]
+    i, j, other_row = UNSIGNED(row), UNSIGNED(line), UNSIGNED(other_line)
+    start, other_start = UNSIGNED(first), UNSIGNED(other_first)
     total = weights.dtype.type(0.0)
-    for i in range(weights.shape[1]):
-        tap = keep * w[i] + factor * x[i]
-        w[i] = tap
-        total += tap * y[i]
+    for k in range(UNSIGNED(weights.shape[1])):
+        tap = keep * weights[i, k] + factor * signal[j, start + k]
+        weights[i, k] = tap
+        total += tap * other[other_row, other_start + k]
     return total
 
 

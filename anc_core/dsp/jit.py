@@ -33,6 +33,10 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # isfinite() guards. Sums may be reordered for SIMD; the order depends on array lengths only.
 _FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 
+UNSIGNED = np.uint64
+"""Type of an index that cannot be negative: Numba need not test it, and a loop over it becomes SIMD
+code without a slice, whose array would be counted and released at each sample."""
+
 _KERNEL_MODULES = (
     "anc_core.dsp.suppression",
     "anc_core.dsp.noise_floor",
@@ -107,6 +111,20 @@ def part_of_kernel(function: Kernel) -> Kernel:
     import numba
 
     compiled: Any = numba.njit(nogil=True, fastmath=_FAST_MATH, error_model="numpy")
+    return compiled(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Make ``function`` a piece of the kernels of its own file that call it, at the place itself.
+
+    For the few lines that run with every sample: a call would put all that is in registers into
+    memory, and what it returns as well. It takes no slices (see :func:`part_of_kernel`).
+    """
+    import numba
+
+    compiled: Any = numba.njit(
+        nogil=True, fastmath=_FAST_MATH, error_model="numpy", forceinline=True
+    )
     return compiled(function)  # type: ignore[no-any-return]
 
 
