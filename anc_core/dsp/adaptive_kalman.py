@@ -28,8 +28,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from anc_core.arrays import check_sample_rate
 from anc_core.dsp.adaptive_guard import GuardEvent, GuardEventKind
-from anc_core.dsp.jit import check_dtype, jit_by_dtype, part_of_kernel
+from anc_core.dsp.adaptive_kalman_kernel import adapt, explain, hear
+from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import check_num_taps
+from anc_core.dsp.real_fft import Plan, fast_length
 from anc_core.errors import InputError
 
 Array = NDArray[Any]
@@ -59,10 +61,6 @@ little of either costs 10 dB in a lively room, too much 1 dB in a dead one."""
 _REST_MEMORY = 0.25
 """Of the power spectrum of what is left, a block. Longer ones react too late to a first syllable,
 and the filter pays for it with 4 dB."""
-
-_CONSTRAIN_EVERY = (2, 4)
-"""Blocks after which each partition of the two filters is freed of its circular part; doing it in
-every block is worth 0.3 dB and costs a third of the time."""
 
 _COMPARISON_MEMORY = 0.8
 _CLEARLY_LESS = 0.8
@@ -152,20 +150,16 @@ class KalmanFilter:
         guarded: bool = True,
         dtype: DTypeLike = "float32",
     ) -> None:
-        from scipy import fft  # 0.2 s that only who cancels should pay
-
         rate = check_sample_rate(sample_rate)
         if not 0 < step_size < 2:
             raise InputError(f"step_size is {step_size}; it must be above 0 and below 2")
         if not 0 <= look_ahead_s <= 5:
             raise InputError(f"look_ahead_s is {look_ahead_s}; it must be from 0 to 5 s")
-        self._fft = fft
         self.sample_rate = rate
         self.num_references = int(num_references)
         self.num_taps = check_num_taps(num_taps)
         self.guarded = guarded
         self.dtype = check_dtype(dtype)
-        self._complex = np.dtype(f"c{2 * self.dtype.itemsize}")
         self.block_length, self._part_length = _lengths(rate, self.num_taps)
         self._num_bins = (self.block_length + self._part_length) // 2 + 1
         self._num_parts = -(-self.num_taps // self._part_length)
@@ -174,9 +168,10 @@ class KalmanFilter:
         self._numbers_in = np.array([_STEADY, _RESTLESS, _REST_MEMORY, 1.0 / step_size, filled])
         starts_s = np.arange(self._num_parts) * self._part_length / rate
         self._prior = _UNSURE * 10.0 ** (-6.0 * starts_s / _REVERBERATION_TIME_S)
-        self._predict = predict(self.dtype)
-        self._learn = learn(self.dtype)
-        self._settle = settle(self.dtype)
+        self._plan = Plan.of(self.block_length + self._part_length, self.dtype).arrays
+        self._hear, self._adapt, self._explain = (
+            kernel(self.dtype) for kernel in (hear, adapt, explain)
+        )
         self._heard: Array
         self._wanted: Array
         self._ready: Array
@@ -190,7 +185,8 @@ class KalmanFilter:
     @property
     def taps(self) -> Array:
         """Impulse responses from the references to the primary, (J, num_taps), first tap first."""
-        parts = self._in_time(self._weights[FOREGROUND])[..., : self._part_length]
+        real, imag = np.moveaxis(self._weights[FOREGROUND], -2, 0)
+        parts = np.fft.irfft(real + 1j * imag)[..., : self._part_length]
         flat = parts.reshape(self.num_references, -1)[:, : self.num_taps]
         return np.ascontiguousarray(flat.astype(self.dtype))
 
@@ -214,14 +210,8 @@ class KalmanFilter:
         length = self.block_length
         num_blocks = len(wanted) // length
         parts = [self._ready]
-        if num_blocks:
-            width = length + self._part_length
-            frames = np.lib.stride_tricks.sliding_window_view(heard, width, axis=1)
-            frames = frames[:, : num_blocks * length : length]
-            spectra = self._fft.rfft(frames, axis=-1)
-            for index in range(num_blocks):
-                block = wanted[index * length : (index + 1) * length]
-                parts.append(self._advance(spectra[:, index], block))
+        for start in range(0, num_blocks * length, length):
+            parts.append(self._advance(heard, start, wanted[start : start + length]))
         self._heard = heard[:, num_blocks * length :].copy()
         self._wanted = wanted[num_blocks * length :].copy()
         ready = np.concatenate(parts)
@@ -231,12 +221,12 @@ class KalmanFilter:
     def reset(self) -> None:
         """Forget everything heard and learnt so far."""
         length, num_bins = self.block_length, self._num_bins
-        shape = (self.num_references, self._num_parts, num_bins)
+        shape = (2, self.num_references, self._num_parts)
         slots = self._num_parts + self._ahead
-        self._weights = np.zeros((2, *shape), self._complex)
-        self._variances = np.zeros((2, *shape), self.dtype)
+        self._weights = np.zeros((*shape, 2, num_bins), self.dtype)
+        self._variances = np.zeros((*shape, num_bins), self.dtype)
         self._rest = np.zeros((2, num_bins), self.dtype)
-        self._spectra = np.zeros((slots, self.num_references, num_bins), self._complex)
+        self._spectra = np.zeros((slots, self.num_references, 2, num_bins), self.dtype)
         self._held = np.zeros((self._ahead + 1, length), self.dtype)
         self._heard = np.zeros((self.num_references, self._part_length), self.dtype)
         self._wanted = np.zeros(0, self.dtype)
@@ -244,11 +234,6 @@ class KalmanFilter:
         self._numbers = np.zeros(_SIZE)
         self._numbers[_GAIN] = 1.0
         self._events: list[GuardEvent] = []
-
-    def _in_time(self, spectra: Array) -> Array:
-        return np.asarray(
-            self._fft.irfft(spectra, n=self.block_length + self._part_length, axis=-1)
-        )
 
     def rewind(self) -> None:
         """Forget the signals and keep what was learnt: for another pass over the same sound."""
@@ -292,28 +277,27 @@ class KalmanFilter:
 
     # ------------------------------------------------------------------------ one block
 
-    def _advance(self, spectrum: Array, block: Array) -> Array:
+    def _advance(self, heard: Array, start: int, block: Array) -> Array:
         """Take one block of the references and the primary; return the one ``_ahead`` before."""
         numbers = self._numbers
         count = int(numbers[_COUNT])
-        slots = len(self._spectra)
-        self._spectra[count % slots] = spectrum
+        slot = count % len(self._spectra)
+        # Parseval, but for the factors of the lowest and the highest bin: a level is all it gives.
+        power = self._hear(heard, start, self._spectra[slot], *self._plan)
+        numbers[_RATIO_IN] += power / self._part_length
+        numbers[_RATIO_OUT] += float(np.dot(block, block))
         self._held[count % len(self._held)] = block
-        self._start(spectrum, block)
+        self._start()
         if numbers[_STARTED]:
-            self._adapt(count % slots, block)
+            self._learn(slot, block)
         numbers[_COUNT] = count + 1
         if count < self._ahead:
             return np.zeros(0, self.dtype)
         return self._output(count - self._ahead)
 
-    def _start(self, spectrum: Array, block: Array) -> None:
-        """Track the levels; once both are heard, give the filters their prior."""
+    def _start(self) -> None:
+        """Give the filters their prior once both signals are heard."""
         numbers = self._numbers
-        numbers[_RATIO_OUT] += float(np.dot(block, block))
-        # Parseval, but for the factors of the lowest and the highest bin: a level is all it gives.
-        flat = spectrum.view(self.dtype).reshape(-1)
-        numbers[_RATIO_IN] += float(np.dot(flat, flat)) / self._part_length
         if not numbers[_STARTED] and numbers[_RATIO_OUT] > 0.0 and numbers[_RATIO_IN] > 0.0:
             numbers[_STARTED] = 1.0
             self._variances[:] = (self._prior * self._power_ratio())[:, np.newaxis]
@@ -321,64 +305,34 @@ class KalmanFilter:
     def _power_ratio(self) -> float:
         return min(float(self._numbers[_RATIO_OUT] / self._numbers[_RATIO_IN]), _MAX_RATIO)
 
-    def _adapt(self, newest: int, block: Array) -> None:
-        before, numbers = self._part_length, self._numbers
-        estimates = np.empty((2, self._num_bins), self._complex)
-        real = self.dtype
-        self._predict(
-            self._spectra.view(real), newest, self._weights.view(real), estimates.view(real)
-        )
-        errors = np.zeros((2, before + self.block_length), real)
-        errors[:, before:] = block - self._in_time(estimates)[:, before:]
-        powers = np.einsum("fn,fn->f", errors, errors, dtype=np.float64)
-        spectra = self._fft.rfft(errors, axis=-1)
-        gradients = np.empty_like(self._weights)
-        shrink = np.empty((2, self._num_bins), real)
-        self._learn(
-            self._spectra.view(real),
+    def _learn(self, newest: int, block: Array) -> None:
+        powers = np.empty(2)
+        is_finite = self._adapt(
+            self._spectra,
             newest,
+            int(self._numbers[_COUNT]),
+            self._weights,
             self._variances,
             self._rest,
-            spectra.view(real),
-            gradients.view(real),
-            shrink,
+            block,
+            self.num_taps,
+            (self._prior * (_UNSEEN * self._power_ratio())).astype(self.dtype),
             self._numbers_in,
+            powers,
+            *self._plan,
         )
-        self._settle(
-            self._spectra.view(real),
-            newest,
-            self._weights.view(real),
-            gradients.view(real),
-            self._variances,
-            shrink,
-            (self._prior * (_UNSEEN * self._power_ratio())).astype(real),
-            self._numbers_in,
-        )
-        for index, every in enumerate(_CONSTRAIN_EVERY):
-            self._constrain(index, int(numbers[_COUNT]) % every, every)
-        self._compare(numbers, powers)
-
-    def _constrain(self, index: int, turn: int, every: int) -> None:
-        """Take the circular part out of some partitions of one filter, each in its turn."""
-        length = self._part_length
-        chosen = self._weights[index, :, turn::every]
-        if not chosen.shape[1]:
-            return
-        responses = self._in_time(chosen)
-        responses[..., length:] = 0.0
-        unused = self._num_parts * length - self.num_taps
-        if unused and (self._num_parts - 1) % every == turn:
-            responses[:, -1, length - unused : length] = 0.0
-        self._weights[index, :, turn::every] = self._fft.rfft(responses, axis=-1)
-
-    def _compare(self, numbers: Array, powers: Array) -> None:
-        """Let the filter that clearly leaves less teach the other one."""
-        for index, power in zip((_POWER_FOREGROUND, _POWER_BACKGROUND), powers, strict=True):
-            numbers[index] = _COMPARISON_MEMORY * numbers[index] + (1 - _COMPARISON_MEMORY) * power
-        ahead, behind = numbers[_POWER_FOREGROUND], numbers[_POWER_BACKGROUND]
-        if not (np.isfinite(powers).all() and np.isfinite(self._variances).all()):
+        if is_finite:
+            self._compare(powers)
+        else:
             self._begin_anew()
-        elif behind < _CLEARLY_LESS * ahead:
+
+    def _compare(self, powers: Array) -> None:
+        """Let the filter that clearly leaves less teach the other one."""
+        numbers = self._numbers
+        both = slice(_POWER_FOREGROUND, _POWER_BACKGROUND + 1)
+        numbers[both] = _COMPARISON_MEMORY * numbers[both] + (1 - _COMPARISON_MEMORY) * powers
+        ahead, behind = (float(power) for power in numbers[both])
+        if behind < _CLEARLY_LESS * ahead:
             for memory in (self._weights, self._variances, self._rest):
                 memory[FOREGROUND] = memory[BACKGROUND]
             numbers[_POWER_FOREGROUND] = behind
@@ -397,18 +351,12 @@ class KalmanFilter:
     # ------------------------------------------------------------------------ output and guard
 
     def _output(self, number: int) -> Array:
-        real = self.dtype
         block: Array = self._held[number % len(self._held)]
         if not self._numbers[_STARTED]:
             return block.copy()
-        estimate = np.empty((1, self._num_bins), self._complex)
-        self._predict(
-            self._spectra.view(real),
-            number % len(self._spectra),
-            self._weights[:1].view(real),
-            estimate.view(real),
-        )
-        explained = self._in_time(estimate[0])[self._part_length :]
+        explained = np.empty_like(block)
+        slot = number % len(self._spectra)
+        self._explain(self._spectra, slot, self._weights[FOREGROUND], explained, *self._plan)
         if not self.guarded:
             return np.asarray(block - explained)
         gains = self._judged(block, block - explained, number)
@@ -484,190 +432,7 @@ def _lengths(sample_rate: float, num_taps: int) -> tuple[int, int]:
     """
     block = _MULTIPLE * max(1, round(_BLOCK_S * sample_rate / _MULTIPLE))
     if num_taps > block:
+        block = fast_length(2 * block) // 2
         return block, block
-    from scipy.fft import next_fast_len
-
     part = _MULTIPLE * -(-num_taps // _MULTIPLE)
-    width = next_fast_len(block + part, real=True)
-    return width + width % 2 - part, part
-
-
-# ---------------------------------------------------------------------------- kernels
-# Spectra are passed as real arrays, real and imaginary parts in turns.
-
-
-@part_of_kernel
-def _add_product(out: Array, x: Array, w: Array, f: int, j: int, p: int, slot: int) -> None:
-    for k in range(0, out.shape[1], 2):
-        a, b = x[slot, j, k], x[slot, j, k + 1]
-        c, d = w[f, j, p, k], w[f, j, p, k + 1]
-        out[f, k] += a * c - b * d
-        out[f, k + 1] += a * d + b * c
-
-
-@jit_by_dtype("void(real[:, :, ::1], int64, real[:, :, :, ::1], real[:, ::1])")
-def predict(spectra: Array, newest: int, weights: Array, estimates: Array) -> None:
-    """Write the spectrum of what each filter expects of the primary into ``estimates``.
-
-    Parameters
-    ----------
-    spectra : (num_slots, J, 2·num_bins)
-        A ring of spectra of the references.
-    newest : int
-        Its slot of the present block.
-    weights : (num_filters, J, num_parts, 2·num_bins)
-    estimates : (num_filters, 2·num_bins)
-    """
-    estimates[:] = 0.0
-    num_slots = spectra.shape[0]
-    for f in range(weights.shape[0]):
-        for p in range(weights.shape[2]):
-            slot = (newest - p + num_slots) % num_slots
-            for j in range(weights.shape[1]):
-                _add_product(estimates, spectra, weights, f, j, p, slot)
-
-
-@part_of_kernel
-def _add_power(
-    out: Array, f: int, x: Array, c: Array, filled: float, j: int, p: int, slot: int
-) -> None:
-    for k in range(out.shape[1]):
-        a, b = x[slot, j, 2 * k], x[slot, j, 2 * k + 1]
-        out[f, k] += filled * c[f, j, p, k] * (a * a + b * b)
-
-
-@part_of_kernel
-def _gradient(
-    out: Array, f: int, x: Array, c: Array, e: Array, shrink: Array, j: int, p: int, slot: int
-) -> None:
-    for k in range(shrink.shape[1]):
-        a, b = x[slot, j, 2 * k], x[slot, j, 2 * k + 1]
-        d, g = e[f, 2 * k], e[f, 2 * k + 1]
-        gain = c[f, j, p, k] * shrink[f, k]
-        out[f, j, p, 2 * k] = gain * (a * d + b * g)
-        out[f, j, p, 2 * k + 1] = gain * (a * g - b * d)
-
-
-@jit_by_dtype(
-    "void(real[:, :, ::1], int64, real[:, :, :, ::1], real[:, ::1], real[:, ::1],"
-    " real[:, :, :, ::1], real[:, ::1], float64[::1])"
-)
-def learn(
-    spectra: Array,
-    newest: int,
-    variances: Array,
-    rest: Array,
-    errors: Array,
-    gradients: Array,
-    shrink: Array,
-    numbers: Array,
-) -> None:
-    """Write K·E of each filter into ``gradients`` and 1 / denominator into ``shrink``.
-
-    Parameters
-    ----------
-    spectra, newest
-        See :func:`predict`.
-    variances : (2, J, num_parts, num_bins)
-    rest : (2, num_bins)
-        Power spectra of what is left; brought up to date.
-    errors : (2, 2·num_bins)
-    gradients : (2, J, num_parts, 2·num_bins)
-    shrink : (2, num_bins)
-    numbers : (5,)
-        Shares of change, memory of ``rest``, its weight, share of a transform that is a block.
-    """
-    num_slots = spectra.shape[0]
-    zero, one = rest.dtype.type(0.0), rest.dtype.type(1.0)
-    keep, weight = rest.dtype.type(numbers[2]), rest.dtype.type(numbers[3])
-    filled = rest.dtype.type(numbers[4])
-    for f in range(2):
-        for k in range(rest.shape[1]):
-            a, b = errors[f, 2 * k], errors[f, 2 * k + 1]
-            rest[f, k] = keep * rest[f, k] + (one - keep) * (a * a + b * b)
-            shrink[f, k] = weight * rest[f, k]
-        for p in range(variances.shape[2]):
-            slot = (newest - p + num_slots) % num_slots
-            for j in range(variances.shape[1]):
-                _add_power(shrink, f, spectra, variances, filled, j, p, slot)
-        for k in range(rest.shape[1]):
-            shrink[f, k] = one / shrink[f, k] if shrink[f, k] > zero else zero
-        for p in range(variances.shape[2]):
-            slot = (newest - p + num_slots) % num_slots
-            for j in range(variances.shape[1]):
-                _gradient(gradients, f, spectra, variances, errors, shrink, j, p, slot)
-
-
-@part_of_kernel
-def _settle_one(
-    w: Array,
-    g: Array,
-    x: Array,
-    c: Array,
-    shrink: Array,
-    share: float,
-    filled: float,
-    unseen: float,
-    f: int,
-    j: int,
-    p: int,
-    slot: int,
-) -> None:
-    one = c.dtype.type(1.0)
-    for k in range(shrink.shape[1]):
-        a, b = x[slot, j, 2 * k], x[slot, j, 2 * k + 1]
-        re = w[f, j, p, 2 * k] + g[f, j, p, 2 * k]
-        im = w[f, j, p, 2 * k + 1] + g[f, j, p, 2 * k + 1]
-        w[f, j, p, 2 * k] = re
-        w[f, j, p, 2 * k + 1] = im
-        variance = c[f, j, p, k]
-        learnt = filled * variance * shrink[f, k] * (a * a + b * b)
-        c[f, j, p, k] = (one - share) * (one - learnt) * variance + share * (
-            re * re + im * im + unseen
-        )
-
-
-@jit_by_dtype(
-    "void(real[:, :, ::1], int64, real[:, :, :, ::1], real[:, :, :, ::1], real[:, :, :, ::1],"
-    " real[:, ::1], real[::1], float64[::1])"
-)
-def settle(
-    spectra: Array,
-    newest: int,
-    weights: Array,
-    gradients: Array,
-    variances: Array,
-    shrink: Array,
-    unseen: Array,
-    numbers: Array,
-) -> None:
-    """Add the constrained ``gradients`` to the weights and bring the variances up to date.
-
-    Parameters
-    ----------
-    unseen : (num_parts,)
-        Power of the path that may appear where the weights are zero.
-    others
-        See :func:`learn`.
-    """
-    num_slots = spectra.shape[0]
-    filled = variances.dtype.type(numbers[4])
-    for f in range(2):
-        share = variances.dtype.type(numbers[f])
-        for p in range(variances.shape[2]):
-            slot = (newest - p + num_slots) % num_slots
-            for j in range(variances.shape[1]):
-                _settle_one(
-                    weights,
-                    gradients,
-                    spectra,
-                    variances,
-                    shrink,
-                    share,
-                    filled,
-                    unseen[p],
-                    f,
-                    j,
-                    p,
-                    slot,
-                )
+    return fast_length(block + part) - part, part

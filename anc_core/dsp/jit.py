@@ -38,7 +38,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.noise_floor",
     "anc_core.dsp.hum",
     "anc_core.dsp.clicks",
-    "anc_core.dsp.adaptive_kalman",
+    "anc_core.dsp.adaptive_kalman_kernel",
     "anc_core.dsp.adaptive_lms_kernel",
     "anc_core.dsp.adaptive_projection",
     "anc_core.dsp.adaptive_rls",

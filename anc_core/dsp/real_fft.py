@@ -29,6 +29,9 @@ Array = NDArray[Any]
 MULTIPLE = 32
 """Of which every length is one, so that both sides of its matrix have a factor of 4."""
 
+_LARGEST_RADIX = 11
+"""Of the fast lengths. 64 ms at 44.1 kHz are a multiple of 11."""
+
 SIGNATURE = "int64[:, ::1], real[:, ::1], real[:, ::1], real[:, :, ::1]"
 """Of :attr:`Plan.arrays`, for :func:`~anc_core.dsp.jit.jit_by_dtype`."""
 
@@ -86,11 +89,11 @@ def fast_length(least: int) -> int:
 
     Examples
     --------
-    >>> fast_length(4000), fast_length(2817)
-    (4000, 2880)
+    >>> fast_length(4000), fast_length(4001)
+    (4000, 4032)
     """
     length = -(-least // MULTIPLE) * MULTIPLE
-    while _factors(length // MULTIPLE)[-1:] > [5]:
+    while _factors(length // MULTIPLE)[-1:] > [_LARGEST_RADIX]:
         length += MULTIPLE
     return length
 

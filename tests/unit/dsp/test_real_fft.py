@@ -50,14 +50,14 @@ def test_backward_returns_the_signal_and_keeps_the_spectrum(length, dtype, round
     np.testing.assert_array_equal(spectrum, before)
 
 
-@pytest.mark.parametrize("least", [1, 32, 33, 2_817, 4_096, 100_000])
+@pytest.mark.parametrize("least", [1, 32, 33, 32 * 11, 32 * 13, 4_096, 100_000])
 def test_a_fast_length_is_the_next_multiple_of_32_of_small_factors(least):
     found = fast_length(least)
     assert found >= least
     assert found % 32 == 0
 
     def is_fast(length):
-        for factor in (2, 3, 5):
+        for factor in (2, 3, 5, 7, 11):
             while length % factor == 0:
                 length //= factor
         return length == 1
