@@ -2,7 +2,7 @@
 
 Spectra are real arrays, (..., 2, num_bins): real parts, then imaginary parts. Each loop over bins
 writes one row and reads few: only then the compiler can tell that they don't overlap and makes SIMD
-code of it.
+code of it. Signals are (2, n): their samples of even number, then those of odd number.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def hear(
     heard: Array,
     start: int,
     spectra: Array,
-    factors: Array,
+    sides: Array,
+    places: Array,
     turns: Array,
     twist: Array,
     work: Array,
@@ -57,13 +58,17 @@ def hear(
     ----------
     heard : (J, n)
     spectra : (J, 2, num_bins)
-    factors, turns, twist, work
+    sides, places, turns, twist, work
         Of the :class:`~anc_core.dsp.real_fft.Plan`.
     """
-    width = 2 * (spectra.shape[2] - 1)
+    half = spectra.shape[2] - 1
+    signal = np.empty((2, half), spectra.dtype)
     power = 0.0
     for j in range(len(heard)):
-        forward(heard[j, start : start + width], spectra[j], factors, turns, twist, work)
+        pairs = heard[j, start : start + 2 * half].reshape(half, 2)
+        for n in range(half):
+            signal[0, n], signal[1, n] = pairs[n, 0], pairs[n, 1]
+        forward(signal, spectra[j], sides, places, turns, twist, work)
         for part in range(2):
             row = spectra[j, part]
             total = row.dtype.type(0.0)
@@ -82,7 +87,8 @@ def explain(
     newest: int,
     weights: Array,
     explained: Array,
-    factors: Array,
+    sides: Array,
+    places: Array,
     turns: Array,
     twist: Array,
     work: Array,
@@ -97,14 +103,17 @@ def explain(
         Its slot of the block.
     weights : (J, num_parts, 2, num_bins)
     explained : (block_length,)
-    factors, turns, twist, work
+    sides, places, turns, twist, work
         Of the :class:`~anc_core.dsp.real_fft.Plan`.
     """
     spectrum = np.empty_like(weights[0, 0])
-    signal = np.empty(2 * (spectrum.shape[1] - 1), spectrum.dtype)
+    signal = np.empty((2, spectrum.shape[1] - 1), spectrum.dtype)
     _expect(spectra, newest, weights, spectrum)
-    backward(spectrum, signal, factors, turns, twist, work)
-    explained[:] = signal[len(signal) - len(explained) :]
+    backward(spectrum, signal, sides, places, turns, twist, work)
+    num_pairs = len(explained) // 2
+    pairs, first = explained.reshape(num_pairs, 2), signal.shape[1] - num_pairs
+    for n in range(num_pairs):
+        pairs[n, 0], pairs[n, 1] = signal[0, first + n], signal[1, first + n]
 
 
 @part_of_kernel
@@ -164,6 +173,17 @@ def _expect_change(w: Array, c: Array, share: float, unseen: float) -> None:
 
 
 @part_of_kernel
+def _subtract_from(wanted: Array, parity: int, left: Array) -> float:
+    """Replace what is expected in ``left`` by what of ``wanted`` is left; return its energy."""
+    energy = 0.0
+    for n in range(len(left)):
+        left[n] = wanted[n, parity] - left[n]
+    for n in range(len(left)):
+        energy += np.float64(left[n]) * np.float64(left[n])
+    return energy
+
+
+@part_of_kernel
 def _are_finite(values: Array) -> bool:
     num_broken = 0
     for k in range(len(values)):
@@ -188,7 +208,8 @@ def adapt(
     unseen: Array,
     numbers: Array,
     powers: Array,
-    factors: Array,
+    sides: Array,
+    places: Array,
     turns: Array,
     twist: Array,
     work: Array,
@@ -215,41 +236,42 @@ def adapt(
         Shares of change, memory of ``rest``, its weight, share of a transform that is a block.
     powers : (2,)
         Written: energy of what each filter leaves of the block.
-    factors, turns, twist, work
+    sides, places, turns, twist, work
         Of the :class:`~anc_core.dsp.real_fft.Plan`.
     """
     num_references, num_parts, num_bins = variances.shape[1:]
-    num_slots, width = spectra.shape[0], 2 * (num_bins - 1)
-    part = width - len(block)
+    num_slots, half = spectra.shape[0], num_bins - 1
+    wanted = block.reshape(len(block) // 2, 2)
+    before = half - len(wanted)
     zero, filled = rest.dtype.type(0.0), rest.dtype.type(numbers[4])
     spectrum = np.empty((2, num_bins), rest.dtype)
-    signal, shrink = np.empty(width, rest.dtype), np.empty(num_bins, rest.dtype)
+    signal, shrink = np.empty((2, half), rest.dtype), np.empty(num_bins, rest.dtype)
     is_finite = True
     for f in range(2):
         share = rest.dtype.type(numbers[f])
         _expect(spectra, newest, weights[f], spectrum)
-        backward(spectrum, signal, factors, turns, twist, work)
-        left = signal[part:]
-        for n in range(len(block)):
-            left[n] = block[n] - left[n]
+        backward(spectrum, signal, sides, places, turns, twist, work)
         power = 0.0
-        for n in range(len(left)):
-            power += np.float64(left[n]) * np.float64(left[n])
+        for parity in range(2):
+            left = signal[parity]
+            left[:before] = zero
+            power += _subtract_from(wanted, parity, left[before:])
         powers[f] = power
-        signal[:part] = zero
-        forward(signal, spectrum, factors, turns, twist, work)
+        forward(signal, spectrum, sides, places, turns, twist, work)
         _shrink(spectra, newest, variances[f], rest[f], spectrum, shrink, numbers)
         for p in range(num_parts):
             slot = (newest - p + num_slots) % num_slots
             is_due = p % CONSTRAIN_EVERY[f] == count % CONSTRAIN_EVERY[f]
+            kept = min(2 * before, num_taps - 2 * before * p)
             for j in range(num_references):
                 w, c = weights[f, j, p], variances[f, j, p]
                 _settle(w, spectra[slot, j], c, spectrum, shrink, share, filled)
                 _expect_change(w, c, share, unseen[p])
                 is_finite &= _are_finite(c)
                 if is_due:
-                    backward(w, signal, factors, turns, twist, work)
-                    signal[min(part, num_taps - p * part) :] = zero
-                    forward(signal, w, factors, turns, twist, work)
+                    backward(w, signal, sides, places, turns, twist, work)
+                    signal[0, (kept + 1) // 2 :] = zero
+                    signal[1, kept // 2 :] = zero
+                    forward(signal, w, sides, places, turns, twist, work)
         is_finite &= np.isfinite(power)
     return is_finite

@@ -7,14 +7,14 @@ from anc_core.dsp.jit import jit_by_dtype
 from anc_core.dsp.real_fft import SIGNATURE, Plan, backward, fast_length, forward
 
 
-@jit_by_dtype(f"void(real[::1], real[:, ::1], {SIGNATURE})", uses=(forward,))
-def run_forward(signal, spectrum, factors, turns, twist, work):
-    forward(signal, spectrum, factors, turns, twist, work)
+@jit_by_dtype(f"void(real[:, ::1], real[:, ::1], {SIGNATURE})", uses=(forward,))
+def run_forward(signal, spectrum, sides, places, turns, twist, work):
+    forward(signal, spectrum, sides, places, turns, twist, work)
 
 
-@jit_by_dtype(f"void(real[:, ::1], real[::1], {SIGNATURE})", uses=(backward,))
-def run_backward(spectrum, signal, factors, turns, twist, work):
-    backward(spectrum, signal, factors, turns, twist, work)
+@jit_by_dtype(f"void(real[:, ::1], real[:, ::1], {SIGNATURE})", uses=(backward,))
+def run_backward(spectrum, signal, sides, places, turns, twist, work):
+    backward(spectrum, signal, sides, places, turns, twist, work)
 
 
 # Radices 2, 3, 4, 5, a large prime, and one side of a single pass.
@@ -30,7 +30,8 @@ def noise(length, dtype):
 def test_forward_is_the_transform(length, dtype, rounding):
     plan, signal = Plan.of(length, np.dtype(dtype)), noise(length, dtype)
     spectrum = np.empty((2, length // 2 + 1), dtype)
-    run_forward(dtype)(signal, spectrum, *plan.arrays)
+    by_parity = np.ascontiguousarray(signal.reshape(-1, 2).T)
+    run_forward(dtype)(by_parity, spectrum, *plan.arrays)
     expected = np.fft.rfft(signal.astype(np.float64))
     # Bins have a standard deviation of sqrt(length); a pass a rounding, a large radix a few.
     tolerance = 30 * rounding * np.sqrt(length)
@@ -44,9 +45,9 @@ def test_backward_returns_the_signal_and_keeps_the_spectrum(length, dtype, round
     exact = np.fft.rfft(signal.astype(np.float64))
     spectrum = np.stack([exact.real, exact.imag]).astype(dtype)
     spectrum[1, [0, -1]] = 7.0  # of which a real signal knows nothing
-    before, found = spectrum.copy(), np.empty(length, dtype)
+    before, found = spectrum.copy(), np.empty((2, length // 2), dtype)
     run_backward(dtype)(spectrum, found, *plan.arrays)
-    np.testing.assert_allclose(found, signal, rtol=0, atol=30 * rounding)
+    np.testing.assert_allclose(found.T.ravel(), signal, rtol=0, atol=30 * rounding)
     np.testing.assert_array_equal(spectrum, before)
 
 
