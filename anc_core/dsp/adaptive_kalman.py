@@ -28,7 +28,22 @@ from numpy.typing import DTypeLike, NDArray
 
 from anc_core.arrays import check_sample_rate
 from anc_core.dsp.adaptive_guard import GuardEvent, GuardEventKind
-from anc_core.dsp.adaptive_kalman_kernel import adapt, explain, hear
+from anc_core.dsp.adaptive_kalman_kernel import (
+    COUNT,
+    GAIN,
+    HARM_BLOCKS,
+    IN_POWER,
+    LATCH_LEFT,
+    NUM_NUMBERS,
+    OUT_POWER,
+    POWER_BACKGROUND,
+    POWER_FOREGROUND,
+    RATIO_IN,
+    RATIO_OUT,
+    STARTED,
+    TRIPS,
+    advance,
+)
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.paths import check_num_taps
 from anc_core.dsp.real_fft import Plan, fast_length
@@ -62,10 +77,6 @@ _REST_MEMORY = 0.25
 """Of the power spectrum of what is left, a block. Longer ones react too late to a first syllable,
 and the filter pays for it with 4 dB."""
 
-_COMPARISON_MEMORY = 0.8
-_CLEARLY_LESS = 0.8
-_MUCH_MORE = 2.0
-
 _HARM_MEMORY = 0.5
 _HARMFUL = 1.26
 """1 dB: output over primary, as powers, from which the primary passes instead."""
@@ -79,23 +90,6 @@ _HARMFUL_AT_ONCE = 4.0
 _TRIP_S = 0.5
 _MAX_TRIPS = 3
 _LATCH_S = 10.0
-
-# Layout of BlockKalman._numbers
-(
-    _COUNT,
-    _POWER_FOREGROUND,
-    _POWER_BACKGROUND,
-    _OUT_POWER,
-    _IN_POWER,
-    _RATIO_OUT,
-    _RATIO_IN,
-    _GAIN,
-    _HARM_BLOCKS,
-    _TRIPS,
-    _LATCH_LEFT,
-    _STARTED,
-    _SIZE,
-) = range(13)
 
 
 class KalmanFilter:
@@ -165,13 +159,13 @@ class KalmanFilter:
         self._num_parts = -(-self.num_taps // self._part_length)
         self._ahead = round(look_ahead_s * rate / self.block_length)
         filled = self.block_length / (self.block_length + self._part_length)
-        self._numbers_in = np.array([_STEADY, _RESTLESS, _REST_MEMORY, 1.0 / step_size, filled])
+        self._constants = np.array(
+            [_STEADY, _RESTLESS, _REST_MEMORY, 1.0 / step_size, filled, _UNSEEN]
+        )
         starts_s = np.arange(self._num_parts) * self._part_length / rate
         self._prior = _UNSURE * 10.0 ** (-6.0 * starts_s / _REVERBERATION_TIME_S)
         self._plan = Plan.of(self.block_length + self._part_length, self.dtype).arrays
-        self._hear, self._adapt, self._explain = (
-            kernel(self.dtype) for kernel in (hear, adapt, explain)
-        )
+        self._kernel: Any = advance(self.dtype)
         self._heard: Array
         self._wanted: Array
         self._ready: Array
@@ -210,8 +204,10 @@ class KalmanFilter:
         length = self.block_length
         num_blocks = len(wanted) // length
         parts = [self._ready]
-        for start in range(0, num_blocks * length, length):
-            parts.append(self._advance(heard, start, wanted[start : start + length]))
+        parts += [
+            self._advance(heard, start, wanted[start : start + length])
+            for start in range(0, num_blocks * length, length)
+        ]
         self._heard = heard[:, num_blocks * length :].copy()
         self._wanted = wanted[num_blocks * length :].copy()
         ready = np.concatenate(parts)
@@ -231,17 +227,17 @@ class KalmanFilter:
         self._heard = np.zeros((self.num_references, self._part_length), self.dtype)
         self._wanted = np.zeros(0, self.dtype)
         self._ready = np.zeros(self.latency, self.dtype)
-        self._numbers = np.zeros(_SIZE)
-        self._numbers[_GAIN] = 1.0
+        self._numbers = np.zeros(NUM_NUMBERS)
+        self._numbers[GAIN] = 1.0
         self._events: list[GuardEvent] = []
 
     def rewind(self) -> None:
         """Forget the signals and keep what was learnt: for another pass over the same sound."""
         learnt = self._weights, self._variances, self._rest
-        levels = self._numbers[[_RATIO_OUT, _RATIO_IN, _STARTED]]
+        levels = self._numbers[[RATIO_OUT, RATIO_IN, STARTED]]
         self.reset()
         self._weights, self._variances, self._rest = learnt
-        self._numbers[[_RATIO_OUT, _RATIO_IN, _STARTED]] = levels
+        self._numbers[[RATIO_OUT, RATIO_IN, STARTED]] = levels
 
     def drain_events(self) -> tuple[GuardEvent, ...]:
         """Return what the guard did since the last call."""
@@ -279,110 +275,66 @@ class KalmanFilter:
 
     def _advance(self, heard: Array, start: int, block: Array) -> Array:
         """Take one block of the references and the primary; return the one ``_ahead`` before."""
-        numbers = self._numbers
-        count = int(numbers[_COUNT])
-        slot = count % len(self._spectra)
-        # Parseval, but for the factors of the lowest and the highest bin: a level is all it gives.
-        power = self._hear(heard, start, self._spectra[slot], *self._plan)
-        numbers[_RATIO_IN] += power / self._part_length
-        numbers[_RATIO_OUT] += float(np.dot(block, block))
+        count = int(self._numbers[COUNT])
         self._held[count % len(self._held)] = block
-        self._start()
-        if numbers[_STARTED]:
-            self._learn(slot, block)
-        numbers[_COUNT] = count + 1
-        if count < self._ahead:
-            return np.zeros(0, self.dtype)
-        return self._output(count - self._ahead)
-
-    def _start(self) -> None:
-        """Give the filters their prior once both signals are heard."""
-        numbers = self._numbers
-        if not numbers[_STARTED] and numbers[_RATIO_OUT] > 0.0 and numbers[_RATIO_IN] > 0.0:
-            numbers[_STARTED] = 1.0
-            self._variances[:] = (self._prior * self._power_ratio())[:, np.newaxis]
-
-    def _power_ratio(self) -> float:
-        return min(float(self._numbers[_RATIO_OUT] / self._numbers[_RATIO_IN]), _MAX_RATIO)
-
-    def _learn(self, newest: int, block: Array) -> None:
-        powers = np.empty(2)
-        is_finite = self._adapt(
+        explained = np.empty_like(block)
+        self._kernel(
+            heard,
+            start,
+            block,
             self._spectra,
-            newest,
-            int(self._numbers[_COUNT]),
             self._weights,
             self._variances,
             self._rest,
-            block,
+            self._numbers,
+            self._prior,
+            self._constants,
             self.num_taps,
-            (self._prior * (_UNSEEN * self._power_ratio())).astype(self.dtype),
-            self._numbers_in,
-            powers,
+            self._ahead,
+            explained,
             *self._plan,
         )
-        if is_finite:
-            self._compare(powers)
-        else:
-            self._begin_anew()
-
-    def _compare(self, powers: Array) -> None:
-        """Let the filter that clearly leaves less teach the other one."""
-        numbers = self._numbers
-        both = slice(_POWER_FOREGROUND, _POWER_BACKGROUND + 1)
-        numbers[both] = _COMPARISON_MEMORY * numbers[both] + (1 - _COMPARISON_MEMORY) * powers
-        ahead, behind = (float(power) for power in numbers[both])
-        if behind < _CLEARLY_LESS * ahead:
-            for memory in (self._weights, self._variances, self._rest):
-                memory[FOREGROUND] = memory[BACKGROUND]
-            numbers[_POWER_FOREGROUND] = behind
-        elif behind > _MUCH_MORE * ahead:
-            self._weights[BACKGROUND] = self._weights[FOREGROUND]
-            steady, restless = self._variances
-            np.maximum(steady, restless, out=restless)
-            numbers[_POWER_BACKGROUND] = ahead
+        if count < self._ahead:
+            return np.zeros(0, self.dtype)
+        return self._output(count - self._ahead, explained)
 
     def _begin_anew(self) -> None:
+        """Let the next block find filters that have learnt nothing."""
         self._weights[:] = 0.0
         self._rest[:] = 0.0
-        self._variances[:] = (self._prior * self._power_ratio())[:, np.newaxis]
-        self._numbers[[_POWER_FOREGROUND, _POWER_BACKGROUND]] = 0.0
+        self._numbers[[POWER_FOREGROUND, POWER_BACKGROUND, STARTED]] = 0.0
 
     # ------------------------------------------------------------------------ output and guard
 
-    def _output(self, number: int) -> Array:
+    def _output(self, number: int, explained: Array) -> Array:
         block: Array = self._held[number % len(self._held)]
-        if not self._numbers[_STARTED]:
-            return block.copy()
-        explained = np.empty_like(block)
-        slot = number % len(self._spectra)
-        self._explain(self._spectra, slot, self._weights[FOREGROUND], explained, *self._plan)
+        output = np.asarray(block - explained)
         if not self.guarded:
-            return np.asarray(block - explained)
-        gains = self._judged(block, block - explained, number)
+            return output
+        gains = self._judged(block, output, number)
         return np.asarray(block - gains * explained)
 
     def _judged(self, block: Array, output: Array, number: int) -> Array:
         """Return the gain of what is subtracted: 1, or falling to 0 while it does harm."""
         numbers = self._numbers
         powers = [float(np.dot(signal, signal)) for signal in (output, block)]
-        for index, power in zip((_OUT_POWER, _IN_POWER), powers, strict=True):
+        for index, power in zip((OUT_POWER, IN_POWER), powers, strict=True):
             numbers[index] = _HARM_MEMORY * numbers[index] + (1 - _HARM_MEMORY) * power
         # Written so that NaN counts as harm.
         is_bearable = powers[0] <= _HARMFUL_AT_ONCE * powers[1]
-        is_fine = is_bearable and numbers[_OUT_POWER] <= _HARMFUL * numbers[_IN_POWER]
-        before = float(numbers[_GAIN])
+        is_fine = is_bearable and numbers[OUT_POWER] <= _HARMFUL * numbers[IN_POWER]
+        before = float(numbers[GAIN])
         if is_fine:
-            numbers[_HARM_BLOCKS] = 0.0
+            numbers[HARM_BLOCKS] = 0.0
         else:
             # An echo that is foreseen where the recording falls silent is too faint to matter.
-            faint = _FAINT * float(numbers[_RATIO_OUT]) / max(1.0, float(numbers[_COUNT]))
+            faint = _FAINT * float(numbers[RATIO_OUT]) / max(1.0, float(numbers[COUNT]))
             lasts = not powers[0] <= max(_HARMFUL * powers[1], faint)
-            is_new = before > 0.0 and not numbers[_HARM_BLOCKS]
+            is_new = before > 0.0 and not numbers[HARM_BLOCKS]
             self._log_harm(number, is_new=is_new, lasts=lasts)
-        numbers[_LATCH_LEFT] = max(0.0, numbers[_LATCH_LEFT] - 1.0)
-        after = 1.0 if is_fine and not numbers[_LATCH_LEFT] else 0.0
-        numbers[_GAIN] = after
+        numbers[LATCH_LEFT] = max(0.0, numbers[LATCH_LEFT] - 1.0)
+        after = 1.0 if is_fine and not numbers[LATCH_LEFT] else 0.0
+        numbers[GAIN] = after
         if before == after or not is_bearable:
             # A step from one to the other is the lesser evil.
             return np.full(len(block), after, self.dtype)
@@ -394,23 +346,23 @@ class KalmanFilter:
         blocks_per_s = self.sample_rate / self.block_length
         if is_new:
             self._log(number, GuardEventKind.TRIPPED)
-        numbers[_HARM_BLOCKS] += float(lasts)
-        if numbers[_HARM_BLOCKS] < _TRIP_S * blocks_per_s:
+        numbers[HARM_BLOCKS] += float(lasts)
+        if numbers[HARM_BLOCKS] < _TRIP_S * blocks_per_s:
             return
-        numbers[_HARM_BLOCKS] = 0.0
-        numbers[_TRIPS] += 1.0
+        numbers[HARM_BLOCKS] = 0.0
+        numbers[TRIPS] += 1.0
         self._begin_anew()
-        if numbers[_TRIPS] < _MAX_TRIPS:
+        if numbers[TRIPS] < _MAX_TRIPS:
             self._log(number, GuardEventKind.CLEARED)
         else:
-            numbers[_TRIPS] = 0.0
-            numbers[_LATCH_LEFT] = round(_LATCH_S * blocks_per_s)
+            numbers[TRIPS] = 0.0
+            numbers[LATCH_LEFT] = round(_LATCH_S * blocks_per_s)
             self._log(number, GuardEventKind.LATCHED)
 
     def _log(self, number: int, kind: GuardEventKind) -> None:
         if len(self._events) < _MAX_EVENTS:
             numbers = self._numbers
-            ratio = numbers[_OUT_POWER] / max(numbers[_IN_POWER], 1e-300)
+            ratio = numbers[OUT_POWER] / max(numbers[IN_POWER], 1e-300)
             level = 10.0 * math.log10(ratio) if 0.0 < ratio < math.inf else None
             time_s = number * self.block_length / self.sample_rate
             self._events.append(GuardEvent(time_s, kind, level))
@@ -421,7 +373,6 @@ _STATE = (
 )
 _OF_ANY_LENGTH = frozenset(("heard", "wanted", "ready"))
 _MAX_EVENTS = 64
-_MAX_RATIO = 1e24
 
 
 def _lengths(sample_rate: float, num_taps: int) -> tuple[int, int]:

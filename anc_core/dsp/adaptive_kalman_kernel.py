@@ -1,4 +1,4 @@
-"""The kernels of :mod:`anc_core.dsp.adaptive_kalman`: one call a block and step.
+"""The kernel of :mod:`anc_core.dsp.adaptive_kalman`: one call a block.
 
 Spectra are real arrays, (..., 2, num_bins): real parts, then imaginary parts. Each loop over bins
 writes one row and reads few: only then the compiler can tell that they don't overlap and makes SIMD
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
-from anc_core.dsp.real_fft import SIGNATURE, backward, forward
+from anc_core.dsp.real_fft import SIGNATURE, backward, copy, forward
 
 Array = NDArray[Any]
 
@@ -21,15 +21,40 @@ CONSTRAIN_EVERY = (2, 4)
 """Blocks after which each partition of the two filters is freed of its circular part; doing it in
 every block is worth 0.3 dB and costs a third of the time."""
 
-_TRANSFORMS = (forward, backward)
+COMPARISON_MEMORY = 0.8
+_CLEARLY_LESS = 0.8
+_MUCH_MORE = 2.0
+
+_MAX_RATIO = 1e24
+
+# Layout of ``numbers``: what is counted and added up from block to block.
+(
+    COUNT,
+    POWER_FOREGROUND,
+    POWER_BACKGROUND,
+    OUT_POWER,
+    IN_POWER,
+    RATIO_OUT,
+    RATIO_IN,
+    GAIN,
+    HARM_BLOCKS,
+    TRIPS,
+    LATCH_LEFT,
+    STARTED,
+    NUM_NUMBERS,
+) = range(13)
+
+# Layout of ``constants``, of which the first two are the shares of change.
+(_, _, _REST_MEMORY, _REST_WEIGHT, _FILLED, _UNSEEN, NUM_CONSTANTS) = range(7)
 
 
 @part_of_kernel
 def _expect(spectra: Array, newest: int, weights: Array, out: Array) -> None:
     """Write the spectrum of what a filter expects of the primary into ``out``."""
     num_slots = spectra.shape[0]
-    out[:] = out.dtype.type(0.0)
     real, imag = out[0], out[1]
+    _clear(real)
+    _clear(imag)
     for p in range(weights.shape[1]):
         slot = (newest - p + num_slots) % num_slots
         for j in range(weights.shape[0]):
@@ -41,79 +66,36 @@ def _expect(spectra: Array, newest: int, weights: Array, out: Array) -> None:
                 imag[k] += a[k] * d[k] + b[k] * c[k]
 
 
-@jit_by_dtype(f"float64(real[:, ::1], int64, real[:, :, ::1], {SIGNATURE})", uses=_TRANSFORMS)
-def hear(
+@part_of_kernel
+def _hear(
     heard: Array,
     start: int,
     spectra: Array,
+    signal: Array,
     sides: Array,
     places: Array,
     turns: Array,
     twist: Array,
     work: Array,
 ) -> float:
-    """Write the spectra of the references from ``start`` on into ``spectra``; return their power.
-
-    Parameters
-    ----------
-    heard : (J, n)
-    spectra : (J, 2, num_bins)
-    sides, places, turns, twist, work
-        Of the :class:`~anc_core.dsp.real_fft.Plan`.
-    """
-    half = spectra.shape[2] - 1
-    signal = np.empty((2, half), spectra.dtype)
+    """Write the spectra of what is heard from ``start`` on into ``spectra``; return their power."""
+    half = signal.shape[1]
     power = 0.0
     for j in range(len(heard)):
         pairs = heard[j, start : start + 2 * half].reshape(half, 2)
         for n in range(half):
             signal[0, n], signal[1, n] = pairs[n, 0], pairs[n, 1]
         forward(signal, spectra[j], sides, places, turns, twist, work)
-        for part in range(2):
-            row = spectra[j, part]
-            total = row.dtype.type(0.0)
-            for k in range(len(row)):
-                total += row[k] * row[k]
-            power += total
+        power += _energy(spectra[j, 0]) + _energy(spectra[j, 1])
     return power
 
 
-@jit_by_dtype(
-    f"void(real[:, :, :, ::1], int64, real[:, :, :, ::1], real[::1], {SIGNATURE})",
-    uses=_TRANSFORMS,
-)
-def explain(
-    spectra: Array,
-    newest: int,
-    weights: Array,
-    explained: Array,
-    sides: Array,
-    places: Array,
-    turns: Array,
-    twist: Array,
-    work: Array,
-) -> None:
-    """Write what a filter expects of a block of the primary into ``explained``.
-
-    Parameters
-    ----------
-    spectra : (num_slots, J, 2, num_bins)
-        A ring of spectra of the references.
-    newest : int
-        Its slot of the block.
-    weights : (J, num_parts, 2, num_bins)
-    explained : (block_length,)
-    sides, places, turns, twist, work
-        Of the :class:`~anc_core.dsp.real_fft.Plan`.
-    """
-    spectrum = np.empty_like(weights[0, 0])
-    signal = np.empty((2, spectrum.shape[1] - 1), spectrum.dtype)
-    _expect(spectra, newest, weights, spectrum)
-    backward(spectrum, signal, sides, places, turns, twist, work)
-    num_pairs = len(explained) // 2
-    pairs, first = explained.reshape(num_pairs, 2), signal.shape[1] - num_pairs
-    for n in range(num_pairs):
-        pairs[n, 0], pairs[n, 1] = signal[0, first + n], signal[1, first + n]
+@part_of_kernel
+def _energy(values: Array) -> float:
+    energy = 0.0
+    for n in range(len(values)):
+        energy += np.float64(values[n]) * np.float64(values[n])
+    return energy
 
 
 @part_of_kernel
@@ -124,13 +106,14 @@ def _shrink(
     rest: Array,
     errors: Array,
     shrink: Array,
-    numbers: Array,
+    constants: Array,
 ) -> None:
     """Bring ``rest`` up to date and write 1 / denominator of the gains into ``shrink``."""
     num_slots = spectra.shape[0]
     real = rest.dtype.type
     one, zero = real(1.0), real(0.0)
-    keep, weight, filled = real(numbers[2]), real(numbers[3]), real(numbers[4])
+    keep, weight = real(constants[_REST_MEMORY]), real(constants[_REST_WEIGHT])
+    filled = real(constants[_FILLED])
     d, g = errors[0], errors[1]
     for k in range(len(rest)):
         rest[k] = keep * rest[k] + (one - keep) * (d[k] * d[k] + g[k] * g[k])
@@ -175,12 +158,9 @@ def _expect_change(w: Array, c: Array, share: float, unseen: float) -> None:
 @part_of_kernel
 def _subtract_from(wanted: Array, parity: int, left: Array) -> float:
     """Replace what is expected in ``left`` by what of ``wanted`` is left; return its energy."""
-    energy = 0.0
     for n in range(len(left)):
         left[n] = wanted[n, parity] - left[n]
-    for n in range(len(left)):
-        energy += np.float64(left[n]) * np.float64(left[n])
-    return energy
+    return _energy(left)
 
 
 @part_of_kernel
@@ -191,12 +171,8 @@ def _are_finite(values: Array) -> bool:
     return num_broken == 0
 
 
-@jit_by_dtype(
-    "boolean(real[:, :, :, ::1], int64, int64, real[:, :, :, :, ::1], real[:, :, :, ::1],"
-    f" real[:, ::1], real[::1], int64, real[::1], float64[::1], float64[::1], {SIGNATURE})",
-    uses=_TRANSFORMS,
-)
-def adapt(
+@part_of_kernel
+def _adapt(
     spectra: Array,
     newest: int,
     count: int,
@@ -206,8 +182,10 @@ def adapt(
     block: Array,
     num_taps: int,
     unseen: Array,
-    numbers: Array,
+    constants: Array,
     powers: Array,
+    signal: Array,
+    spectrum: Array,
     sides: Array,
     places: Array,
     turns: Array,
@@ -216,49 +194,28 @@ def adapt(
 ) -> bool:
     """Let both filters learn from a block; return whether all is finite.
 
-    Parameters
-    ----------
-    spectra, newest
-        See :func:`explain`.
-    count : int
-        Blocks before this one.
-    weights : (2, J, num_parts, 2, num_bins)
-    variances : (2, J, num_parts, num_bins)
-    rest : (2, num_bins)
-        Power spectra of what is left.
-    block : (block_length,)
-        Of the primary.
-    num_taps : int
-        Of each path.
-    unseen : (num_parts,)
-        Power of the path that may appear where the weights are zero.
-    numbers : (5,)
-        Shares of change, memory of ``rest``, its weight, share of a transform that is a block.
-    powers : (2,)
-        Written: energy of what each filter leaves of the block.
-    sides, places, turns, twist, work
-        Of the :class:`~anc_core.dsp.real_fft.Plan`.
+    ``powers`` (2,) becomes the energy of what each filter leaves of the block; ``unseen``
+    (num_parts,) is the power of the path that may appear where the weights are zero.
     """
     num_references, num_parts, num_bins = variances.shape[1:]
     num_slots, half = spectra.shape[0], num_bins - 1
     wanted = block.reshape(len(block) // 2, 2)
     before = half - len(wanted)
-    zero, filled = rest.dtype.type(0.0), rest.dtype.type(numbers[4])
-    spectrum = np.empty((2, num_bins), rest.dtype)
-    signal, shrink = np.empty((2, half), rest.dtype), np.empty(num_bins, rest.dtype)
+    filled = rest.dtype.type(constants[_FILLED])
+    shrink = np.empty(num_bins, rest.dtype)
     is_finite = True
     for f in range(2):
-        share = rest.dtype.type(numbers[f])
+        share = rest.dtype.type(constants[f])
         _expect(spectra, newest, weights[f], spectrum)
         backward(spectrum, signal, sides, places, turns, twist, work)
         power = 0.0
         for parity in range(2):
             left = signal[parity]
-            left[:before] = zero
+            _clear(left[:before])
             power += _subtract_from(wanted, parity, left[before:])
         powers[f] = power
         forward(signal, spectrum, sides, places, turns, twist, work)
-        _shrink(spectra, newest, variances[f], rest[f], spectrum, shrink, numbers)
+        _shrink(spectra, newest, variances[f], rest[f], spectrum, shrink, constants)
         for p in range(num_parts):
             slot = (newest - p + num_slots) % num_slots
             is_due = p % CONSTRAIN_EVERY[f] == count % CONSTRAIN_EVERY[f]
@@ -270,8 +227,155 @@ def adapt(
                 is_finite &= _are_finite(c)
                 if is_due:
                     backward(w, signal, sides, places, turns, twist, work)
-                    signal[0, (kept + 1) // 2 :] = zero
-                    signal[1, kept // 2 :] = zero
+                    _clear(signal[0, (kept + 1) // 2 :])
+                    _clear(signal[1, kept // 2 :])
                     forward(signal, w, sides, places, turns, twist, work)
         is_finite &= np.isfinite(power)
     return is_finite
+
+
+@part_of_kernel
+def _clear(values: Array) -> None:
+    for k in range(len(values)):
+        values[k] = values.dtype.type(0.0)
+
+
+@part_of_kernel
+def _begin(variances: Array, prior: Array, ratio: float) -> None:
+    """Give the variances their prior."""
+    for f in range(variances.shape[0]):
+        for j in range(variances.shape[1]):
+            for p in range(len(prior)):
+                for k in range(variances.shape[3]):
+                    variances[f, j, p, k] = variances.dtype.type(prior[p] * ratio)
+
+
+@part_of_kernel
+def _compare(weights: Array, variances: Array, rest: Array, powers: Array, numbers: Array) -> None:
+    """Let the filter that clearly leaves less teach the other one."""
+    for f in range(2):
+        numbers[POWER_FOREGROUND + f] *= COMPARISON_MEMORY
+        numbers[POWER_FOREGROUND + f] += (1.0 - COMPARISON_MEMORY) * powers[f]
+    ahead, behind = numbers[POWER_FOREGROUND], numbers[POWER_BACKGROUND]
+    if behind < _CLEARLY_LESS * ahead:
+        copy(weights[1].reshape(-1), weights[0].reshape(-1))
+        copy(variances[1].reshape(-1), variances[0].reshape(-1))
+        copy(rest[1], rest[0])
+        numbers[POWER_FOREGROUND] = behind
+    elif behind > _MUCH_MORE * ahead:
+        copy(weights[0].reshape(-1), weights[1].reshape(-1))
+        steady, restless = variances[0].reshape(-1), variances[1].reshape(-1)
+        for k in range(len(steady)):
+            restless[k] = max(steady[k], restless[k])
+        numbers[POWER_BACKGROUND] = ahead
+
+
+@jit_by_dtype(
+    "void(real[:, ::1], int64, real[::1], real[:, :, :, ::1], real[:, :, :, :, ::1],"
+    " real[:, :, :, ::1], real[:, ::1], float64[::1], float64[::1], float64[::1], int64, int64,"
+    f" real[::1], {SIGNATURE})",
+    uses=(forward, backward),
+)
+def advance(
+    heard: Array,
+    start: int,
+    block: Array,
+    spectra: Array,
+    weights: Array,
+    variances: Array,
+    rest: Array,
+    numbers: Array,
+    prior: Array,
+    constants: Array,
+    num_taps: int,
+    ahead: int,
+    explained: Array,
+    sides: Array,
+    places: Array,
+    turns: Array,
+    twist: Array,
+    work: Array,
+) -> None:
+    """Let both filters learn from one block and write what the first makes of an earlier one.
+
+    Parameters
+    ----------
+    heard : (J, n)
+        References; a transform begins at ``start`` and ends with the block.
+    block : (block_length,)
+        Of the primary.
+    spectra : (num_slots, J, 2, num_bins)
+        A ring of spectra of the references.
+    weights : (2, J, num_parts, 2, num_bins)
+    variances : (2, J, num_parts, num_bins)
+    rest : (2, num_bins)
+        Power spectra of what is left.
+    numbers : (NUM_NUMBERS,)
+    prior : (num_parts,)
+        Power of the path, relative to the ratio of the levels.
+    constants : (NUM_CONSTANTS,)
+        Shares of change, memory of ``rest``, its weight, share of a transform that is a block,
+        share of the prior that may appear unseen.
+    num_taps : int
+        Of each path.
+    ahead : int
+        Blocks that the output lies behind.
+    explained : (block_length,)
+        Written: what is expected of the primary ``ahead`` blocks ago.
+    sides, places, turns, twist, work
+        Of the :class:`~anc_core.dsp.real_fft.Plan`.
+    """
+    count, num_bins = int(numbers[COUNT]), rest.shape[1]
+    newest = count % len(spectra)
+    spectrum = np.empty((2, num_bins), rest.dtype)
+    signal = np.empty((2, num_bins - 1), rest.dtype)
+    num_pairs = len(block) // 2
+    first = num_bins - 1 - num_pairs
+    # Parseval, but for the factors of the lowest and the highest bin: a level is all it gives.
+    power = _hear(heard, start, spectra[newest], signal, sides, places, turns, twist, work)
+    numbers[RATIO_IN] += power / (2 * first)
+    numbers[RATIO_OUT] += _energy(block)
+    _clear(explained)
+    numbers[COUNT] += 1.0
+    if not (numbers[RATIO_IN] > 0.0 and numbers[RATIO_OUT] > 0.0):
+        return
+    ratio = min(numbers[RATIO_OUT] / numbers[RATIO_IN], _MAX_RATIO)
+    if not numbers[STARTED]:
+        numbers[STARTED] = 1.0
+        _begin(variances, prior, ratio)
+    unseen = np.empty(len(prior), block.dtype)
+    for p in range(len(prior)):
+        unseen[p] = block.dtype.type(constants[_UNSEEN] * ratio * prior[p])
+    powers = np.empty(2)
+    if _adapt(
+        spectra,
+        newest,
+        count,
+        weights,
+        variances,
+        rest,
+        block,
+        num_taps,
+        unseen,
+        constants,
+        powers,
+        signal,
+        spectrum,
+        sides,
+        places,
+        turns,
+        twist,
+        work,
+    ):
+        _compare(weights, variances, rest, powers, numbers)
+    else:
+        _clear(weights.reshape(-1))
+        _clear(rest.reshape(-1))
+        numbers[POWER_FOREGROUND] = numbers[POWER_BACKGROUND] = numbers[STARTED] = 0.0
+    if count < ahead:
+        return
+    _expect(spectra, (count - ahead) % len(spectra), weights[0], spectrum)
+    backward(spectrum, signal, sides, places, turns, twist, work)
+    pairs = explained.reshape(num_pairs, 2)
+    for n in range(num_pairs):
+        pairs[n, 0], pairs[n, 1] = signal[0, first + n], signal[1, first + n]

@@ -68,12 +68,12 @@ class Plan:
         """Return the plan for ``length`` samples, a multiple of :data:`MULTIPLE`."""
         half = length // 2
         radices = _sides(half)
-        rows, columns = (math.prod(side) for side in radices)
+        columns = math.prod(radices[1])
         sides = np.zeros((2, 2 + max(map(len, radices))), np.int64)
         for row, side in zip(sides, radices, strict=True):
             row[: 2 + len(side)] = len(side), math.prod(side), *side
         (first, ends), (second, other_ends) = (_passes(side) for side in radices)
-        between = np.outer(np.rint(rows * ends), np.arange(columns)) / half
+        between = np.outer(ends, np.arange(columns)) / half
         return cls(
             sides=sides,
             places=np.concatenate([np.argsort(ends), np.argsort(other_ends)]),
@@ -83,7 +83,7 @@ class Plan:
         )
 
     @property
-    def arrays(self) -> tuple[Array, ...]:
+    def arrays(self) -> tuple[Any, ...]:
         """What :func:`forward` and :func:`backward` take."""
         return self.sides, self.places, self.turns, self.twist, self.work
 
@@ -127,10 +127,13 @@ def _passes(radices: list[int]) -> tuple[Array, Array]:
     x is the sum over the inputs j, turned by j·(k + x)/radix, and is itself off by (k + x)/radix.
     So the factors are the same within a group; a group of one is off by its frequency.
     """
-    off, turns = np.zeros(1), []
+    off, size, turns = np.zeros(1, np.int64), 1, []
     for radix in radices:
-        steps = ((np.arange(radix) + off[:, np.newaxis]) / radix).ravel()
-        turns.append(off / 2 if radix == 2 else np.outer(steps, np.arange(radix)).ravel())
+        steps = (size * np.arange(radix) + off[:, np.newaxis]).ravel()
+        size *= radix
+        # In whole numbers up to the division, for the sake of the last digits.
+        turn = off if radix == 2 else np.outer(steps, np.arange(radix)).ravel() % size
+        turns.append(turn / size)
         off = steps
     return np.concatenate([np.zeros(0), *turns]), off
 
@@ -156,8 +159,8 @@ def forward(
     and imaginary part. The other arguments are those of a :class:`Plan`.
     """
     half = signal.shape[1]
-    _copy(signal[0], work[0, 0])
-    _copy(signal[1], work[0, 1])
+    copy(signal[0], work[0, 0])
+    copy(signal[1], work[0, 1])
     found = _transform(work, half, 0, sides, places, turns)
     a, b = work[1 - found, 0, :half], work[1 - found, 1, :half]
     _in_order(work[found, 0], sides, places, a)
@@ -213,7 +216,8 @@ def backward(
 
 
 @part_of_kernel
-def _copy(values: Array, out: Array) -> None:
+def copy(values: Array, out: Array) -> None:
+    """Write ``values`` into ``out``: in a kernel assigning to a slice takes seconds to compile."""
     for n in range(len(values)):
         out[n] = values[n]
 
@@ -231,7 +235,7 @@ def _in_order(values: Array, sides: Array, places: Array, out: Array) -> None:
     rows, columns = sides[1, 1], sides[0, 1]
     for row in range(rows):
         start = places[columns + row] * columns
-        _copy(values[start : start + columns], out[row * columns : (row + 1) * columns])
+        copy(values[start : start + columns], out[row * columns : (row + 1) * columns])
 
 
 @part_of_kernel
@@ -294,7 +298,8 @@ def _any(a: Array, b: Array, c: Array, d: Array, radix: int, cos: Array, sin: Ar
     size = len(a) // radix
     for k in range(radix):
         real, imag = c[k * size : (k + 1) * size], d[k * size : (k + 1) * size]
-        real[:], imag[:] = a[:size], b[:size]
+        copy(a[:size], real)
+        copy(b[:size], imag)
         for j in range(1, radix):
             e, f = cos[k * radix + j], sin[k * radix + j]
             u, v = a[j * size : (j + 1) * size], b[j * size : (j + 1) * size]

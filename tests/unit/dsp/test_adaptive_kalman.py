@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from anc_core.dsp import adaptive_kalman
 from anc_core.dsp.adaptive_kalman import KalmanFilter
-from anc_core.dsp.adaptive_kalman_kernel import CONSTRAIN_EVERY
+from anc_core.dsp.adaptive_kalman_kernel import COMPARISON_MEMORY, CONSTRAIN_EVERY
 from anc_core.errors import InputError
 from tests.oracles.adaptive_kalman import kalman
 
@@ -59,7 +59,7 @@ def test_it_is_the_filter_of_the_book(num_references, num_taps):
         unseen=adaptive_kalman._UNSEEN,
         step_size=1.0,
         every=CONSTRAIN_EVERY,
-        comparison_memory=adaptive_kalman._COMPARISON_MEMORY,
+        comparison_memory=COMPARISON_MEMORY,
         ahead=one._ahead,
     )
     output = one.process(references, primary)[one.latency :]
