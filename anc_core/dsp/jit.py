@@ -45,6 +45,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.adaptive_notch",
     "anc_core.dsp.adaptive_fxlms",
     "anc_core.dsp.content_kernels",
+    "anc_core.metrics.frame_kernels",
 )
 
 _KERNELS_BY_DTYPE: list[Callable[[DTypeLike], Any]] = []
