@@ -42,7 +42,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.noise_floor",
     "anc_core.dsp.hum",
     "anc_core.dsp.clicks",
-    "anc_core.dsp.adaptive_kalman",
+    "anc_core.dsp.adaptive_kalman_kernel",
     "anc_core.dsp.adaptive_lms_kernel",
     "anc_core.dsp.adaptive_projection",
     "anc_core.dsp.adaptive_rls",
@@ -55,6 +55,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.online_identification_kernel",
     "anc_core.dsp.content_kernels",
     "anc_core.features.frame_kernels",
+    "anc_core.metrics.frame_kernels",
 )
 
 _KERNELS_BY_DTYPE: list[Callable[[DTypeLike], Any]] = []
