@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from anc_core.api import cancel, suppress
+    from anc_core.api import cancel, cancel_tones, suppress
     from anc_core.causality import causality_curve
     from anc_core.dsp.filter_bank_design import build_filter_bank
     from anc_core.emergency.detect import detect
@@ -29,6 +29,7 @@ _HOME_OF = {
     "__version__": "version",
     "build_filter_bank": "dsp.filter_bank_design",
     "cancel": "api",
+    "cancel_tones": "api",
     "causality_curve": "causality",
     "detect": "emergency.detect",
     "process_recording": "pipeline",
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "build_filter_bank",
     "cancel",
+    "cancel_tones",
     "causality_curve",
     "detect",
     "process_recording",

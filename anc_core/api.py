@@ -11,7 +11,9 @@ from anc_core.dsp.finite import tame
 from anc_core.processors import CancelResult, ReferenceCanceller, Suppressor, aligned
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
+
+    from anc_core.dsp.adaptive_guard import GuardEvent
 
 
 def suppress(
@@ -160,4 +162,55 @@ def cancel(
         output[canceller.latency :].reshape(shape),
         alignment=alignment,
         events=canceller.drain_events(),
+    )
+
+
+def cancel_tones(
+    audio: NDArray[Any],
+    sample_rate: float,
+    frequencies_hz: ArrayLike,
+    *,
+    bandwidth_hz: float = 2.0,
+    drift_hz: float | None = None,
+) -> CancelResult:
+    """Cancel tones of about known frequency, as of engines, fans and mains; no reference is needed.
+
+    Parameters
+    ----------
+    audio : floating point, shape (n,) or (n, num_channels)
+        Full scale +-1. Non-finite samples count as 0.
+    sample_rate : float
+        Hz, 1 000 to 768 000.
+    frequencies_hz : array_like, shape (num_tones,)
+        Where the tones are to begin with, up to 64; each channel follows its own.
+    bandwidth_hz, drift_hz
+        See :class:`~anc_core.dsp.adaptive_notch.ToneNotch`.
+
+    Returns
+    -------
+    CancelResult
+        ``error_signal`` and ``anti_noise`` have the shape of ``audio``.
+
+    Raises
+    ------
+    InputError
+        If a shape, a type or a parameter is not as above.
+
+    Examples
+    --------
+    >>> hum = np.sin(2 * np.pi * 50.4 * np.arange(16_000) / 8_000).astype(np.float32)
+    >>> cancel_tones(hum, 8_000, [50.0], bandwidth_hz=5.0).cancellation_db > 10
+    True
+    """
+    from anc_core.dsp.adaptive_notch import ToneNotch
+
+    columns = tame(as_columns(audio))
+    left = np.empty_like(columns)
+    events: list[GuardEvent] = []
+    for index, column in enumerate(columns.T):
+        notch = ToneNotch(frequencies_hz, sample_rate, bandwidth_hz, drift_hz=drift_hz)
+        left[:, index] = notch.process(column)
+        events += notch.drain_events()
+    return CancelResult.of(
+        columns.reshape(np.shape(audio)), left.reshape(np.shape(audio)), events=tuple(events)
     )
