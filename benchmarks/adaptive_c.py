@@ -29,10 +29,14 @@ class Compiled:
         self.flags = flags
         self._libraries = {}
         for dtype, real in _REAL.items():
-            target = folder / f"{FLAGS.index(flags)}-{real}.so"
-            command = [compiler, *flags.split(), "-shared", "-fPIC", f"-Dreal={real}"]
-            subprocess.run([*command, str(SOURCE), "-o", str(target)], check=True)
-            self._libraries[dtype] = ctypes.CDLL(str(target))
+            target = folder / f"{FLAGS.index(flags)}-{real}"
+            part = target.with_suffix(".o")
+            command = [compiler, *flags.split(), "-c", "-fPIC", f"-Dreal={real}"]
+            subprocess.run([*command, str(SOURCE), "-o", str(part)], check=True)
+            # Linked with -ffast-math a library makes all of the process round denormals to 0.
+            library = target.with_suffix(".so")
+            subprocess.run([compiler, "-shared", str(part), "-o", str(library)], check=True)
+            self._libraries[dtype] = ctypes.CDLL(str(library))
 
     def nlms(self, x: np.ndarray, d: np.ndarray, num_taps: int, step: float) -> Prepare:
         """Return what prepares a run over reference ``x`` and primary ``d``."""

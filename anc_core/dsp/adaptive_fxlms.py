@@ -57,10 +57,10 @@ from anc_core.dsp.adaptive_guard import (
     clipped,
     compare,
     dc_blocked,
+    followed_power,
     hold,
     judge,
     may_learn,
-    usual_power,
 )
 from anc_core.dsp.jit import UNSIGNED, inlined, jit_by_dtype, part_of_kernel
 
@@ -81,6 +81,8 @@ _LEAST_STEP = 0.05
 
 _OUTPUT_LIMIT = 6.0
 """Largest anti-noise over the RMS of the noise it is for."""
+_FEEDBACK_LIMIT = 3.5
+"""With feedback alone: it cancels tones (1.4 of their RMS), and goes wrong within milliseconds."""
 
 
 class StepRule(IntEnum):
@@ -373,8 +375,10 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             if num_heard == 0:
                 passed = estimate_energy * numbers[USUAL_LEVEL] / BLOCK
             needed = numbers[BASE] * (numbers[USUAL_LEVEL] / BLOCK) ** 2 / max(passed, 1e-300)
-            ceiling = _OUTPUT_LIMIT * math.sqrt(needed / num_mics)
+            times = _OUTPUT_LIMIT if num_heard > 0 else _FEEDBACK_LIMIT
+            ceiling = times * math.sqrt(needed / num_mics)
         last = num_mics - 1
+        possible_energy = 0.0
         for m in range(num_mics):
             microphones[m, FORESEEN] = 0.0
         for k in range(num_sources):
@@ -408,6 +412,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                     value = 0.0
                 value = min(max(value, -ceiling), ceiling)
             commands[k, driven_start + n] = value
+            possible_energy += value * value
             if auxiliary is not None:
                 value += float(auxiliary[k, driven_start + n])
             if drive_step > 0.0:
@@ -485,8 +490,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         # ---------------------------------------------------------------- what is learnt from it
         if guarded and is_broken:
             hold(numbers, events, limits)
-        usual = usual_power(numbers[USUAL_POWER], power, limits[RISE], limits[FALL])
-        numbers[USUAL_POWER] = usual
+        usual = followed_power(numbers, power, limits[RISE], limits[FALL])
         learns = may_learn(numbers, power, is_modified) if guarded else power > 0.0
         place = np.int64(count % block_length) if is_block else 0
         for m in range(num_mics):
@@ -549,7 +553,9 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                 numbers[STATE] = WORKING
         numbers[BLOCK_ERROR] += error_energy
         numbers[BLOCK_REFERENCE] += level
-        numbers[BLOCK_OWN] += own_energy
+        # Where the estimate is weak and wrong, far more may sound than it says.
+        possible_energy *= estimate_energy * num_mics / num_sources
+        numbers[BLOCK_OWN] += max(own_energy, possible_energy)
         if is_end:
             action = judge(numbers, events, limits)
             if action == SAVE:
@@ -575,10 +581,13 @@ _SIGNATURE = (
     " real[:, ::1], {}, int64, boolean, boolean, boolean, boolean)"
 )
 
-fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"), uses=(judge,))(_run)
+_USED = (judge, followed_power)
+
+fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"), uses=_USED)(_run)
 """Without auxiliary noise: whatever belongs to it is not even compiled."""
 
 probed_fxlms_block = jit_by_dtype(
-    _SIGNATURE.format("real[:, ::1], float64[:, ::1], UniTuple(int64, 2)"), uses=(judge,)
+    _SIGNATURE.format("real[:, ::1], float64[:, ::1], UniTuple(int64, 2)"),
+    uses=_USED,
 )(_run)
 """With auxiliary noise and probes."""

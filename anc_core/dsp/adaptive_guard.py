@@ -136,8 +136,10 @@ NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
     LATCH_LEFT,
     LATCH_LENGTH,
     HARM,
+    USUAL_AGE,
+    FADING,
     SIZE,
-) = range(33)
+) = range(35)
 
 _MAX_EVENTS = 64
 """Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
@@ -316,6 +318,24 @@ def usual_power(usual: float, present: float, rise: float, fall: float) -> float
     return usual + rate * (min(present, _RISE_LIMIT * usual) - usual)
 
 
+@jit("float64(float64[::1], float64, float64, float64)")
+def followed_power(numbers: FloatArray, present: float, rise: float, fall: float) -> float:
+    """Return and keep the usual power after a sample whose power is ``present``.
+
+    As :func:`usual_power`, but from the first sound on the mean of all there was, until that is
+    slower: filters that fill only now make a beginning that says nothing.
+    """
+    usual = numbers[USUAL_POWER]
+    age = numbers[USUAL_AGE] if usual > 0.0 else 0.0
+    if age * fall < 1.0:
+        age += 1.0
+        rise, fall = max(rise, 1.0 / age), max(fall, 1.0 / age)
+        numbers[USUAL_AGE] = age
+    usual = usual_power(usual, present, rise, fall)
+    numbers[USUAL_POWER] = usual
+    return usual
+
+
 @jit("float64(float64, float64, float64)")
 def clipped(value: float, mean: float, times: float) -> float:
     """Return ``value`` limited to ``times`` its mean magnitude; as it is while that is 0."""
@@ -374,6 +394,8 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     numbers[GAIN] = 0.0
     numbers[HARM] = 0.0
     numbers[LISTEN_LEFT] = limits[MUTE_BLOCKS]
+    # What it did still sounds: it is not the noise that is to be measured.
+    numbers[FADING] = math.ceil(limits[HOLD_SAMPLES] / BLOCK)
     numbers[BASE_ERROR] = numbers[BASE_REFERENCE] = 0.0
     numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = numbers[MEAN_OWN] = 0.0
     numbers[MEAN_FAST] = numbers[MEAN_SLOW] = numbers[MEAN_FREE] = 0.0
@@ -422,6 +444,9 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         if numbers[LATCH_LEFT] <= 0.0:
             numbers[STATE] = LISTENING
             numbers[TRIPS] = MAX_TRIPS - 1.0
+        return NOTHING
+    if state == LISTENING and numbers[FADING] > 0.0:
+        numbers[FADING] -= 1.0
         return NOTHING
     if state == LISTENING:
         if reference > SILENT_POWER:

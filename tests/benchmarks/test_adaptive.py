@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 from benchmarks import adaptive
@@ -37,6 +38,12 @@ def test_c_leaves_what_our_filtered_x_filters_leave(builds, monkeypatch):
     assert ours < -15.0
     # Only the usual power in the divisor of ours differs, by 0.1 % of the step.
     assert found[f"C plain float64, {builds[0].flags}"] == pytest.approx(ours, abs=0.1)
+
+
+def test_loading_c_leaves_the_arithmetic_of_the_process_alone(tmp_path, builds):
+    fast = list(compiled(tmp_path))  # those with -ffast-math too
+    assert len(fast) == 3
+    assert np.float32(1e-30) * np.float32(1e-15) > 0.0
 
 
 def test_without_a_compiler_a_line_says_so(tmp_path, capsys):

@@ -43,7 +43,8 @@ def controller(num_taps=256, secondary=SECONDARY, estimate=None, **parameters):
 
 
 def run(built, reference, disturbance):
-    error, _, _ = built.process(reference[:, np.newaxis], disturbance[:, np.newaxis])
+    heard = reference[:, np.newaxis][:, : built.num_references]
+    error, _, _ = built.process(heard, disturbance[:, np.newaxis])
     return error[:, 0]
 
 
@@ -315,6 +316,19 @@ ROWS = (
 )
 
 
+STRUCTURE = pytest.mark.parametrize("structure", ["hybrid", "feedback"])
+
+
+def looped(structure, kind, estimate):
+    return FxlmsController(
+        RATE,
+        SECONDARY,
+        FxlmsParameters(num_taps=256, is_feedback=True, **KINDS[kind]),
+        num_references=1 if structure == "hybrid" else 0,
+        estimate=estimate,
+    )
+
+
 def disturbed(row, primary, secondary):
     """Return reference, disturbance, estimate and changed path of a row of the table."""
     rng = np.random.default_rng(7)
@@ -363,6 +377,30 @@ def test_guarded_controller_neither_diverges_nor_does_lasting_harm(row, kind):
     built = controller(256, estimate=estimate, **KINDS[kind])
     centre = float(np.median(disturbance)) if row == "DC" else 0.0
     peak, nr_db = peak_and_attenuation(built, reference, disturbance, change=change, centre=centre)
+    assert peak <= 2.7
+    assert nr_db >= -2.0
+
+
+@STRUCTURE
+@KIND
+@pytest.mark.parametrize("row", ROWS)
+def test_a_loop_through_the_error_microphone_is_as_harmless(row, kind, structure):
+    reference, disturbance, estimate, change = disturbed(row, PRIMARY, SECONDARY)
+    built = looped(structure, kind, estimate)
+    centre = float(np.median(disturbance)) if row == "DC" else 0.0
+    peak, nr_db = peak_and_attenuation(built, reference, disturbance, change=change, centre=centre)
+    assert peak <= 2.7
+    assert nr_db >= -2.0
+
+
+@STRUCTURE
+@KIND
+@pytest.mark.parametrize("degrees", [60, 88, 92, 150, 180])
+def test_no_phase_error_makes_a_loop_through_the_error_microphone_howl(degrees, kind, structure):
+    reference, disturbance = noise(12)
+    built = looped(structure, kind, turned(SECONDARY, degrees))
+    peak, nr_db = peak_and_attenuation(built, reference, disturbance)
+    # With the phase turned round the loop grew to 500 times the noise while its levels were new.
     assert peak <= 2.7
     assert nr_db >= -2.0
 
@@ -464,9 +502,9 @@ def test_limit_of_the_output_does_not_depend_on_the_number_of_like_microphones(n
     assert peaks[1] == pytest.approx(peaks[0], rel=1e-9)
 
 
-@pytest.mark.parametrize(("kind", "least_db"), [("modified", 3.0), ("block", 2.5)])
+@pytest.mark.parametrize(("kind", "least_db"), [("modified", 3.3), ("block", 2.8)])
 def test_hybrid_adds_the_tone_that_the_reference_does_not_hear(kind, least_db):
-    reference, disturbance = noise(8)
+    reference, disturbance = noise(16)
     tone = rms(disturbance) * np.sin(2 * np.pi * 230 * np.arange(len(reference)) / RATE)
     alone, hybrid = (
         attenuation_db(
