@@ -29,6 +29,7 @@ from anc_core.dsp.adaptive_guard import (
     BLOCK_FAST,
     BLOCK_FREE,
     BLOCK_OWN,
+    BLOCK_POSSIBLE,
     BLOCK_REFERENCE,
     BLOCK_SLOW,
     CLIP,
@@ -553,9 +554,8 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                 numbers[STATE] = WORKING
         numbers[BLOCK_ERROR] += error_energy
         numbers[BLOCK_REFERENCE] += level
-        # Where the estimate is weak and wrong, far more may sound than it says.
-        possible_energy *= estimate_energy * num_mics / num_sources
-        numbers[BLOCK_OWN] += max(own_energy, possible_energy)
+        numbers[BLOCK_OWN] += own_energy
+        numbers[BLOCK_POSSIBLE] += possible_energy * estimate_energy * num_mics / num_sources
         if is_end:
             action = judge(numbers, events, limits)
             if action == SAVE:
@@ -581,13 +581,10 @@ _SIGNATURE = (
     " real[:, ::1], {}, int64, boolean, boolean, boolean, boolean)"
 )
 
-_USED = (judge, followed_power)
-
-fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"), uses=_USED)(_run)
+fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"))(_run)
 """Without auxiliary noise: whatever belongs to it is not even compiled."""
 
 probed_fxlms_block = jit_by_dtype(
-    _SIGNATURE.format("real[:, ::1], float64[:, ::1], UniTuple(int64, 2)"),
-    uses=_USED,
+    _SIGNATURE.format("real[:, ::1], float64[:, ::1], UniTuple(int64, 2)")
 )(_run)
 """With auxiliary noise and probes."""

@@ -91,6 +91,17 @@ _LASTING_RATIO = 1.5
 noise whose spectrum changes moves the yardstick by decibels for a while, but with a wrong secondary
 path the estimate grows with the error."""
 
+_AS_LOUD = 1.4
+"""While mute the error is as loud as it was (within 1.5 dB): the noise has changed and nobody has
+done harm, so the trip does not count."""
+
+_MOST_LOUDER = 3.0
+"""Yardsticks that were measured before count up to 5 dB above the present one."""
+
+_SLOWLY = 4.0
+"""Where the estimate is weak and wrong, what really sounds is not seen in it. So the error has not
+to be louder, either, for so many times as long while the commands alone could be why."""
+
 _CLEAR_GAIN = 0.9
 _PATIENCE = 4.0
 """A controller that learns while mute begins when its error would be this much of the noise, or
@@ -138,8 +149,12 @@ NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
     HARM,
     USUAL_AGE,
     FADING,
+    BLOCK_POSSIBLE,
+    MEAN_POSSIBLE,
+    SLOW_HARM,
+    TRIP_RATIO,
     SIZE,
-) = range(35)
+) = range(39)
 
 _MAX_EVENTS = 64
 """Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
@@ -387,17 +402,21 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     level_db = math.nan
     if yardstick > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
         level_db = 10.0 * math.log10(numbers[MEAN_ERROR] / yardstick)
+    numbers[TRIP_RATIO] = 0.0
+    if numbers[MEAN_REFERENCE] > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
+        numbers[TRIP_RATIO] = numbers[MEAN_ERROR] / numbers[MEAN_REFERENCE]
     action = RESTORE if numbers[HAS_SAVED] == 1.0 and numbers[TRIPS] < 0.5 else ZERO
     numbers[TRIPS] += 1.0
     numbers[NUM_TRIPS] += 1.0
     numbers[SCALE] *= 0.5
     numbers[GAIN] = 0.0
-    numbers[HARM] = 0.0
+    numbers[HARM] = numbers[SLOW_HARM] = 0.0
     numbers[LISTEN_LEFT] = limits[MUTE_BLOCKS]
     # What it did still sounds: it is not the noise that is to be measured.
     numbers[FADING] = math.ceil(limits[HOLD_SAMPLES] / BLOCK)
     numbers[BASE_ERROR] = numbers[BASE_REFERENCE] = 0.0
-    numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = numbers[MEAN_OWN] = 0.0
+    numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = 0.0
+    numbers[MEAN_OWN] = numbers[MEAN_POSSIBLE] = 0.0
     numbers[MEAN_FAST] = numbers[MEAN_SLOW] = numbers[MEAN_FREE] = 0.0
     if numbers[TRIPS] >= MAX_TRIPS - 0.5:
         numbers[STATE] = LATCHED
@@ -405,11 +424,24 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
             max(2.0 * numbers[LATCH_LENGTH], limits[LATCH_BLOCKS]), limits[MAX_LATCH_BLOCKS]
         )
         numbers[LATCH_LEFT] = numbers[LATCH_LENGTH]
+        numbers[TRIP_RATIO] = 0.0
         log_event(numbers, events, _LATCHED, level_db)
         return ZERO
     numbers[STATE] = LISTENING
     log_event(numbers, events, _TRIPPED if action == RESTORE else _CLEARED, level_db)
     return action
+
+
+@jit("void(float64[::1])")
+def _measure(numbers: FloatArray) -> None:
+    """Take what was heard while mute as the yardstick, and think the trip before it over."""
+    now = numbers[BASE_ERROR] / numbers[BASE_REFERENCE]
+    # Noise in bursts of another spectrum: the louder one is what it can be without any harm done.
+    numbers[BASE] = min(max(now, numbers[BASE]), _MOST_LOUDER * now)
+    if 0.0 < numbers[TRIP_RATIO] < _AS_LOUD * now:
+        numbers[TRIPS] = max(numbers[TRIPS] - 1.0, 0.0)
+        numbers[SCALE] = min(2.0 * numbers[SCALE], 1.0)
+    numbers[TRIP_RATIO] = 0.0
 
 
 @jit("int64(float64[::1], float64[:, ::1], float64[::1])")
@@ -420,7 +452,8 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
     ----------
     numbers, events
         See :class:`GuardMemory`; changed. The block's energies are in ``BLOCK_ERROR``,
-        ``BLOCK_REFERENCE`` (the yardstick's signal) and ``BLOCK_OWN`` (own anti-noise).
+        ``BLOCK_REFERENCE`` (the yardstick's signal), ``BLOCK_OWN`` (own anti-noise, as the
+        estimate has it) and ``BLOCK_POSSIBLE`` (as it would be were the path even in frequency).
     limits
         :meth:`GuardLimits.as_array`.
     """
@@ -429,11 +462,14 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         numbers[BLOCK_REFERENCE],
         numbers[BLOCK_OWN],
     )
-    numbers[BLOCK_ERROR] = numbers[BLOCK_REFERENCE] = numbers[BLOCK_OWN] = 0.0
+    possible = numbers[BLOCK_POSSIBLE]
+    numbers[BLOCK_ERROR] = numbers[BLOCK_REFERENCE] = 0.0
+    numbers[BLOCK_OWN] = numbers[BLOCK_POSSIBLE] = 0.0
     rate = limits[LEVEL_RATE]
     numbers[MEAN_ERROR] += rate * (error - numbers[MEAN_ERROR])
     numbers[MEAN_REFERENCE] += rate * (reference - numbers[MEAN_REFERENCE])
     numbers[MEAN_OWN] += rate * (own - numbers[MEAN_OWN])
+    numbers[MEAN_POSSIBLE] += rate * (possible - numbers[MEAN_POSSIBLE])
     compare(numbers, limits)
     numbers[USUAL_LEVEL] = usual_power(
         numbers[USUAL_LEVEL], reference, BLOCK * limits[RISE], BLOCK * limits[FALL]
@@ -457,7 +493,7 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         if numbers[LISTEN_LEFT] <= 0.0 and (
             is_ready or numbers[LISTEN_LEFT] <= -_PATIENCE * limits[MUTE_BLOCKS]
         ):
-            numbers[BASE] = numbers[BASE_ERROR] / numbers[BASE_REFERENCE]
+            _measure(numbers)
             numbers[STATE] = RAMPING
             numbers[SINCE_SAVED] = 0.0
             log_event(numbers, events, _ARMED, math.nan)
@@ -474,7 +510,11 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         and numbers[MEAN_ERROR] <= _ALWAYS_RATIO * yardstick
         and numbers[LATCH_LENGTH] == 0.0
     )
-    lasts = numbers[HARM] >= limits[PATIENT_BLOCKS]
+    may_be_own = not numbers[MEAN_POSSIBLE] <= _OWN_SHARE * numbers[MEAN_ERROR]
+    is_louder = may_be_own and numbers[MEAN_ERROR] > _LASTING_RATIO * yardstick + SILENT_POWER
+    slow = numbers[SLOW_HARM] + 1.0 if is_louder else max(numbers[SLOW_HARM] - 1.0, 0.0)
+    numbers[SLOW_HARM] = slow
+    lasts = numbers[HARM] >= limits[PATIENT_BLOCKS] or slow >= _SLOWLY * limits[PATIENT_BLOCKS]
     if lasts or (not is_fine and is_own and not may_be_the_noise):
         return _trip(numbers, events, limits, yardstick)
 

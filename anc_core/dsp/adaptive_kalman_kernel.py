@@ -273,8 +273,7 @@ def _compare(weights: Array, variances: Array, rest: Array, powers: Array, numbe
 @jit_by_dtype(
     "void(real[:, ::1], int64, real[::1], real[:, :, :, ::1], real[:, :, :, :, ::1],"
     " real[:, :, :, ::1], real[:, ::1], float64[::1], float64[::1], float64[::1], int64, int64,"
-    f" real[::1], {SIGNATURE})",
-    uses=(forward, backward),
+    f" real[::1], {SIGNATURE})"
 )
 def advance(
     heard: Array,

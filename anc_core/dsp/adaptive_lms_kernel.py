@@ -300,8 +300,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
 @jit_by_dtype(
     "void(real[:, ::1], real[::1], uint8[::1], real[::1], real[:, ::1], real[:, ::1],"
     " float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], real[::1],"
-    " int64, boolean)",
-    uses=(hold, judged),
+    " int64, boolean)"
 )
 def lms_block(
     references: Array,

@@ -227,8 +227,7 @@ class ToneNotch(WatchedStream):
 
 @jit(
     "void(float64[::1], uint8[::1], float64[::1], float64[:, ::1], float64[::1], float64[:, ::1],"
-    " float64[::1], float64[::1], float64[::1], float64[::1], float64, boolean)",
-    uses=(hold, judged),
+    " float64[::1], float64[::1], float64[::1], float64[::1], float64, boolean)"
 )
 def notch_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     primary: FloatArray,

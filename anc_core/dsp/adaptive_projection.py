@@ -198,8 +198,7 @@ def _solve(gram: Array, loading: float, least: float, factor: Array, right: Arra
 @jit_by_dtype(
     "void(real[:, ::1], real[::1], uint8[::1], real[::1], real[:, ::1], real[:, ::1],"
     " float64[::1], float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[::1],"
-    " float64[::1], boolean)",
-    uses=(hold, judged),
+    " float64[::1], boolean)"
 )
 def projection_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     references: Array,

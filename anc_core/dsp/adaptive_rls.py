@@ -225,8 +225,7 @@ def _learn(weights: Array, keep: float, factor: float, gains: Array) -> None:
 @jit_by_dtype(
     "void(real[:, ::1], real[::1], uint8[::1], real[::1], real[:, ::1], real[:, ::1],"
     " float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1],"
-    " float64[::1], boolean)",
-    uses=(hold, judged),
+    " float64[::1], boolean)"
 )
 def rls_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     references: Array,

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from anc_core.dsp.adaptive_guard import BLOCK, log_event
+from anc_core.dsp.adaptive_guard import BLOCK
 from anc_core.dsp.jit import jit
 
 FloatArray = NDArray[np.float64]
@@ -97,7 +97,7 @@ VARIANCE, REMAINDER, MAGNITUDE, NUM_MEMORIES = range(4)
 ) = range(9)
 
 
-@jit("void(float64[::1], float64[::1])", uses=(log_event,))
+@jit("void(float64[::1], float64[::1])")
 def measure(numbers: FloatArray, limits: FloatArray) -> None:
     """Take the block's energies into their means; at the start those of all blocks so far."""
     numbers[BLOCKS] += 1.0

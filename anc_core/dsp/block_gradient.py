@@ -70,8 +70,7 @@ def _add_product(out: Array, p: int, x: Array, slot: int, r: int, e: Array, m: i
 
 @jit_by_dtype(
     "boolean(real[:, :, :, ::1], int64, real[:, ::1], float64[:, ::1], float64[::1], float64[::1],"
-    " real[:, :, ::1], real[:, ::1])",
-    uses=(usual_power,),
+    " real[:, :, ::1], real[:, ::1])"
 )
 def correlate(  # noqa: PLR0912 - loops only
     spectra: Array,

@@ -109,7 +109,7 @@ _FADED = 1e-3
 what is heard then is not what they announced."""
 
 
-@jit("float64(float64[::1])", uses=(log_event, measure))
+@jit("float64(float64[::1])")
 def found_error(numbers: FloatArray) -> float:
     """Return the share of the estimate that is surely wrong, 0 if that is not sure."""
     if numbers[BLOCKS] % _TEST_EVERY != 0.0:
@@ -125,14 +125,14 @@ def found_error(numbers: FloatArray) -> float:
     return float(numbers[SUM_PRODUCT] / numbers[SUM_ANSWER]) if is_sure and is_large else 0.0
 
 
-@jit("void(float64[::1])", uses=(log_event, measure))
+@jit("void(float64[::1])")
 def forget_test(numbers: FloatArray) -> None:
     """Begin the test of :func:`found_error` anew: the estimate has been judged."""
     numbers[SUM_PRODUCT] = numbers[SUM_ANSWER] = numbers[SUM_SQUARE] = 0.0
     numbers[BLOCK_PRODUCT] = numbers[BLOCK_ANSWER] = 0.0
 
 
-@jit("void(float64[::1], float64[:, ::1], int64)", uses=(log_event, measure))
+@jit("void(float64[::1], float64[:, ::1], int64)")
 def doubt(numbers: FloatArray, microphones: FloatArray, num_weights: int) -> None:
     """Believe nothing but that the answer to the noise is not louder than all that is heard."""
     power = num_weights * numbers[LEVEL] ** 2
@@ -142,7 +142,7 @@ def doubt(numbers: FloatArray, microphones: FloatArray, num_weights: int) -> Non
     forget_test(numbers)
 
 
-@jit("void(float64[::1])", uses=(log_event, measure))
+@jit("void(float64[::1])")
 def mute(guard: FloatArray) -> None:
     """Keep the controller from playing and from learning: as if latched."""
     guard[GAIN] = 0.0
@@ -150,7 +150,7 @@ def mute(guard: FloatArray) -> None:
     guard[LATCH_LEFT] = max(guard[LATCH_LEFT], 2.0)
 
 
-@jit("void(float64[::1], float64[::1])", uses=(log_event, measure))
+@jit("void(float64[::1], float64[::1])")
 def release(guard: FloatArray, guard_limits: FloatArray) -> None:
     """Let the controller listen and begin; one that its own guard latched has to serve its time."""
     guard[HAS_SAVED] = guard[HARM] = 0.0
@@ -164,10 +164,7 @@ def release(guard: FloatArray, guard_limits: FloatArray) -> None:
         guard[STATE] = LISTENING
 
 
-@jit(
-    "void(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])",
-    uses=(log_event, measure),
-)
+@jit("void(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])")
 def begin(
     numbers: FloatArray,
     microphones: FloatArray,
@@ -182,10 +179,7 @@ def begin(
     log_event(guard, events, float(SEARCHING_KIND), math.nan)
 
 
-@jit(
-    "boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])",
-    uses=(log_event, measure),
-)
+@jit("boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[:, ::1])")
 def has_changed(
     numbers: FloatArray,
     microphones: FloatArray,
@@ -215,7 +209,7 @@ def has_changed(
     return False
 
 
-@jit("float64(float64[:, ::1], float64, int64)", uses=(log_event, measure))
+@jit("float64(float64[:, ::1], float64, int64)")
 def believed_error(microphones: FloatArray, energy: float, num_weights: int) -> float:
     """Return the energy by which the estimate is believed to be off, all pairs."""
     total = 0.0
@@ -227,10 +221,7 @@ def believed_error(microphones: FloatArray, energy: float, num_weights: int) -> 
     return total
 
 
-@jit(
-    "void(float64[::1], float64, float64[::1], float64[::1], float64[:, ::1], float64[::1])",
-    uses=(log_event, measure),
-)
+@jit("void(float64[::1], float64, float64[::1], float64[::1], float64[:, ::1], float64[::1])")
 def search(
     numbers: FloatArray,
     energy: float,
@@ -256,8 +247,7 @@ def search(
 
 @jit(
     "boolean(float64[::1], float64[:, ::1], float64, int64, float64[::1], float64[::1],"
-    " float64[:, ::1], float64[::1])",
-    uses=(log_event, measure),
+    " float64[:, ::1], float64[::1])"
 )
 def schedule(
     numbers: FloatArray,

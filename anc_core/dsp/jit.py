@@ -10,6 +10,7 @@ pays only when a kernel is needed.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import os
@@ -61,7 +62,7 @@ _KERNEL_MODULES = (
 _KERNELS_BY_DTYPE: list[Callable[[DTypeLike], Any]] = []
 
 
-def jit(signature: str, *, uses: tuple[Callable[..., Any], ...] = ()) -> Callable[[Kernel], Kernel]:
+def jit(signature: str) -> Callable[[Kernel], Kernel]:
     """Return a decorator that compiles a kernel for ``signature`` at once.
 
     Parameters
@@ -69,19 +70,18 @@ def jit(signature: str, *, uses: tuple[Callable[..., Any], ...] = ()) -> Callabl
     signature : str
         Numba's notation, for example ``"void(float32[::1], float32)"``. There is exactly this
         specialisation: a call with other types is an error, not another compilation.
-    uses : tuple of kernels
-        Kernels of *other* files that this one calls. Numba renews its cache when a kernel's own
-        file changes; a digest of these files in the kernel's name makes it notice them as well.
 
     Notes
     -----
-    The kernel releases the GIL.
+    The kernel releases the GIL. Numba renews its cache when a kernel's own file changes, but not
+    when one does from which it takes constants or other kernels; so a digest of all files that
+    stand behind it is part of its name.
     """
 
     def decorate(function: Kernel) -> Kernel:
         import numba
 
-        named = _named_after(function, uses)
+        named = _named_after_sources(function)
 
         def compiled(*, cache: bool) -> Any:  # noqa: ANN401 - numba ships no types
             # error_model "numpy": a division by zero gives inf and not an exception, whose branch
@@ -129,15 +129,13 @@ def inlined(function: Kernel) -> Kernel:
     return compiled(function)  # type: ignore[no-any-return]
 
 
-def jit_by_dtype(
-    signature: str, *, uses: tuple[Callable[..., Any], ...] = ()
-) -> Callable[[Kernel], Callable[[DTypeLike], Kernel]]:
+def jit_by_dtype(signature: str) -> Callable[[Kernel], Callable[[DTypeLike], Kernel]]:
     """Return a decorator that makes of a kernel a function: floating-point type -> kernel.
 
     Parameters
     ----------
-    signature, uses
-        As for :func:`jit`; ``real`` in the signature stands for the type.
+    signature : str
+        As for :func:`jit`; ``real`` in it stands for the type.
 
     Notes
     -----
@@ -148,7 +146,7 @@ def jit_by_dtype(
     def decorate(function: Kernel) -> Callable[[DTypeLike], Kernel]:
         @cache
         def for_name(name: str) -> Kernel:
-            return jit(signature.replace("real", name), uses=uses)(function)
+            return jit(signature.replace("real", name))(function)
 
         def for_dtype(dtype: DTypeLike) -> Kernel:
             return for_name(check_dtype(dtype).name)
@@ -171,20 +169,41 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return known
 
 
-def _named_after(function: Kernel, uses: tuple[Callable[..., Any], ...]) -> Kernel:
-    if uses:
-        sources = {inspect.getsourcefile(inspect.unwrap(_plain(other))) for other in uses}
-        digest = hashlib.sha256()
-        for source in sorted(filter(None, sources)):
-            digest.update(Path(source).read_bytes())
+def _named_after_sources(function: Kernel) -> Kernel:
+    source = inspect.getsourcefile(function)
+    if source is not None:
         base = function.__qualname__.split("-")[0]
-        function.__qualname__ = f"{base}-{digest.hexdigest()[:8]}"
+        function.__qualname__ = f"{base}-{_digest_behind(Path(source))}"
     return function
 
 
-def _plain(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the Python function of a compiled kernel."""
-    return getattr(kernel, "py_func", kernel)
+@cache
+def _digest_behind(source: Path) -> str:
+    """Return a digest of the files of this package that ``source`` imports, and of theirs."""
+    seen: set[Path] = set()
+    waiting = set(_imported(source))
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting |= _imported(path)
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+@cache
+def _imported(source: Path) -> frozenset[Path]:
+    """Return the files of this package from which ``source`` imports at its top level."""
+    root = Path(__file__).parents[2]
+    found: set[Path] = set()
+    for statement in ast.parse(source.read_bytes()).body:
+        if isinstance(statement, ast.ImportFrom) and statement.module:
+            module = root.joinpath(*statement.module.split("."))
+            candidates = [module, *(module / name.name for name in statement.names)]
+            found.update(path.with_suffix(".py") for path in candidates)
+    return frozenset(path for path in found if path.is_file())
 
 
 def private_cache_folder() -> str:

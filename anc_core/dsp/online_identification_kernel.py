@@ -26,7 +26,6 @@ from anc_core.dsp.auxiliary_schedule import (
     REMAINDER_RATE,
     USUAL_REFERENCE,
     VARIANCE,
-    measure,
 )
 from anc_core.dsp.identification_phases import schedule
 from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
@@ -97,8 +96,7 @@ def _bounded_energy(working: Array, predictor: Array, numbers: Array) -> float:
 @jit_by_dtype(
     "void(real[:, ::1], float64[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " float64[:, ::1], float64[::1], float64[::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " real[::1], float64[::1], float64[:, ::1], float64[::1], int64, int64, int64)",
-    uses=(usual_power, measure, schedule),
+    " real[::1], float64[::1], float64[:, ::1], float64[::1], int64, int64, int64)"
 )
 def identify_block(  # noqa: PLR0915 - one straight recipe, sample by sample
     references: Array,

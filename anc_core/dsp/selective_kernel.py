@@ -82,8 +82,7 @@ def _filtered(taps: Array, rows: int, signals: Array, end: int) -> Any:  # noqa:
     "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1],"
-    " float64[::1], int64, int64, boolean)",
-    uses=(judge, followed_power),
+    " float64[::1], int64, int64, boolean)"
 )
 def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     references: Array,

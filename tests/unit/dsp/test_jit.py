@@ -111,3 +111,40 @@ def test_importing_the_processors_does_not_import_numba_or_scipy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout.strip() == "[]"
+
+
+LIBRARY = "TIMES = {}\n"
+USER = """
+from anc_core.dsp.jit import jit
+from {package}.constants import TIMES
+
+@jit("float64(float64)")
+def multiplied(x):
+    return TIMES * x
+"""
+
+
+def test_a_kernel_notices_that_a_constant_of_another_file_has_changed(tmp_path, monkeypatch):
+    """Numba looks at the kernel's own file only: its cached code would go on with the old one."""
+    monkeypatch.setattr(jit_module, "__file__", str(tmp_path / "package/dsp/jit.py"))
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "kernels.py").write_text(USER.format(package="package"))
+    digests = []
+    for times in (2.0, 3.0, 2.0):
+        (package / "constants.py").write_text(LIBRARY.format(times))
+        jit_module._digest_behind.cache_clear()
+        jit_module._imported.cache_clear()
+        digests.append(jit_module._digest_behind(package / "kernels.py"))
+    assert digests[0] != digests[1]
+    assert digests[0] == digests[2]
+
+
+def test_all_files_that_stand_behind_a_kernel_are_known():
+    from anc_core.dsp import adaptive_guard, adaptive_lms_kernel, adaptive_watch
+
+    behind = jit_module._imported(Path(adaptive_lms_kernel.__file__))
+    assert {Path(adaptive_guard.__file__), Path(adaptive_watch.__file__)} <= behind
+    assert f"-{jit_module._digest_behind(Path(adaptive_watch.__file__))}" in (
+        adaptive_watch.judged.py_func.__qualname__
+    )
