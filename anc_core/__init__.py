@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from anc_core.api import cancel, suppress
+    from anc_core.api import cancel, detect, load_classifier, suppress
     from anc_core.causality import causality_curve
     from anc_core.dsp.filter_bank_design import build_filter_bank
-    from anc_core.emergency.detect import detect
     from anc_core.pipeline import process_recording
     from anc_core.settings import Settings
     from anc_core.simulation import simulate_anc
@@ -30,7 +29,8 @@ _HOME_OF = {
     "build_filter_bank": "dsp.filter_bank_design",
     "cancel": "api",
     "causality_curve": "causality",
-    "detect": "emergency.detect",
+    "detect": "api",
+    "load_classifier": "api",
     "process_recording": "pipeline",
     "simulate_anc": "simulation",
     "suppress": "api",
@@ -43,6 +43,7 @@ __all__ = [
     "cancel",
     "causality_curve",
     "detect",
+    "load_classifier",
     "process_recording",
     "simulate_anc",
     "suppress",

@@ -14,7 +14,7 @@ from anc_core.classifier.model import GOLDEN_FILE, KIND, NOVELTY_FILE, SCALER_FI
 from anc_core.features import FEATURE_SCHEMA, NUM_FEATURES, clip_features
 from tests.onnx_models import linear_softmax
 
-CLASSES = ("fan", "traffic")
+CLASSES = ("fan", "rain")
 RATE = 16_000
 
 
@@ -30,7 +30,7 @@ def make_bundle(
     arrays: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     **card: Any,
 ) -> Bundle:
-    """Write a bundle that tells a fan from traffic; ``card`` and ``arrays`` change what it says.
+    """Write a bundle that tells a fan from rain; ``card`` and ``arrays`` change what it says.
 
     Labels are those of the nearer of two means, in features scaled by their spread.
     """

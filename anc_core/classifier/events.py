@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from anc_core.classifier.stream import SILENCE
 from anc_core.records import Event, Window
@@ -41,6 +42,13 @@ class NoiseEvents:
         self._open: dict[str, _OpenEvent] = {}
         self._closed: list[Event] = []
 
+    @classmethod
+    def of(cls, windows: Iterable[Window]) -> tuple[Event, ...]:
+        """Return the events of all windows of a recording, which are in order of time."""
+        events = cls()
+        events.add(windows)
+        return events.flush()
+
     def add(self, windows: Iterable[Window]) -> None:
         """Take windows in order of time."""
         for window in windows:
@@ -64,7 +72,7 @@ class NoiseEvents:
         for noise_type in list(self._open):
             self._close(noise_type)
         events, self._closed = self._closed, []
-        return tuple(sorted(events, key=lambda e: (e.start_s, e.end_s, e.noise_type)))
+        return events_in_order(events)
 
     def _close(self, noise_type: str) -> None:
         event = self._open.pop(noise_type)
@@ -82,6 +90,16 @@ class NoiseEvents:
                 window_count=event.num_windows,
             )
         )
+
+
+def windows_in_order(*windows: Iterable[Window]) -> tuple[Window, ...]:
+    """Return windows of several listeners in order of time, then of channel."""
+    return tuple(sorted(chain(*windows), key=lambda w: (w.start_s, w.channel, w.end_s)))
+
+
+def events_in_order(*events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return events of several listeners in order of time."""
+    return tuple(sorted(chain(*events), key=lambda e: (e.start_s, e.end_s, e.noise_type)))
 
 
 def _is_over(event: _OpenEvent, window: Window) -> bool:

@@ -32,7 +32,9 @@ class StretchLevels:
         self._rate = sample_rate
         self._buffer = SampleBuffer(num_channels)
         self._nothing = np.zeros((0, num_channels))
-        self.reset()
+        self._energy = self._nothing
+        self._first: int = 0  # frame of the first energy that is kept
+        self.num_samples: int = 0
 
     def put(self, chunk: Chunk) -> None:
         """Take finite samples (num_samples, num_channels)."""
@@ -74,8 +76,7 @@ class StretchLevels:
         """Forget everything."""
         self._buffer.clear()
         self._energy = self._nothing
-        self._first: int = 0  # frame of the first energy that is kept
-        self.num_samples: int = 0
+        self._first = self.num_samples = 0
 
     @property
     def _num_frames(self) -> int:

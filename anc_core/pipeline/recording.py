@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from anc_core.classifier.events import events_in_order, windows_in_order
 from anc_core.errors import GateError, WarningCode
 from anc_core.files import SourceIdentity, digest_file, identify
 from anc_core.pipeline import sidecar
@@ -231,8 +232,10 @@ def _summarise(
             algorithmic_latency_ms=1e3 * outcome.latency / rate,
         ),
         intervals=stream.meter.intervals,
-        windows=outcome.detector.windows if outcome.detector else (),
-        events=outcome.events,
+        windows=windows_in_order(
+            outcome.detector.windows if outcome.detector else (), outcome.hearing.windows
+        ),
+        events=events_in_order(outcome.events, outcome.hearing.events),
         protected=tuple((start / rate, stop / rate) for start, stop in stream.protected),
         warnings=remarks,
         error_code=refused[-1].code if refused else None,
@@ -266,6 +269,7 @@ def _with_times(
         "wall_s": wall_s,
         "cpu_s": time.process_time() - cpu_started,
         "decode_s": seconds["decode"],
+        "classify_s": seconds.get("classify"),
         "suppress_s": seconds["suppress"],
         "measure_s": seconds["measure"],
         "encode_s": seconds["encode"],

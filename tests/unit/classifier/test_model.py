@@ -150,9 +150,11 @@ def test_a_pickle_in_a_sealed_bundle_is_never_executed(tmp_path: Path, as_array:
         (folder / SCALER_FILE).write_bytes(pickle.dumps(Evil()))
     assert refusal(seal(folder, bundle.card)).code is ErrorCode.MODEL_HASH
     assert not Evil.mark.exists()
-    with np.load(folder / SCALER_FILE, allow_pickle=True) as arrays:
-        if as_array:
-            arrays["mean"]
+    if as_array:
+        with np.load(folder / SCALER_FILE, allow_pickle=True) as careless:
+            careless["mean"]
+    else:
+        pickle.loads((folder / SCALER_FILE).read_bytes())
     assert Evil.mark.exists(), "the bait would have been executed by a careless reader"
 
 
@@ -180,7 +182,7 @@ def test_arrays_of_another_shape_or_kind_are_refused(
         {"classes": []},
         {"classes": ["fan", "fan"]},
         {"classes": "fan"},
-        {"classes": ["fan", "traffic", "rain"]},
+        {"classes": ["fan", "rain", "wind"]},
         {"temperature": 0.0},
         {"temperature": None},
         {"novelty_threshold": "high"},
