@@ -92,21 +92,29 @@ def named_bundle(models: Path, model: Path, scaler: Path | None = None) -> Bundl
     return bundle
 
 
-@functools.lru_cache(maxsize=16)
 def choose_classifier(
     models: Path, *, model: Path | None = None, scaler: Path | None = None
 ) -> Choice:
-    """Return what sessions of this process listen with; arguments as of :func:`find_classifier`.
+    """Return what a session will listen with; arguments as of :func:`find_classifier`.
 
-    All files are checked against their digests, but the graph is not loaded: a plan of a thousand
-    recordings asks for this. The answer of a process does not change, so that its sessions agree.
+    All files are checked against their digests, once a process, but the graph is not loaded: a plan
+    of a thousand recordings asks for this. A promotion is seen by the next session.
     """
     try:
         bundle = find_classifier(models, model=model, scaler=scaler)
         if bundle is not None:
             check_card(bundle)
-            for name in FILES:
-                bundle.read(name)
+            _check_files(bundle.path, bundle.digest)
     except ModelBundleError as error:
         return Choice(fault=f"{error.code}: {error}")
     return Choice(bundle)
+
+
+@functools.lru_cache(maxsize=4)
+def _check_files(path: Path, digest: str) -> None:
+    bundle = open_bundle(path, kind=KIND)
+    if bundle.digest != digest:
+        msg = f"{path}: the bundle was replaced while it was in use"
+        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    for name in FILES:
+        bundle.read(name)

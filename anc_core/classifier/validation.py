@@ -50,6 +50,8 @@ class Check(Record):
     """One of :data:`CHECKS`."""
     ok: bool
     message: str
+    error_code: ErrorCode | None = None
+    """Why it was not passed; None also where it was not asked, as an earlier one failed."""
 
 
 class ModelValidation(Record):
@@ -85,7 +87,7 @@ def validate_bundle(find: Callable[[], Bundle]) -> ModelValidation:
     try:
         bundle = find()
     except ModelBundleError as error:
-        asked.note("files", f"{error.code}: {error}", ok=False)
+        asked.fail("files", error)
         return ModelValidation(valid=False, checks=asked.all())
     is_there = asked.ask("files", lambda: _all_there(bundle))
     digest_ok = is_there and asked.ask("digest", lambda: _unchanged(bundle))
@@ -115,13 +117,13 @@ class _Asked:
 
     def ask(self, name: str, question: Callable[[], str]) -> bool:
         try:
-            self.note(name, question(), ok=True)
+            self._checks[name] = Check(name=name, ok=True, message=question())
         except ModelBundleError as error:
-            self.note(name, f"{error.code}: {error}", ok=False)
+            self.fail(name, error)
         return self._checks[name].ok
 
-    def note(self, name: str, message: str, *, ok: bool) -> None:
-        self._checks[name] = Check(name=name, ok=ok, message=message)
+    def fail(self, name: str, error: ModelBundleError) -> None:
+        self._checks[name] = Check(name=name, ok=False, message=str(error), error_code=error.code)
 
     def all(self) -> tuple[Check, ...]:
         not_asked = "not asked: an earlier check failed"

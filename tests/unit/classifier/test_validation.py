@@ -11,6 +11,7 @@ import pytest
 from anc_core.bundles.bundle import Bundle, open_bundle, seal
 from anc_core.classifier.model import GOLDEN_FILE, KIND, MODEL_FILE, SCALER_FILE
 from anc_core.classifier.validation import CHECKS, ModelValidation, validate_bundle
+from anc_core.errors import ErrorCode
 from anc_core.features import NUM_FEATURES
 from tests.noise_bundles import CLASSES, make_bundle
 from tests.onnx_models import linear_softmax
@@ -39,7 +40,8 @@ def test_nothing_there_is_a_finding_and_no_error(tmp_path: Path) -> None:
     result = validate(tmp_path / "nothing")
     assert not result.valid
     assert failed(result) == list(CHECKS)
-    assert result.checks[0].message.startswith("MODEL_MISSING: ")
+    assert {check.error_code for check in result.checks[1:]} == {None}
+    assert result.checks[0].error_code is ErrorCode.MODEL_MISSING
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, SCALER_FILE, GOLDEN_FILE])
@@ -99,7 +101,7 @@ def test_answers_that_are_not_those_it_was_saved_with_are_found(
 def test_other_features_are_found(tmp_path: Path) -> None:
     result = validate(make_bundle(tmp_path / "b", feature_schema="rich-822/0/0123").path)
     assert failed(result)[0] == "feature schema"
-    assert result.checks[3].message.startswith("FEATURE_SCHEMA: ")
+    assert result.checks[3].error_code is ErrorCode.FEATURE_SCHEMA
     assert result.categories == ()
 
 
