@@ -26,7 +26,7 @@ def make_bundle(
     folder: Path,
     *,
     version: str = "tiny",
-    novelty_threshold: float = 1e6,
+    novelty_threshold: float = 1e30,
     arrays: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     **card: Any,
 ) -> Bundle:
@@ -47,6 +47,9 @@ def make_bundle(
         NOVELTY_FILE: {
             "projection": np.eye(NUM_FEATURES, 40, dtype=np.float32),
             "means": centres[:, :40].astype(np.float32),
+            "centre": centres[:, :40].mean(axis=0).astype(np.float32),
+            "location": np.array([40.0, 0.0, 0.3], np.float32),
+            "spread": np.array([40.0, 40.0, 0.3], np.float32),
         },
         GOLDEN_FILE: {
             "features": vectors[:, 0],

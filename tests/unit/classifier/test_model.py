@@ -58,15 +58,17 @@ def test_probabilities_are_those_of_the_formula(tmp_path: Path, temperature: flo
         assert given.sum() == pytest.approx(1.0, abs=1e-12)
 
 
-def test_novelty_is_the_distance_to_the_nearest_mean(bundle: Bundle) -> None:
-    vectors = unseen()
+def test_novelty_is_what_its_formula_says(bundle: Bundle) -> None:
+    vectors, model = unseen(), load_noise_model(bundle)
     scaler, space = np.load(bundle.path / SCALER_FILE), np.load(bundle.path / NOVELTY_FILE)
-    found = load_noise_model(bundle).novelty(vectors)
-    for vector, distance in zip(vectors, found, strict=True):
+    for vector, novelty in zip(vectors, model.novelty(vectors), strict=True):
         scaled = np.clip((vector - scaler["mean"]) / scaler["scale"], -10, 10)
         place = scaled @ space["projection"]
-        nearest = min(np.linalg.norm(place - mean) for mean in space["means"])
-        assert distance == pytest.approx(nearest, rel=1e-4)
+        nearest = min(sum((place - mean) ** 2) for mean in space["means"])
+        undecided = -sum(p * np.log(p + 1e-6) for p in model._raw(scaled[np.newaxis])[0].tolist())
+        terms = [nearest, nearest - sum((place - space["centre"]) ** 2), undecided]
+        deviation = [(t - space["location"][i]) / space["spread"][i] for i, t in enumerate(terms)]
+        assert novelty == pytest.approx(np.exp(sum(deviation) / 3), rel=1e-3)
 
 
 def test_what_is_far_from_all_classes_is_unknown(tmp_path: Path) -> None:
@@ -167,6 +169,7 @@ def test_a_pickle_in_a_sealed_bundle_is_never_executed(tmp_path: Path, as_array:
         (SCALER_FILE, {"mean": np.zeros(5, np.float32)}),
         (NOVELTY_FILE, {"means": np.zeros((3, 40), np.float32)}),
         (NOVELTY_FILE, {"projection": np.zeros(40, np.float32)}),
+        (NOVELTY_FILE, {"spread": np.zeros(3, np.float32)}),
     ],
 )
 def test_arrays_of_another_shape_or_kind_are_refused(
