@@ -23,6 +23,7 @@ _kind_option = click.option(
     default="noise-classifier",
     show_default=True,
 )
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 
 
@@ -116,6 +117,49 @@ def compare(version: str, other: str | None, kind: str, as_json: bool) -> None:
         _print_json(found)
     else:
         _print_comparison(found)
+
+
+@model.command("import")
+@click.argument("model_path", type=_FILE)
+@click.option("--scaler", type=_FILE, help="StandardScaler that belongs to it.")
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Reading these files may execute whatever their author put there: you know who that was.",
+)
+@click.option("--classes", help="Names of the categories, with commas, in the model's order.")
+@click.option("--version", help="Name in the registry; by default made of the file's digest.")
+@database_option
+@_json_option
+def import_(
+    model_path: Path,
+    scaler: Path | None,
+    trust_pickle: bool,
+    classes: str | None,
+    version: str | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Make a safe bundle of a scikit-learn classifier written with joblib or pickle.
+
+    It must have been trained on the features of this version. Afterwards ML_MODEL_PATH (and
+    ML_SCALER_PATH) may name the very files: the bundle is loaded, they are not.
+    """
+    from anc_core.jobs.model_import import import_model
+
+    imported = import_model(
+        load_settings(database_url),
+        model_path,
+        scaler,
+        trust_pickle=trust_pickle,
+        version=version,
+        classes=[name.strip() for name in classes.split(",")] if classes else (),
+        actor=_ACTOR,
+    )
+    if as_json:
+        _print_json(imported)
+    else:
+        _say(f"{imported.model_id} is registered; 'anc model promote {imported.version}' uses it")
 
 
 # --------------------------------------------------------------------------- words

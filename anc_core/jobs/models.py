@@ -113,11 +113,11 @@ def promote_model(
     own = Registry(settings.models_dir)
     bundle = _get(settings, _known(kind), version)
     if kind == CLASSIFIER:
-        _refuse_invalid(bundle)
+        refuse_invalid(bundle)
     bundle = own.add(bundle)
     own.promote(kind, version, reason=reason)
     _record(settings, bundle, action="promote-model", reason=reason, actor=actor)
-    return _described(bundle, HERE, in_use=True)
+    return described(bundle, in_use=True)
 
 
 def rollback_model(settings: Settings, kind: str, *, actor: str) -> ModelVersion:
@@ -138,7 +138,7 @@ def rollback_model(settings: Settings, kind: str, *, actor: str) -> ModelVersion
         return promote_model(settings, kind, shipped.version, reason=reason, actor=actor)
     bundle = own.rollback(kind)
     _record(settings, bundle, action="rollback-model", reason=f"from {used[-1]}", actor=actor)
-    return _described(bundle, HERE, in_use=True)
+    return described(bundle, in_use=True)
 
 
 def compare_models(
@@ -257,7 +257,7 @@ def _versions(settings: Settings, kind: str) -> Iterator[ModelVersion]:
                     kind=kind, version=version, place=place, in_use=in_use, path=path, fault=fault
                 )
             else:
-                yield _described(bundle, place, in_use=in_use)
+                yield described(bundle, place, in_use=in_use)
 
 
 def _history(settings: Settings, kind: str) -> Iterator[Promotion]:
@@ -272,7 +272,8 @@ def _history(settings: Settings, kind: str) -> Iterator[Promotion]:
             )
 
 
-def _described(bundle: Bundle, place: str, *, in_use: bool) -> ModelVersion:
+def described(bundle: Bundle, place: str = HERE, *, in_use: bool) -> ModelVersion:
+    """Return the record of a whole bundle."""
     return ModelVersion(
         kind=bundle.kind,
         version=bundle.version,
@@ -301,7 +302,8 @@ def _row(name: str, first: float | None, second: float | None) -> ScoreRow:
     return ScoreRow(name=name, first=first, second=second, difference=difference)
 
 
-def _refuse_invalid(bundle: Bundle) -> None:
+def refuse_invalid(bundle: Bundle) -> None:
+    """Raise the first finding of a validation as :class:`ModelBundleError`."""
     result = validate_bundle(lambda: bundle)
     for check in result.checks:
         if check.error_code is not None:
