@@ -68,6 +68,7 @@ class Attempt:
         source_digest: str,
         token: str,
         on_progress: OnProgress | None,
+        hearing: Hearing | None = None,
     ) -> None:
         self.request = request
         self.preset = preset
@@ -75,6 +76,8 @@ class Attempt:
         self.source_digest = source_digest
         self.token = token
         self.on_progress = on_progress
+        self.hearing = hearing
+        """What an earlier attempt heard already; else what this one does."""
         self.stopwatch = Stopwatch()
         self._stack = ExitStack()
         self._copies = False
@@ -120,7 +123,9 @@ class Attempt:
         reader, chunk_size = self._open_source(stack)
         with self.stopwatch.time("warmup"):
             detector = self._detector(reader)
-            hearing = Hearing(self.request.classifier, reader.sample_rate, reader.num_channels)
+            hearing = self.hearing = self.hearing or Hearing(
+                self.request.classifier, reader.sample_rate, reader.num_channels
+            )
             guard = EmergencyGuard(
                 self._processor(reader, chunk_size, stack),
                 detector or FixedIntervals([]),

@@ -6,6 +6,10 @@ processed without names, and the session says so.
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable
+
 from anc_core.arrays import Chunk
 from anc_core.classifier.events import NoiseEvents
 from anc_core.classifier.model import load_noise_model
@@ -16,7 +20,7 @@ from anc_core.records import Event, Remark, Window
 
 
 class Hearing:
-    """Listens to the input, chunk by chunk.
+    """Listens to the input, chunk by chunk, once: a second attempt is told the same.
 
     Parameters
     ----------
@@ -27,6 +31,8 @@ class Hearing:
     """
 
     def __init__(self, choice: Choice, sample_rate: int, num_channels: int) -> None:
+        self.classify_s: float | None = None
+        """Seconds it took; None where nothing listened."""
         self._fault = choice.fault
         self._stream: NoiseStream | None = None
         self._windows: list[Window] = []
@@ -37,11 +43,6 @@ class Hearing:
                 self._give_up(error)
             else:
                 self._stream = NoiseStream(model, sample_rate, num_channels)
-
-    @property
-    def is_on(self) -> bool:
-        """Whether there is anything that listens."""
-        return self._stream is not None
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -64,18 +65,21 @@ class Hearing:
     def process(self, chunk: Chunk) -> None:
         """Listen to ``chunk`` (num_samples, num_channels)."""
         if self._stream is not None:
-            try:
-                self._windows += self._stream.process(chunk)
-            except ModelBundleError as error:
-                self._give_up(error)
+            self._hear(functools.partial(self._stream.process, chunk))
 
     def flush(self) -> None:
-        """Hear the rest."""
+        """Hear the rest; after that it listens no more, and what it heard stays."""
         if self._stream is not None:
-            try:
-                self._windows += self._stream.flush()
-            except ModelBundleError as error:
-                self._give_up(error)
+            self._hear(self._stream.flush)
+            self._stream = None
+
+    def _hear(self, listen: Callable[[], list[Window]]) -> None:
+        started = time.perf_counter()
+        try:
+            self._windows += listen()
+        except ModelBundleError as error:
+            self._give_up(error)
+        self.classify_s = (self.classify_s or 0.0) + time.perf_counter() - started
 
     def _give_up(self, error: ModelBundleError) -> None:
         self._fault = f"{error.code}: {error}"

@@ -53,7 +53,7 @@ def run_stream(
     writer : AudioWriter or None
         Gets the output; ``None`` measures only.
     stopwatch : Stopwatch
-        Collects ``decode``, ``classify``, ``suppress``, ``measure`` and ``encode``.
+        Collects ``decode``, ``suppress``, ``measure`` and ``encode``.
     on_progress : callable, optional
         See :data:`OnProgress`.
     """
@@ -80,17 +80,13 @@ def run_stream(
         num_samples += len(chunk)
         num_chunks += 1
         waiting.put(chunk)
-        if hearing.is_on:
-            with stopwatch.time("classify"):
-                hearing.process(chunk)
+        hearing.process(chunk)
         with stopwatch.time("suppress"):
             output = guard.process(chunk)
         deliver(output)
         if on_progress is not None:
             on_progress(num_samples)
-    if hearing.is_on:
-        with stopwatch.time("classify"):
-            hearing.flush()
+    hearing.flush()
     with stopwatch.time("suppress"):
         output = guard.flush()
     deliver(output)

@@ -12,8 +12,8 @@ from anc_core import load_classifier
 from anc_core.audio.synth import alarm, noise
 from anc_core.bundles.bundle import Bundle
 from anc_core.classifier.model import NoiseModel
-from anc_core.errors import ErrorCode, ModelBundleError, WarningCode
-from anc_core.pipeline import process_recording
+from anc_core.errors import ErrorCode, GateError, ModelBundleError, WarningCode
+from anc_core.pipeline import gate, process_recording
 from anc_core.pipeline.request import RecordingRequest
 from anc_core.records import SessionSummary, Status
 from anc_core.settings import Settings
@@ -137,3 +137,32 @@ def test_the_request_holds_what_it_was_identified_by(bundle: Bundle) -> None:
     request = RecordingRequest.resolve("a.wav", settings=Settings(ml_model_path=bundle.path))
     assert request.classifier.model_id == bundle.model_id
     assert request.parameters["classifier"] == bundle.model_id
+
+
+def test_a_second_attempt_does_not_listen_again(
+    source: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the gate refuses a result, the gentler one is made of the same input."""
+    calls, label = [], NoiseModel.label
+
+    def counted(model: NoiseModel, vectors: np.ndarray) -> list[tuple[str, float]]:
+        calls.append(len(vectors))
+        return label(model, vectors)
+
+    monkeypatch.setattr(NoiseModel, "label", counted)
+    once = run(source, bundle)
+    num_calls = len(calls)
+    check, refused = gate.check, []
+
+    def refuse_first(*words: object) -> None:
+        if not refused:
+            refused.append(GateError(ErrorCode.LAG, "for the test"))
+            raise refused[0]
+        check(*words)
+
+    monkeypatch.setattr(gate, "check", refuse_first)
+    twice = run(source, bundle)
+    assert (twice.status, twice.preset_used) == (Status.DEGRADED, "gentle")
+    assert len(calls) == 2 * num_calls
+    assert (twice.windows, twice.events) == (once.windows, once.events)
+    assert twice.metrics.classify_s is not None
