@@ -12,6 +12,7 @@ import pytest
 from anc_core.bundles.registry import Registry
 from anc_core.classifier.model import KIND
 from anc_core.classifier.validation import ModelValidation
+from anc_core.features import NUM_FEATURES
 from anc_core.jobs.models import ModelComparison, ModelList, ModelVersion
 from anc_core.records import SessionSummary
 from anc_core.settings import Settings
@@ -94,3 +95,24 @@ def test_noises_are_named_in_the_session_the_table_and_the_store(
     assert summary.events
     assert bench.session(summary.session_id) == summary
     assert "noises" in anc("process", source, "-o", bench.outputs / "y.flac")[1]
+
+
+def test_a_pickle_is_imported_by_who_vouches_for_it(
+    anc: Anc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import joblib
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    vectors = np.random.default_rng(1).normal(size=(20, NUM_FEATURES))
+    joblib.dump(LogisticRegression().fit(vectors, np.arange(20) % 2), tmp_path / "m.joblib")
+    code, _, err = anc("model", "import", tmp_path / "m.joblib")
+    assert code == 2
+    assert "--trust-pickle" in err
+    words = ("--trust-pickle", "--classes", "on, off", "--version", "old")
+    code, out, _ = anc("model", "import", tmp_path / "m.joblib", *words)
+    assert code == 0
+    assert "anc model promote old" in out
+    monkeypatch.setenv("ML_MODEL_PATH", str(tmp_path / "m.joblib"))
+    assert "knows on, off" in anc("validate")[1]
+    assert "whatever is promoted" in anc("model", "list")[1]
