@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from anc_core.api import cancel, detect, load_classifier, suppress
+    from anc_core.api import cancel, cancel_tones, suppress
     from anc_core.causality import causality_curve
     from anc_core.dsp.filter_bank_design import build_filter_bank
     from anc_core.pipeline import process_recording
+    from anc_core.recognition import detect, load_classifier
     from anc_core.settings import Settings
     from anc_core.simulation import simulate_anc
     from anc_core.version import __version__
@@ -28,9 +29,10 @@ _HOME_OF = {
     "__version__": "version",
     "build_filter_bank": "dsp.filter_bank_design",
     "cancel": "api",
+    "cancel_tones": "api",
     "causality_curve": "causality",
-    "detect": "api",
-    "load_classifier": "api",
+    "detect": "recognition",
+    "load_classifier": "recognition",
     "process_recording": "pipeline",
     "simulate_anc": "simulation",
     "suppress": "api",
@@ -41,6 +43,7 @@ __all__ = [
     "__version__",
     "build_filter_bank",
     "cancel",
+    "cancel_tones",
     "causality_curve",
     "detect",
     "load_classifier",

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anc_core.arrays import as_columns, check_sample_rate
 from anc_core.dsp.finite import tame
-from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.processors import CancelResult, ReferenceCanceller, Suppressor, aligned
-from anc_core.records import Detection
-from anc_core.settings import Settings
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-    from anc_core.classifier.stream import NoiseClassifier
-    from anc_core.presets import ProtectionParameters
-
-_log = logging.getLogger(__name__)
+    from anc_core.dsp.adaptive_guard import GuardEvent
 
 
 def suppress(
@@ -173,90 +165,52 @@ def cancel(
     )
 
 
-def detect(
-    audio: NDArray[Any], sample_rate: float, *, parameters: ProtectionParameters | None = None
-) -> Detection:
-    """Return what is heard in ``audio``: alarms, and other noises where a classifier is installed.
+def cancel_tones(
+    audio: NDArray[Any],
+    sample_rate: float,
+    frequencies_hz: ArrayLike,
+    *,
+    bandwidth_hz: float = 2.0,
+    drift_hz: float | None = None,
+) -> CancelResult:
+    """Cancel tones of about known frequency, as of engines, fans and mains; no reference is needed.
 
     Parameters
     ----------
     audio : floating point, shape (n,) or (n, num_channels)
-        Full scale +-1; NaN and infinities count as 0. Any length, 0 included.
+        Full scale +-1. Non-finite samples count as 0.
     sample_rate : float
-        Hz, 1 000 to 768 000; below 4 kHz no alarm is detected.
-    parameters : ProtectionParameters, optional
-        Threshold and guard of the protection.
+        Hz, 1 000 to 768 000.
+    frequencies_hz : array_like, shape (num_tones,)
+        Where the tones are to begin with, up to 64; each channel follows its own.
+    bandwidth_hz, drift_hz
+        See :class:`~anc_core.dsp.adaptive_notch.ToneNotch`.
 
     Returns
     -------
-    Detection
-        Windows, events and protected intervals in seconds. Protection is the alarm detector's
-        alone. A classifier that is refused is left out; the log says why.
+    CancelResult
+        ``error_signal`` and ``anti_noise`` have the shape of ``audio``.
 
     Raises
     ------
     InputError
-        If the shape, the sample type or the rate breaks a rule.
+        If a shape, a type or a parameter is not as above.
+
+    Examples
+    --------
+    >>> hum = np.sin(2 * np.pi * 50.4 * np.arange(16_000) / 8_000).astype(np.float32)
+    >>> cancel_tones(hum, 8_000, [50.0], bandwidth_hz=5.0).cancellation_db > 10
+    True
     """
-    from anc_core.classifier.events import NoiseEvents, events_in_order, windows_in_order
-    from anc_core.emergency.detect import detect as detect_alarms
+    from anc_core.dsp.adaptive_notch import ToneNotch
 
-    alarms = detect_alarms(audio, sample_rate, parameters=parameters)
-    try:
-        classifier = _installed_classifier(Settings())
-        windows = [] if classifier is None else classifier.predict(audio, sample_rate)
-    except ModelBundleError as error:
-        _log.warning("the noise classifier is not available: %s", error)
-        return alarms
-    return Detection(
-        windows=windows_in_order(alarms.windows, windows),
-        events=events_in_order(alarms.events, NoiseEvents.of(windows)),
-        protected=alarms.protected,
+    columns = tame(as_columns(audio))
+    left = np.empty_like(columns)
+    events: list[GuardEvent] = []
+    for index, column in enumerate(columns.T):
+        notch = ToneNotch(frequencies_hz, sample_rate, bandwidth_hz, drift_hz=drift_hz)
+        left[:, index] = notch.process(column)
+        events += notch.drain_events()
+    return CancelResult.of(
+        columns.reshape(np.shape(audio)), left.reshape(np.shape(audio)), events=tuple(events)
     )
-
-
-def load_classifier(path: Path | str | None = None) -> NoiseClassifier:
-    """Load a trained classifier of noises; no file of it can execute code.
-
-    Parameters
-    ----------
-    path : path, optional
-        Folder of a bundle, the ``model.onnx`` inside one, or a pickled model that was imported with
-        ``anc model import``. By default what ``ML_MODEL_PATH`` names, else the version in use in
-        this installation, else the one that ships.
-
-    Returns
-    -------
-    NoiseClassifier
-        ``predict(audio, sample_rate)`` gives windows; ``classes`` are the names it knows.
-
-    Raises
-    ------
-    ModelBundleError
-        MODEL_MISSING if there is none; MODEL_HASH, FEATURE_SCHEMA or MODEL_UNTRUSTED if it is not
-        what it should be.
-    """
-    from anc_core.classifier.model import load_noise_model
-    from anc_core.classifier.models import named_bundle
-    from anc_core.classifier.stream import NoiseClassifier
-
-    settings = Settings()
-    if path is not None:
-        bundle = named_bundle(settings.models_dir, Path(path))
-        return NoiseClassifier(load_noise_model(bundle))
-    classifier = _installed_classifier(settings)
-    if classifier is None:
-        msg = "no noise classifier is in use here; train one with 'anc train'"
-        raise ModelBundleError(ErrorCode.MODEL_MISSING, msg)
-    return classifier
-
-
-def _installed_classifier(settings: Settings) -> NoiseClassifier | None:
-    from anc_core.classifier.model import load_noise_model
-    from anc_core.classifier.models import find_classifier
-    from anc_core.classifier.stream import NoiseClassifier
-
-    bundle = find_classifier(
-        settings.models_dir, model=settings.ml_model_path, scaler=settings.ml_scaler_path
-    )
-    return None if bundle is None else NoiseClassifier(load_noise_model(bundle))

@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from anc_core.dsp.adaptive_guard import GuardEvent
     from anc_core.dsp.filter_bank import FilterBank
     from anc_core.dsp.fxlms_controller import DeviceModel
+    from anc_core.dsp.online_identification import IdentificationPoint, OnlineIdentification
 
 AUTO = "auto"
 _TRIAL_S = 5.0
 _CANDIDATES: tuple[tuple[str, float | None], ...] = (
     ("fxnlms", 0.4),
     ("fxnlms", 0.1),
+    ("pbfxlms", 0.3),
+    ("pbfxlms", 0.6),
     ("fxnlms-plain", 0.03),
     ("fxnlms-plain", 0.1),
     ("fxlog", 0.03),
 )
-"""What ``auto`` tries: the default, one that follows more calmly, those of the books, and one for
-noise in impulses."""
+"""What ``auto`` tries: the default, one that follows more calmly, those that learn in blocks, those
+of the books, and one for noise in impulses."""
 
 _CHUNK_S = 4.0
 
@@ -50,6 +53,7 @@ def simulate_anc(
     dtype: DTypeLike = "float32",
     seed: int = 0,
     filter_bank: FilterBank | None = None,
+    online_identification: OnlineIdentification | bool | None = None,
     bound: bool = True,
     wiener_error: NDArray[Any] | None = None,
 ) -> AncSimulation:
@@ -66,7 +70,8 @@ def simulate_anc(
     algorithm : str
         One of :data:`anc_core.processors.simulate.ALGORITHMS`, or ``auto``: tries several on the
         first 5 s and keeps what left the least in the second half of them.
-    num_taps, step_size, structure, leakage, guard, device, dtype, seed, filter_bank
+    num_taps, step_size, structure, leakage, guard, device, dtype, seed, filter_bank,
+    online_identification
         See :class:`~anc_core.processors.AcousticSimulator`.
     bound : bool, default True
         Compute the limit of every causal filter of this length as well.
@@ -104,6 +109,7 @@ def simulate_anc(
         "dtype": dtype,
         "seed": seed,
         "filter_bank": filter_bank,
+        "online_identification": online_identification,
     }
     if algorithm == AUTO:
         algorithm, step_size = _best_of(
@@ -144,13 +150,16 @@ def run_simulation(
         See :func:`simulate_anc`.
     """
     from anc_core.metrics.anc_figures import anc_figures
+    from anc_core.metrics.identification_figures import identification_figures
 
     step = max(1, round(_CHUNK_S * simulator.sample_rate))
     parts: list[SimulatedChunk] = []
     events: list[GuardEvent] = []
+    trace: list[IdentificationPoint] = []
     for start in range(0, len(noise), step):
         parts.append(simulator.simulate(noise[start : start + step]))
         events.extend(simulator.controller.drain_events())
+        trace.extend(simulator.controller.drain_trace())
     signals = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("disturbance", "error_signal", "anti_noise", "drive")
@@ -184,6 +193,9 @@ def run_simulation(
         wiener_error=None
         if wiener_error is None
         else (wiener_error[:, 0] if is_single else wiener_error),
+        identification=identification_figures(trace, events)
+        if simulator.controller.is_identifying
+        else None,
     )
 
 

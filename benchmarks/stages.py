@@ -17,7 +17,7 @@ from anc_core.arrays import Chunk
 from anc_core.audio.synth import mix, noise, voice
 from anc_core.emergency import AlarmDetector
 from anc_core.metrics import SessionMeter
-from anc_core.processors import EmergencyGuard, Suppressor
+from anc_core.processors import EmergencyGuard, ReferenceCanceller, Suppressor
 
 DURATION_S = 120.0
 REPEATS = 3
@@ -83,12 +83,25 @@ def _meter(rate: int, channels: int) -> Callable[[Chunk], object]:
     return lambda chunk: meter.update(chunk, chunk)
 
 
+def _canceller(rate: int, _: int, num_taps: int | None = 1024) -> Callable[[Chunk], object]:
+    """Cancel in the first channel; how fast that is does not depend on what the reference hears."""
+    canceller = ReferenceCanceller(rate, num_taps=num_taps)
+    heard = noise("fan", 1.0, rate, seed=3).astype(np.float32)[:, np.newaxis]
+    return lambda chunk: canceller.process(chunk[:, :1], heard[: len(chunk)])
+
+
+def _long_canceller(rate: int, channels: int) -> Callable[[Chunk], object]:
+    return _canceller(rate, channels, num_taps=None)
+
+
 STAGES = {
     "FFT and back, nothing else": _fft_only,
     "Suppressor": _suppressor,
     "AlarmDetector": _detector,
     "guarded suppression (both)": _guarded,
     "SessionMeter": _meter,
+    "Canceller, 1024 taps": _canceller,
+    "Canceller, 0.5 s": _long_canceller,
 }
 
 if __name__ == "__main__":

@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     "--leakage", type=click.FloatRange(0.0, 1.0, max_open=True), help="Forgotten every sample."
 )
 @click.option("--no-guard", is_flag=True, help="Without the guards against divergence.")
+@click.option(
+    "--online-identification",
+    is_flag=True,
+    help="Find the secondary path with auxiliary noise; without --estimate from nothing.",
+)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Default: float32.")
 @click.option("--seed", type=click.IntRange(0), help="Of the microphones' noise.")
 @click.option("--start", type=click.FloatRange(0.0), help="Seconds into the recording.")
@@ -152,6 +157,7 @@ def _one(words: dict[str, Any]) -> None:
         ),
         settings=RunSettings(
             guard=not words["no_guard"],
+            online_identification=words["online_identification"],
             **_given(
                 structure=words["structure"],
                 leakage=words["leakage"],
@@ -206,6 +212,7 @@ _IN_GRID = {
     "error_noise": "microphone_noise_db under [run]",
     "leakage": "leakage under [run]",
     "no_guard": "guard under [run]",
+    "online_identification": "online_identification under [run]",
     "dtype": "dtype under [run]",
     "seed": "seed under [run]",
     "start": "start_s under [recording]",

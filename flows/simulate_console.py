@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anc_core.jobs.simulate_records import SimulationReport
     from anc_core.jobs.sweep_records import SweepResult
     from anc_core.metrics.anc_figures import AncFigures
+    from anc_core.metrics.identification_figures import IdentificationFigures
 
 _MAX_FAILURES = 20
 _WORKER_START_S = 3.0
@@ -50,6 +51,8 @@ def _figures_table(report: SimulationReport) -> Table:
         ("guards", _guards(report)),
     ):
         table.add_row(name, safe(value))
+    if report.identification is not None:
+        table.add_row("secondary path", safe(_identification(report.identification)))
     return table
 
 
@@ -115,6 +118,16 @@ def _guards(report: SimulationReport) -> str:
         return "nothing to do"
     more = f" and {len(did) - 5} more" if len(did) > 5 else ""
     return ", ".join(f"{event.kind} at {event.time_s:.2f} s" for event in did[:5]) + more
+
+
+def _identification(found: IdentificationFigures) -> str:
+    if found.identified_s is None:
+        return "not found"
+    return (
+        f"found after {found.identified_s:.2f} s, {found.searches} x searched, misalignment "
+        f"{_unit(found.misalignment_db, 'dB')}; auxiliary noise {_unit(found.auxiliary_db, 'dB')} "
+        f"re residual, costs {found.auxiliary_cost_db:.2f} dB"
+    )
 
 
 def _bands_table(figures: AncFigures) -> Table:

@@ -57,15 +57,13 @@ class SourceView:
 
     def readinto(self, buffer: object) -> int:
         """Fill ``buffer`` as far as the view goes; return the number of bytes."""
-        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        filled = 0
-        while filled < len(target):
-            count = self._read_some(target[filled:])
-            if not count:
-                break
-            filled += count
+        rest = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        wanted = len(rest)
+        # Nearly always one part holds it all: libsndfile asks for no more than 8 KiB at a time.
+        while rest and (count := self._read_some(rest)):
             self._position += count
-        return filled
+            rest = rest[count:]
+        return wanted - len(rest)
 
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes, all that is left by default."""

@@ -88,6 +88,13 @@ def _lms(rule: str) -> Callable[[float, int, dict[str, Any]], AdaptiveFilter]:
     return build
 
 
+def _block(sample_rate: float, num_references: int, options: dict[str, Any]) -> AdaptiveFilter:
+    from anc_core.dsp.adaptive_block_lms import BlockLmsFilter
+
+    num_taps = _length(options, _samples(SHORT_S, sample_rate))
+    return BlockLmsFilter(sample_rate, num_references, **_given(options, num_taps))
+
+
 def _projection(sample_rate: float, num_references: int, options: dict[str, Any]) -> AdaptiveFilter:
     from anc_core.dsp.adaptive_projection import ProjectionFilter
 
@@ -124,6 +131,7 @@ _BUILDERS: dict[str, Callable[[float, int, dict[str, Any]], AdaptiveFilter]] = {
     "selms": _lms("SIGN"),
     "vss": _lms("VARIABLE"),
     "ipnlms": _lms("PROPORTIONATE"),
+    "pbnlms": _block,
     "apa": _projection,
     "rls": _rls,
 }

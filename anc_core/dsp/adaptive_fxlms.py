@@ -57,12 +57,12 @@ from anc_core.dsp.adaptive_guard import (
     clipped,
     compare,
     dc_blocked,
+    followed_power,
     hold,
     judge,
     may_learn,
-    usual_power,
 )
-from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
+from anc_core.dsp.jit import UNSIGNED, inlined, jit_by_dtype, part_of_kernel
 
 Array = NDArray[Any]
 
@@ -81,6 +81,8 @@ _LEAST_STEP = 0.05
 
 _OUTPUT_LIMIT = 6.0
 """Largest anti-noise over the RMS of the noise it is for."""
+_FEEDBACK_LIMIT = 3.5
+"""With feedback alone: it cancels tones (1.4 of their RMS), and goes wrong within milliseconds."""
 
 
 class StepRule(IntEnum):
@@ -126,25 +128,23 @@ class StepRule(IntEnum):
 ) = range(9)
 
 
-@part_of_kernel
+@inlined
 def _dot(a: Array, row_a: int, first_a: int, b: Array, row_b: int, first_b: int, count: int) -> Any:  # noqa: ANN401
-    x = a[row_a, first_a : first_a + count]
-    y = b[row_b, first_b : first_b + count]
+    i, j, from_a, from_b = UNSIGNED(row_a), UNSIGNED(row_b), UNSIGNED(first_a), UNSIGNED(first_b)
     total = a.dtype.type(0.0)
-    for i in range(count):
-        total += x[i] * y[i]
+    for k in range(UNSIGNED(count)):
+        total += a[i, from_a + k] * b[j, from_b + k]
     return total
 
 
-@part_of_kernel
+@inlined
 def _update(weights: Array, row: int, factor: Any, signal: Array, line: int, first: int) -> None:  # noqa: ANN401
-    w = weights[row]
-    x = signal[line, first : first + weights.shape[1]]
-    for i in range(weights.shape[1]):
-        w[i] += factor * x[i]
+    i, j, start = UNSIGNED(row), UNSIGNED(line), UNSIGNED(first)
+    for k in range(UNSIGNED(weights.shape[1])):
+        weights[i, k] += factor * signal[j, start + k]
 
 
-@part_of_kernel
+@inlined
 def _update_and_dot(
     weights: Array,
     row: int,
@@ -158,14 +158,13 @@ def _update_and_dot(
     other_first: int,
 ) -> Any:  # noqa: ANN401
     """Update the weights and filter with them in one pass over memory."""
-    w = weights[row]
-    x = signal[line, first : first + weights.shape[1]]
-    y = other[other_line, other_first : other_first + weights.shape[1]]
+    i, j, other_row = UNSIGNED(row), UNSIGNED(line), UNSIGNED(other_line)
+    start, other_start = UNSIGNED(first), UNSIGNED(other_first)
     total = weights.dtype.type(0.0)
-    for i in range(weights.shape[1]):
-        tap = keep * w[i] + factor * x[i]
-        w[i] = tap
-        total += tap * y[i]
+    for k in range(UNSIGNED(weights.shape[1])):
+        tap = keep * weights[i, k] + factor * signal[j, start + k]
+        weights[i, k] = tap
+        total += tap * other[other_row, other_start + k]
     return total
 
 
@@ -178,15 +177,7 @@ def _move(averaged: Array, weights: Array, share: Any) -> None:  # noqa: ANN401
             slow[i] += share * (w[i] - slow[i])
 
 
-@jit_by_dtype(
-    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
-    " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
-    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1], int64,"
-    " boolean, boolean, boolean, boolean)",
-    uses=(judge,),
-)
-def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
+def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     references: Array,
     disturbance: Array,
     microphone_noise: Array,
@@ -208,13 +199,17 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     microphones: Array,
     reference_means: Array,
     updates: Array,
+    learnt: Array,
+    auxiliary: Array | None,
+    probes: Array | None,
+    piece: tuple[int, int] | None,
     rule: int,
     is_modified: bool,
     is_feedback: bool,
     is_exact: bool,
     guarded: bool,
 ) -> None:
-    """Run the controller over one chunk; every array but the paths may be changed.
+    """Run the controller over samples of one chunk; every array but the paths may be changed.
 
     Parameters
     ----------
@@ -245,6 +240,17 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         Mean magnitudes.
     updates : (M,)
         Factors of the update not yet applied.
+    learnt : (M, B)
+        For a controller that learns in blocks of B samples: step times error of the present block,
+        0 where nothing may be learnt. B is 0 for one that learns from each sample.
+    auxiliary : (K, H + n), or None
+        Noise that sounds with the commands; the controller hears the microphones without what the
+        estimate makes of it (online identification).
+    probes : (2·M, n), or None
+        Written: what the microphones hear, and that less the controller's own anti-noise, as it
+        believes.
+    piece : (int, int), or None
+        First sample of the chunk to run over, and the one after the last; all of them.
     rule : int
         :class:`StepRule`.
     is_modified, is_feedback, is_exact, guarded : bool
@@ -289,6 +295,8 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
     first_own = first_filtered + num_mics * num_sources * num_all
     pole = limits[DC_POLE]
     num_lines = num_mics * num_sources * num_all * num_taps
+    is_block = learnt.shape[1] > 0
+    block_length = np.uint64(max(learnt.shape[1], 1))
     needs_own = guarded or is_modified or num_feedback > 0
 
     estimate_energy = 0.0
@@ -299,7 +307,10 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
 
     # Whole numbers: the remainder of floating-point ones takes as long as the rest of the guards.
     count = np.uint64(numbers[COUNT])
-    for n in range(num_samples):
+    begin, end = 0, num_samples
+    if piece is not None:
+        begin, end = piece
+    for n in range(begin, end):
         now = start + n
         # ---------------------------------------------------------------- what the sensors hear
         is_broken = False
@@ -362,10 +373,12 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         if guarded:
             passed = numbers[USUAL_POWER] / num_lines
             if num_heard == 0:
-                passed = estimate_energy / num_mics * numbers[USUAL_LEVEL] / BLOCK
+                passed = estimate_energy * numbers[USUAL_LEVEL] / BLOCK
             needed = numbers[BASE] * (numbers[USUAL_LEVEL] / BLOCK) ** 2 / max(passed, 1e-300)
-            ceiling = _OUTPUT_LIMIT * math.sqrt(needed / num_mics)
+            times = _OUTPUT_LIMIT if num_heard > 0 else _FEEDBACK_LIMIT
+            ceiling = times * math.sqrt(needed / num_mics)
         last = num_mics - 1
+        possible_energy = 0.0
         for m in range(num_mics):
             microphones[m, FORESEEN] = 0.0
         for k in range(num_sources):
@@ -399,6 +412,9 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                     value = 0.0
                 value = min(max(value, -ceiling), ceiling)
             commands[k, driven_start + n] = value
+            possible_energy += value * value
+            if auxiliary is not None:
+                value += float(auxiliary[k, driven_start + n])
             if drive_step > 0.0:
                 value = drive_step * math.floor(value / drive_step + 0.5)
             if saturation > 0.0:
@@ -441,6 +457,15 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 own = float(acc)
                 if guarded:
                     own = dc_blocked(dc_states, first_own + m, own, pole)
+            if auxiliary is not None and probes is not None:
+                probes[m, n] = heard
+                probes[num_mics + m, n] = heard - own
+                acc = zero
+                for k in range(num_sources):
+                    pair = m * num_sources + k
+                    first = driven_start + n - num_estimate + 1
+                    acc += _dot(estimate, pair, 0, auxiliary, k, first, num_estimate)
+                heard -= float(acc)
             microphones[m, FREE] = heard - own
             numbers[BLOCK_FREE] += microphones[m, FREE] ** 2
             microphones[m, HEARD] = heard
@@ -465,9 +490,9 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
         # ---------------------------------------------------------------- what is learnt from it
         if guarded and is_broken:
             hold(numbers, events, limits)
-        usual = usual_power(numbers[USUAL_POWER], power, limits[RISE], limits[FALL])
-        numbers[USUAL_POWER] = usual
+        usual = followed_power(numbers, power, limits[RISE], limits[FALL])
         learns = may_learn(numbers, power, is_modified) if guarded else power > 0.0
+        place = np.int64(count % block_length) if is_block else 0
         for m in range(num_mics):
             heard = microphones[m, HEARD]
             if is_modified:
@@ -476,6 +501,8 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
             if clips:
                 heard = clipped(heard, mean, CLIP)
             microphones[m, MEAN_LEARNT] = mean + limits[CLIP_RATE] * (abs(heard) - mean)
+            if is_block:
+                learnt[m, place] = zero
             if not learns:
                 updates[m] = zero
                 continue
@@ -500,7 +527,10 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                     factor *= min(max(share, _LEAST_STEP), 1.0)
             if guarded and not is_modified:
                 factor *= numbers[SCALE]
-            updates[m] = -factor * heard / divisor if divisor > 0.0 else 0.0
+            if is_block:
+                learnt[m, place] = factor * heard
+            else:
+                updates[m] = -factor * heard / divisor if divisor > 0.0 else 0.0
 
         # ---------------------------------------------------------------- guards
         count += np.uint64(1)
@@ -523,7 +553,9 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 numbers[STATE] = WORKING
         numbers[BLOCK_ERROR] += error_energy
         numbers[BLOCK_REFERENCE] += level
-        numbers[BLOCK_OWN] += own_energy
+        # Where the estimate is weak and wrong, far more may sound than it says.
+        possible_energy *= estimate_energy * num_mics / num_sources
+        numbers[BLOCK_OWN] += max(own_energy, possible_energy)
         if is_end:
             action = judge(numbers, events, limits)
             if action == SAVE:
@@ -538,3 +570,24 @@ def fxlms_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by samp
                 averaged[:] = saved
                 for m in range(num_mics):
                     updates[m] = zero
+                learnt[:] = zero
+
+
+_SIGNATURE = (
+    "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
+    " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
+    " real[:, ::1], {}, int64, boolean, boolean, boolean, boolean)"
+)
+
+_USED = (judge, followed_power)
+
+fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"), uses=_USED)(_run)
+"""Without auxiliary noise: whatever belongs to it is not even compiled."""
+
+probed_fxlms_block = jit_by_dtype(
+    _SIGNATURE.format("real[:, ::1], float64[:, ::1], UniTuple(int64, 2)"),
+    uses=_USED,
+)(_run)
+"""With auxiliary noise and probes."""

@@ -136,8 +136,10 @@ NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
     LATCH_LEFT,
     LATCH_LENGTH,
     HARM,
+    USUAL_AGE,
+    FADING,
     SIZE,
-) = range(33)
+) = range(35)
 
 _MAX_EVENTS = 64
 """Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
@@ -158,10 +160,18 @@ class GuardEventKind(StrEnum):
     """Diverged once too often: mute until re-armed."""
     RESCUED = "rescued"
     """The matrix of a recursive least-squares filter began anew; the weights stayed."""
+    SEARCHING = "searching"
+    """The secondary path is being identified with loud auxiliary noise; the controller is mute."""
+    IDENTIFIED = "identified"
+    """The path is known well enough: the controller may begin. Level: the estimate's error."""
+    CHANGED = "changed"
+    """The path is no longer what it was believed to be. Level: the error that was found."""
 
 
 _KINDS = tuple(GuardEventKind)
 _ARMED, _REPAIRED, _TRIPPED, _CLEARED, _LATCHED = range(5)
+SEARCHING_KIND, IDENTIFIED_KIND, CHANGED_KIND = range(6, 9)
+"""As numbers of the event log, for :mod:`anc_core.dsp.identification_phases`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +313,27 @@ def usual_power(usual: float, present: float, rise: float, fall: float) -> float
     """
     if usual == 0.0:
         return present
-    if present > usual:
-        return usual + rise * (min(present, _RISE_LIMIT * usual) - usual)
-    return usual + fall * (present - usual)
+    # No branch on which it is, which no processor foresees: what is below is not limited.
+    rate = rise if present > usual else fall
+    return usual + rate * (min(present, _RISE_LIMIT * usual) - usual)
+
+
+@jit("float64(float64[::1], float64, float64, float64)")
+def followed_power(numbers: FloatArray, present: float, rise: float, fall: float) -> float:
+    """Return and keep the usual power after a sample whose power is ``present``.
+
+    As :func:`usual_power`, but from the first sound on the mean of all there was, until that is
+    slower: filters that fill only now make a beginning that says nothing.
+    """
+    usual = numbers[USUAL_POWER]
+    age = numbers[USUAL_AGE] if usual > 0.0 else 0.0
+    if age * fall < 1.0:
+        age += 1.0
+        rise, fall = max(rise, 1.0 / age), max(fall, 1.0 / age)
+        numbers[USUAL_AGE] = age
+    usual = usual_power(usual, present, rise, fall)
+    numbers[USUAL_POWER] = usual
+    return usual
 
 
 @jit("float64(float64, float64, float64)")
@@ -366,6 +394,8 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     numbers[GAIN] = 0.0
     numbers[HARM] = 0.0
     numbers[LISTEN_LEFT] = limits[MUTE_BLOCKS]
+    # What it did still sounds: it is not the noise that is to be measured.
+    numbers[FADING] = math.ceil(limits[HOLD_SAMPLES] / BLOCK)
     numbers[BASE_ERROR] = numbers[BASE_REFERENCE] = 0.0
     numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = numbers[MEAN_OWN] = 0.0
     numbers[MEAN_FAST] = numbers[MEAN_SLOW] = numbers[MEAN_FREE] = 0.0
@@ -414,6 +444,9 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         if numbers[LATCH_LEFT] <= 0.0:
             numbers[STATE] = LISTENING
             numbers[TRIPS] = MAX_TRIPS - 1.0
+        return NOTHING
+    if state == LISTENING and numbers[FADING] > 0.0:
+        numbers[FADING] -= 1.0
         return NOTHING
     if state == LISTENING:
         if reference > SILENT_POWER:

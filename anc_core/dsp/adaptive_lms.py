@@ -19,6 +19,7 @@ DEFAULT_STEP = {
     LmsRule.SIGN: 0.05,
     LmsRule.VARIABLE: 0.5,
     LmsRule.PROPORTIONATE: 0.1,
+    LmsRule.BLOCK: 0.3,
 }
 """Of what is no noise, a voice above all, a step s adds s / (2 - s) to the output as noise: 13 dB
 below it at 0.1. The variable step is the largest one."""
@@ -94,6 +95,7 @@ class LmsFilter(SampleFilter):
             state["events"],
             self._limits,
             self._parameters,
+            state["learnt"],
             int(self.rule),
             self.guarded,
         )
@@ -103,3 +105,6 @@ class LmsFilter(SampleFilter):
 
     def _learnt(self) -> dict[str, Array]:
         return {"memory": np.zeros(NUM_MEMORIES)}
+
+    def _signals(self) -> dict[str, Array]:
+        return super()._signals() | {"learnt": self._zeros(0)}

@@ -281,7 +281,7 @@ def _peak(curve: Array) -> tuple[float, float]:
 
 def _line(times: Array, lags: Array) -> tuple[float, float]:
     """Return slope and value at 0 of the line of Theil and Sen: a third may be wrong."""
-    from scipy.stats import theilslopes
-
-    slope, start, *_ = theilslopes(lags, times)
-    return float(slope), float(start)
+    later, earlier = np.nonzero(times[:, np.newaxis] > times)
+    # scipy.stats has the same, and takes a second to load.
+    slope = float(np.median((lags[later] - lags[earlier]) / (times[later] - times[earlier])))
+    return slope, float(np.median(lags) - slope * np.median(times))

@@ -5,23 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anc_core.arrays import check_sample_rate
-from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block
+from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block, probed_fxlms_block
 from anc_core.dsp.adaptive_guard import (
     BLOCK,
+    COUNT,
     NUM_TRIPS,
     GuardEvent,
     GuardLimits,
     GuardMemory,
 )
+from anc_core.dsp.auxiliary_noise import auxiliary_noise
+from anc_core.dsp.block_gradient import BlockGradient
 from anc_core.dsp.jit import check_dtype
+from anc_core.dsp.online_identification import LEAST_LEAKAGE, OnlineIdentification
 from anc_core.dsp.paths import as_matrix, check_num_taps
 from anc_core.errors import InputError
+
+if TYPE_CHECKING:
+    from anc_core.dsp.online_identification import IdentificationPoint
+    from anc_core.dsp.online_identifier import OnlineIdentifier
 
 Array = NDArray[Any]
 
@@ -32,10 +41,9 @@ _CATCHING_UP_S = 0.3
 """The same while the weights themselves are clearly better. Much shorter, and a loop through a
 wrong secondary path grows faster than the detector looks."""
 
-_DEFAULT_STEP = {True: 0.4, False: 0.03}
-_DEFAULT_REGULARIZATION = {True: 1.0, False: 1e-3}
-"""For modified and plain controllers. Chosen on a measured duct with 512 taps: within 0.4 dB of the
-best causal filter on steady noises; a plain controller has no step that suits all of them."""
+_DEFAULTS = {"block": (0.3, 0.03), "modified": (0.4, 1.0), "plain": (0.03, 1e-3)}
+"""Step and regularization. Chosen on a measured duct with 512 taps: the first two within 0.4 dB of
+the best causal filter on steady noises; a plain controller has no step that suits all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +105,20 @@ class FxlmsParameters:
     num_taps : int
         Of each control filter, 1 to 65 536.
     step_size : float, optional
-        Above 0 and below 2. Default 0.4 modified, 0.03 plain.
+        Above 0 and below 2. Default 0.4 modified, 0.03 plain, 0.3 in blocks.
     rule : StepRule
     is_modified : bool
         Learn from the error that the present weights *would* make, and put out their average (see
         :func:`anc_core.dsp.adaptive_fxlms.fxlms_block`); else the filtered-x LMS of the books.
+    is_block : bool
+        Learn once a block of some 4 ms, each frequency by itself (see
+        :class:`anc_core.dsp.block_gradient.BlockGradient`).
     is_feedback : bool
         Take the error microphones as references too, freed of the controller's own anti-noise by
         its internal model (IMC).
     regularization : float, optional
         0 to 10, relative to the usual power of the filtered references. Default 1 modified,
-        0.001 plain.
+        0.001 plain, 0.03 in blocks.
     leakage : float
         0 to below 1: share of the weights that is forgotten with every sample.
     guarded : bool
@@ -118,6 +129,7 @@ class FxlmsParameters:
     step_size: float | None = None
     rule: StepRule = StepRule.NORMALISED
     is_modified: bool = True
+    is_block: bool = False
     is_feedback: bool = False
     regularization: float | None = None
     leakage: float = 0.0
@@ -130,20 +142,29 @@ class FxlmsParameters:
             raise InputError(f"step_size is {self.step_size}; it must be above 0 and below 2")
         if not 0 <= self.regular <= 10:
             raise InputError(f"regularization is {self.regularization}; it must be from 0 to 10")
+        if self.is_block and self.rule != StepRule.NORMALISED:
+            msg = (
+                f"rule is {self.rule.name}; a controller that learns in blocks has NORMALISED only"
+            )
+            raise InputError(msg)
         if not 0 <= self.leakage < 1:
             raise InputError(f"leakage is {self.leakage}; it must be at least 0 and below 1")
 
     @property
     def step(self) -> float:
         """The step size, chosen or default."""
-        return _DEFAULT_STEP[self.is_modified] if self.step_size is None else self.step_size
+        return _DEFAULTS[self._kind][0] if self.step_size is None else self.step_size
 
     @property
     def regular(self) -> float:
         """The regularization, chosen or default."""
-        if self.regularization is None:
-            return _DEFAULT_REGULARIZATION[self.is_modified]
-        return self.regularization
+        return _DEFAULTS[self._kind][1] if self.regularization is None else self.regularization
+
+    @property
+    def _kind(self) -> str:
+        if self.is_block:
+            return "block"
+        return "modified" if self.is_modified else "plain"
 
 
 class FxlmsController:
@@ -159,10 +180,15 @@ class FxlmsController:
     num_references : int, default 1
         J; 0 for a controller with feedback alone.
     estimate : array_like, optional
-        What the controller believes of the secondary path; same M and K. Default: the truth.
+        What the controller believes of the secondary path; same M and K. Default: the truth, or
+        with ``online_identification`` nothing.
     device : DeviceModel, optional
         ``io_delay`` is part of both paths; sensor noise is the caller's to add.
     dtype : {"float32", "float64"}
+    online_identification : OnlineIdentification, optional
+        Improve the estimate with auxiliary noise while the controller works.
+    seed : int
+        Of that noise.
 
     Raises
     ------
@@ -185,12 +211,15 @@ class FxlmsController:
         estimate: ArrayLike | None = None,
         device: DeviceModel | None = None,
         dtype: DTypeLike = "float32",
+        online_identification: OnlineIdentification | None = None,
+        seed: int = 0,
     ) -> None:
         self.sample_rate = check_sample_rate(sample_rate)
         self.parameters = parameters
         self.device = device or DeviceModel()
         self._dtype = check_dtype(dtype)
-        self._kernel = fxlms_block(self._dtype)
+        kernel = fxlms_block if online_identification is None else probed_fxlms_block
+        self._kernel = kernel(self._dtype)
         true = as_matrix(secondary_path, "secondary_path")
         self.num_mics, self.num_sources = true.shape[:2]
         believed = true if estimate is None else as_matrix(estimate, "secondary_path_estimate")
@@ -206,6 +235,8 @@ class FxlmsController:
         if num_references < 0 or not self._num_lines:
             msg = f"num_references is {num_references}; without any, the structure must be feedback"
             raise InputError(msg)
+        if online_identification is not None:
+            believed = _start_of_search(online_identification, believed, known=estimate is not None)
         self._secondary, self._estimate = self._rows(true), self._rows(believed)
         self._limits = GuardLimits(
             sample_rate=self.sample_rate,
@@ -216,7 +247,7 @@ class FxlmsController:
             [
                 parameters.step,
                 parameters.regular,
-                parameters.leakage,
+                max(parameters.leakage, 0.0 if online_identification is None else LEAST_LEAKAGE),
                 self.device.saturation or 0.0,
                 converter_step(self.device.drive_bits),
                 converter_step(self.device.microphone_bits),
@@ -224,6 +255,20 @@ class FxlmsController:
                 1.0 - math.exp(-BLOCK / (_CATCHING_UP_S * self.sample_rate)),
             ]
         )
+        self._blocks = None
+        if parameters.is_block:
+            self._blocks = BlockGradient(
+                self.sample_rate,
+                self.num_mics,
+                self.num_sources * self._num_lines,
+                parameters.num_taps,
+                parameters.regular,
+                self._dtype,
+            )
+        self._seed = seed
+        self._identifier: OnlineIdentifier | None = None
+        if online_identification is not None:
+            self._identifier = self._identifier_of(online_identification)
         self.reset()
 
     def reset(self) -> None:
@@ -246,7 +291,13 @@ class FxlmsController:
             "reference_means": np.zeros(max(self.num_references, 1)),
             "numbers": memory.numbers,
             "events": memory.events,
+            "learnt": self._zeros(self.num_mics, self._blocks.block_length if self._blocks else 0),
         }
+        if self._blocks:
+            self._state |= self._blocks.start()
+        if self._identifier is not None:
+            self._state |= self._identifier.fresh_state(length)
+            self._identifier.drain_trace()
 
     def process(
         self,
@@ -268,8 +319,28 @@ class FxlmsController:
         Returns
         -------
         error, anti_noise, drive
-            (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise.
+            (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise,
+            which is the drive through the secondary path. Auxiliary noise is part of both.
         """
+        num = len(disturbance)
+        if self._blocks is None:
+            return self._process(reference, disturbance, microphone_noise)
+        parts: list[tuple[Array, Array, Array]] = []
+        length = self._blocks.block_length
+        begin = 0
+        while begin < num or not parts:
+            place = int(self._state["numbers"][COUNT]) % length
+            end = min(num, begin + length - place)
+            noise = None if microphone_noise is None else microphone_noise[begin:end]
+            parts.append(self._process(reference[begin:end], disturbance[begin:end], noise))
+            begin = end
+        error, anti_noise, drive = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return error, anti_noise, drive
+
+    def _process(
+        self, reference: Array, disturbance: Array, microphone_noise: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """Run over a chunk, or over the part of it that is in one block."""
         num = len(disturbance)
         state = self._state
         heard = np.zeros((self._num_lines, num), self._dtype)
@@ -288,21 +359,64 @@ class FxlmsController:
             )
         }
         error, anti_noise = np.empty_like(sound), np.empty_like(sound)
+        signals = (sound, noise, error, anti_noise)
+        if self._identifier is None:
+            self._run(longer, signals, self._estimate)
+        else:
+            self._run_identifying(self._identifier, longer, signals)
+        if self._blocks is not None:
+            self._learn(self._blocks, longer["filtered"][:, self.parameters.num_taps :])
+        drive = longer["commands"][:, longer["commands"].shape[1] - num :]
+        if self._identifier is not None:
+            drive = drive + longer["auxiliary"][:, longer["auxiliary"].shape[1] - num :]
+        for name, whole in longer.items():
+            state[name] = whole[:, num:].copy()
+        return error.T, anti_noise.T, drive.T
+
+    def _run_identifying(
+        self,
+        identifier: OnlineIdentifier,
+        longer: dict[str, Array],
+        signals: tuple[Array, Array, Array, Array],
+    ) -> None:
+        """Run over one chunk, block by block: noise and estimate change between blocks only."""
+        state, num = self._state, signals[0].shape[1]
+        first = int(state["numbers"][COUNT])
+        unit = auxiliary_noise(self._seed, first, num, self.num_sources)
+        auxiliary = np.concatenate([state["auxiliary"], self._zeros(self.num_sources, num)], axis=1)
+        fresh = auxiliary[:, auxiliary.shape[1] - num :]
+        probes = np.zeros((2 * self.num_mics, num))
+        cuts = [0, *range(BLOCK - first % BLOCK, num, BLOCK), num] if num else []
+        for piece in pairwise(cuts):
+            fresh[:, slice(*piece)] = identifier.level(state) * unit[:, slice(*piece)]
+            self._run(longer, signals, state["estimate"], auxiliary, probes, piece)
+            identifier.learn(state, longer["references"], probes, auxiliary, self._limits, piece)
+            identifier.note(first + piece[1], state, self._secondary)
+        longer["auxiliary"] = auxiliary
+
+    def _run(
+        self,
+        longer: dict[str, Array],
+        signals: tuple[Array, Array, Array, Array],
+        estimate: Array,
+        auxiliary: Array | None = None,
+        probes: Array | None = None,
+        piece: tuple[int, int] | None = None,
+    ) -> None:
+        state = self._state
         is_exact = self.device.is_linear and (
-            self._estimate.shape == self._secondary.shape
-            and np.array_equal(self._estimate, self._secondary)
+            self._identifier is None
+            and estimate.shape == self._secondary.shape
+            and np.array_equal(estimate, self._secondary)
         )
         self._kernel(
             longer["references"],
-            sound,
-            noise,
-            error,
-            anti_noise,
+            *signals,
             state["weights"],
             state["averaged"],
             state["saved"],
             self._secondary,
-            self._estimate,
+            estimate,
             longer["driven"],
             longer["commands"],
             longer["filtered"],
@@ -314,16 +428,28 @@ class FxlmsController:
             state["microphones"],
             state["reference_means"],
             state["updates"],
+            state["learnt"],
+            auxiliary,
+            probes,
+            piece,
             int(self.parameters.rule),
             self.parameters.is_modified,
             self.parameters.is_feedback,
             is_exact,
             self.parameters.guarded,
         )
-        drive = longer["commands"][:, longer["commands"].shape[1] - num :]
-        for name, whole in longer.items():
-            state[name] = whole[:, num:].copy()
-        return error.T, anti_noise.T, drive.T
+
+    def _learn(self, blocks: BlockGradient, filtered: Array) -> None:
+        """Take the newest filtered references; where they end a block, learn from it."""
+        state, parameters = self._state, self.parameters
+        blocks.take(state, filtered)
+        if int(state["numbers"][COUNT]) % blocks.block_length or not filtered.shape[1]:
+            return
+        number = int(state["numbers"][COUNT]) // blocks.block_length - 1
+        change = blocks.change(state, state["learnt"], number)
+        keep = (1.0 - parameters.leakage) ** blocks.block_length
+        state["weights"] *= self._dtype.type(keep)
+        state["weights"] -= change
 
     def set_secondary_path(self, secondary_path: ArrayLike) -> None:
         """Change what the loudspeakers' sound passes, in mid-stream; the estimate stays.
@@ -339,7 +465,7 @@ class FxlmsController:
         self._secondary = self._rows(path)
         missing = self._secondary.shape[1] - self._state["driven"].shape[1]
         if missing > 0:
-            for name in ("references", "driven", "commands"):
+            for name in {"references", "driven", "commands", "auxiliary"} & set(self._state):
                 self._state[name] = np.pad(self._state[name], ((0, 0), (missing, 0)))
 
     @property
@@ -349,6 +475,21 @@ class FxlmsController:
         # Pending updates of a plain controller belong to the next sample.
         shape = (self.num_sources, self._num_lines, self.parameters.num_taps)
         return used[:, ::-1].reshape(shape).copy()
+
+    @property
+    def estimate(self) -> Array:
+        """What is believed of the secondary path, shape (M, K, num_taps), first tap first."""
+        rows: Array = self._state.get("estimate", self._estimate)
+        return rows[:, ::-1].reshape(self.num_mics, self.num_sources, -1).copy()
+
+    @property
+    def is_identifying(self) -> bool:
+        """Whether the estimate is improved while the controller works."""
+        return self._identifier is not None
+
+    def drain_trace(self) -> tuple[IdentificationPoint, ...]:
+        """Return how the online identification went since the last call; empty without it."""
+        return () if self._identifier is None else self._identifier.drain_trace()
 
     @property
     def num_trips(self) -> int:
@@ -378,7 +519,7 @@ class FxlmsController:
             If it belongs to a controller of other dimensions.
         """
         wanted = self.state()
-        grows = {"references", "driven", "commands", "secondary"}
+        grows = {"references", "driven", "commands", "auxiliary", "secondary"}
         for name, array in wanted.items():
             given = state.get(name)
             fits = given is not None and (
@@ -391,6 +532,23 @@ class FxlmsController:
                 raise InputError(msg)
         self._state = {name: np.array(state[name]) for name in self._state}
         self._secondary = np.array(state["secondary"])
+
+    def _identifier_of(self, settings: OnlineIdentification) -> OnlineIdentifier:
+        from anc_core.dsp.online_identifier import OnlineIdentifier
+
+        if not self.parameters.guarded:
+            raise InputError("online_identification needs the guards; do not switch them off")
+        if not self.num_references:
+            msg = "online_identification needs a reference, which control by feedback alone has not"
+            raise InputError(msg)
+        return OnlineIdentifier(
+            settings,
+            self.sample_rate,
+            self._estimate,
+            num_sources=self.num_sources,
+            num_references=self.num_references,
+            num_predictor_taps=self.parameters.num_taps,
+        )
 
     def _rows(self, path: Array) -> Array:
         return np.ascontiguousarray(path[..., ::-1].reshape(-1, path.shape[2]), self._dtype)
@@ -405,3 +563,13 @@ class FxlmsController:
             raise InputError(msg)
         with np.errstate(over="ignore"):
             return columns.astype(self._dtype)
+
+
+def _start_of_search(settings: OnlineIdentification, believed: Array, *, known: bool) -> Array:
+    """Return what the identification begins with: ``believed``, or nothing of the same shape."""
+    num_taps = settings.num_taps or believed.shape[2]
+    start = np.zeros((*believed.shape[:2], num_taps))
+    if known:
+        kept = min(num_taps, believed.shape[2])
+        start[..., :kept] = believed[..., :kept]
+    return start

@@ -33,20 +33,29 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # isfinite() guards. Sums may be reordered for SIMD; the order depends on array lengths only.
 _FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 
+UNSIGNED = np.uint64
+"""Type of an index that cannot be negative: Numba need not test it, and a loop over it becomes SIMD
+code without a slice, whose array would be counted and released at each sample."""
+
 _KERNEL_MODULES = (
     "anc_core.dsp.suppression",
     "anc_core.dsp.noise_floor",
     "anc_core.dsp.hum",
     "anc_core.dsp.clicks",
-    "anc_core.dsp.adaptive_kalman",
+    "anc_core.dsp.adaptive_kalman_kernel",
     "anc_core.dsp.adaptive_lms_kernel",
     "anc_core.dsp.adaptive_projection",
     "anc_core.dsp.adaptive_rls",
     "anc_core.dsp.adaptive_notch",
     "anc_core.dsp.adaptive_fxlms",
     "anc_core.dsp.selective_kernel",
+    "anc_core.dsp.block_gradient",
+    "anc_core.dsp.auxiliary_schedule",
+    "anc_core.dsp.identification_phases",
+    "anc_core.dsp.online_identification_kernel",
     "anc_core.dsp.content_kernels",
     "anc_core.features.frame_kernels",
+    "anc_core.metrics.frame_kernels",
 )
 
 _KERNELS_BY_DTYPE: list[Callable[[DTypeLike], Any]] = []
@@ -103,6 +112,20 @@ def part_of_kernel(function: Kernel) -> Kernel:
     import numba
 
     compiled: Any = numba.njit(nogil=True, fastmath=_FAST_MATH, error_model="numpy")
+    return compiled(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Make ``function`` a piece of the kernels of its own file that call it, at the place itself.
+
+    For the few lines that run with every sample: a call would put all that is in registers into
+    memory, and what it returns as well. It takes no slices (see :func:`part_of_kernel`).
+    """
+    import numba
+
+    compiled: Any = numba.njit(
+        nogil=True, fastmath=_FAST_MATH, error_model="numpy", forceinline=True
+    )
     return compiled(function)  # type: ignore[no-any-return]
 
 

@@ -15,8 +15,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from anc_core.dsp.jit import jit_by_dtype
-
 Signal = NDArray[np.float64]
 Apply = Callable[[Signal], Signal]
 
@@ -31,6 +29,9 @@ _NOISE_RIDGE = 1e-7
 
 _STEP_SIZES = (0.5, 0.1)
 """Of the adaptive method's passes over the recording: first to get there, then to be exact."""
+
+_RATE = 48_000
+"""Any: without guards it says how fast the filter learns the usual power of the noise, no more."""
 
 _TOLERANCE = 1e-8
 _MAX_ITERATIONS = 200
@@ -118,31 +119,24 @@ def _whitening(correlation: Signal) -> Apply:
 
 def nlms_taps(played: Signal, heard: Signal, num_taps: int) -> Signal:
     """Return where NLMS ends after a fast and a slow pass over the recording."""
-    taps = np.zeros(num_taps)
+    from anc_core.dsp.adaptive_lms import LmsFilter
+
+    # What was played before the recording is unknown, so it begins with the first full window.
+    before = np.concatenate([[0.0], played[: num_taps - 1]])
+    learnt: dict[str, Signal] = {"heard": before[np.newaxis]}
     for step_size in _STEP_SIZES:
-        _nlms_pass(np.float64)(played, heard, taps, step_size)
-    return taps[::-1].copy()
-
-
-@jit_by_dtype("void(real[::1], real[::1], real[::1], float64)")
-def _nlms_pass(played: Signal, heard: Signal, taps: Signal, step_size: float) -> None:
-    """Run over the recording once; **changes** ``taps``, last tap first."""
-    num_taps = taps.shape[0]
-    zero = taps.dtype.type(0.0)
-    total = 0.0
-    for n in range(played.shape[0]):
-        total += played[n] * played[n]
-    floor = _NOISE_RIDGE * total * num_taps / played.shape[0]
-    for n in range(played.shape[0] - num_taps + 1):
-        window = played[n : n + num_taps]
-        estimate = zero
-        power = zero
-        for k in range(num_taps):
-            estimate += taps[k] * window[k]
-            power += window[k] * window[k]
-        update = step_size * (heard[n + num_taps - 1] - estimate) / (power + floor)
-        for k in range(num_taps):
-            taps[k] += update * window[k]
+        one = LmsFilter(
+            _RATE,
+            num_taps=num_taps,
+            step_size=step_size,
+            regularization=_NOISE_RIDGE,
+            guarded=False,
+            dtype="float64",
+        )
+        one.load(one.state() | learnt)
+        one.process(played[np.newaxis, num_taps - 1 :], heard[num_taps - 1 :])
+        learnt["weights"] = one.state()["weights"]
+    return learnt["weights"][0, ::-1].copy()
 
 
 def _solved(

@@ -24,6 +24,7 @@ from anc_core.dsp.adaptive_guard import (
 from anc_core.dsp.filter_bank import NUM_SEGMENTS, BandMeter, FilterBank, band_effects
 from anc_core.dsp.fxlms_controller import DeviceModel, converter_step
 from anc_core.dsp.jit import check_dtype
+from anc_core.dsp.online_identification import IdentificationPoint
 from anc_core.dsp.paths import as_matrix
 from anc_core.dsp.selective_kernel import (
     DRIVE_GAIN,
@@ -301,6 +302,15 @@ class SelectiveController:
         """Return what the guards did since the last call."""
         memory = GuardMemory(self._state["numbers"], self._state["events"])
         return memory.drain(self.sample_rate)
+
+    @property
+    def is_identifying(self) -> bool:
+        """Whether the estimate of the path is improved: fixed filters have no use for that."""
+        return False
+
+    def drain_trace(self) -> tuple[IdentificationPoint, ...]:
+        """Return nothing: there is no identification."""
+        return ()
 
     def rearm(self) -> None:
         """Let a latched controller try again at once."""

@@ -31,13 +31,12 @@ from anc_core.dsp.adaptive_guard import (
     REFERENCE_CLIP,
     RISE,
     STATE,
-    USUAL_POWER,
     WORKING,
     clipped,
     dc_blocked,
+    followed_power,
     hold,
     judge,
-    usual_power,
 )
 from anc_core.dsp.jit import jit_by_dtype, part_of_kernel
 
@@ -84,7 +83,7 @@ def _filtered(taps: Array, rows: int, signals: Array, end: int) -> Any:  # noqa:
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1],"
     " float64[::1], int64, int64, boolean)",
-    uses=(judge,),
+    uses=(judge, followed_power),
 )
 def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     references: Array,
@@ -178,12 +177,7 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
                 reference_means[j] = mean + rate * (abs(value) - mean)
                 references[j, now] = value
                 power += value**2
-            # In the beginning the mean so far is what is usual.
-            share = 1.0 / (1.0 + float(count))
-            usual = usual_power(
-                numbers[USUAL_POWER], power, max(limits[RISE], share), max(limits[FALL], share)
-            )
-            numbers[USUAL_POWER] = usual
+            usual = followed_power(numbers, power, limits[RISE], limits[FALL])
             numbers[POWER] += parameters[PRESENT_RATE] * (power - numbers[POWER])
             is_silent = numbers[POWER] <= FADED_REFERENCE * usual
             ceiling = _OUTPUT_LIMIT * math.sqrt(usual * choice[DRIVE_GAIN])

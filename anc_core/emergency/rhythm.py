@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anc_core.dsp.jit import jit
 from anc_core.emergency.findings import Finding, Kind
 from anc_core.emergency.ridges import FRAMES_PER_S
 
@@ -93,13 +94,11 @@ def rhythm_findings(heard: Heard) -> list[Finding]:
     carriers = _carriers(heard)
     if not carriers:
         return []
-    peaks = _Peaks(heard.pitch, heard.level_db)
-    quick_peaks = _Peaks(heard.fast_pitch, heard.fast_level_db)
-    trains = [peaks.train(carrier, _DEPTH_DB) for carrier in carriers]
+    trains = [_train(heard.pitch, heard.level_db, carrier, _DEPTH_DB) for carrier in carriers]
     num_frames = len(heard.pitch)
     findings: list[Finding] = []
     for carrier, train in zip(carriers, trains, strict=True):
-        quick = quick_peaks.train(carrier, _QUICK_DEPTH_DB)
+        quick = _train(heard.fast_pitch, heard.fast_level_db, carrier, _QUICK_DEPTH_DB)
         findings += _groups(quick, _FOUR, heard, num_frames)
         findings += _groups(train, _THREE, heard, num_frames)
         findings += _regular(train, heard)
@@ -128,30 +127,36 @@ def _carriers(heard: Heard) -> list[float]:
     return carriers
 
 
-class _Peaks:
-    """The peaks of a context in order of pitch, so that a carrier is a slice of them."""
+def _train(
+    pitch: NDArray[np.float32], level_db: NDArray[np.float32], carrier: float, depth_db: float
+) -> _Train:
+    """Return the pulses of the carrier: its envelope, cut ``depth_db`` below loud."""
+    envelope = np.full(len(pitch), _ABSENT_DB)
+    heard = np.zeros(len(pitch))
+    _follow(pitch, level_db, carrier - _REACH, carrier + _REACH, envelope, heard)
+    sounding = np.sort(envelope[envelope > _ABSENT_DB])
+    loud = sounding[len(sounding) * 4 // 5] if len(sounding) else 0.0
+    return _cut(envelope > loud - depth_db, heard, carrier)
 
-    def __init__(self, pitch: NDArray[np.float32], level_db: NDArray[np.float32]) -> None:
-        frame, place = np.nonzero(pitch > 0)
-        order = np.argsort(pitch[frame, place], kind="stable")
-        self._frame = frame[order]
-        self._pitch = pitch[frame, place][order]
-        self._level_db = level_db[frame, place][order]
-        self._num_frames = len(pitch)
 
-    def train(self, carrier: float, depth_db: float) -> _Train:
-        """Return the pulses of the carrier: its envelope, cut ``depth_db`` below loud."""
-        near = slice(*np.searchsorted(self._pitch, [carrier - _REACH, carrier + _REACH]))
-        # Of two peaks in one frame the louder is written last and stays.
-        louder = np.argsort(self._level_db[near], kind="stable")
-        frame = self._frame[near][louder]
-        envelope = np.full(self._num_frames, _ABSENT_DB)
-        envelope[frame] = self._level_db[near][louder]
-        pitch = np.zeros(self._num_frames)
-        pitch[frame] = self._pitch[near][louder]
-        sounding = np.sort(envelope[envelope > _ABSENT_DB])
-        loud = sounding[len(sounding) * 4 // 5] if len(sounding) else 0.0
-        return _cut(envelope > loud - depth_db, pitch, carrier)
+@jit("void(float32[:, ::1], float32[:, ::1], float64, float64, float32[::1], float64[::1])")
+def _follow(
+    pitch: NDArray[np.float32],
+    level_db: NDArray[np.float32],
+    low: float,
+    high: float,
+    envelope: NDArray[np.float32],
+    heard: NDArray[np.float64],
+) -> None:
+    """Write level and pitch of the loudest peak in [low, high) of every frame that has one."""
+    for i in range(len(pitch)):
+        for k in range(pitch.shape[1]):
+            now = np.float64(pitch[i, k])
+            if not (now >= low and now < high) or level_db[i, k] < envelope[i]:
+                continue
+            # Of equally loud ones the higher.
+            if level_db[i, k] > envelope[i] or now >= heard[i]:
+                envelope[i], heard[i] = level_db[i, k], now
 
 
 def _cut(is_loud: NDArray[np.bool_], pitch: NDArray[np.float64], carrier: float) -> _Train:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.dsp.jit import jit
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -106,18 +108,11 @@ def find_ridges(samples: NDArray[np.float32], frame_length: int = FRAME_LENGTH) 
     """
     analysis = _analysis(frame_length)
     level = _levels(samples, analysis)
-    prominence = (level - _background(level))[:, 1:-1]
-    centre = level[:, 1:-1]
-    is_peak = (centre > level[:, :-2]) & (centre >= level[:, 2:])
-    floor = np.maximum(centre.max(axis=1, keepdims=True) - _RANGE_DB, _SILENCE_DB)
-    is_peak &= (prominence >= MIN_PROMINENCE_DB) & (centre > floor)
-    score = np.where(is_peak, prominence, np.float32(0))
-    best = np.argpartition(score, -NUM_PEAKS, axis=1)[:, -NUM_PEAKS:]
-    chosen = np.take_along_axis(score, best, axis=1)
-    order = np.argsort(-chosen, axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    chosen = np.take_along_axis(chosen, order, axis=1)
-    return _refine(level, best + 1, np.where(chosen > 0, chosen, np.float32(np.nan)), analysis)
+    places = np.full((3, len(level), NUM_PEAKS), np.nan, np.float32)
+    hertz = np.full((len(level), NUM_PEAKS), np.nan)
+    _pick(level, _background(level), analysis.first_bin, analysis.bin_hz, hertz, *places[1:])
+    places[0] = np.log2(hertz)
+    return Ridges(*places)
 
 
 def _levels(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.float32]:
@@ -132,33 +127,68 @@ def _levels(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.flo
 
 
 def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the 40 % quantile of the neighbourhood of every bin, in dB."""
-    padded = np.pad(level, ((0, 0), (_REACH, _REACH + _STRIDE)), mode="reflect")
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _REACH + 1, axis=1)[:, ::_STRIDE]
-    coarse = np.partition(around, _QUANTILE_RANK, axis=2)[:, :, _QUANTILE_RANK]
-    steps = np.arange(_STRIDE, dtype=np.float32) / np.float32(_STRIDE)
-    left, right = coarse[:, :-1, np.newaxis], coarse[:, 1:, np.newaxis]
-    fine: NDArray[np.float32] = (left + (right - left) * steps).reshape(len(level), -1)
-    return fine[:, : level.shape[1]]
+    """Return the 40 % quantile of the neighbourhood of every fourth bin, in dB."""
+    around = level[:, _neighbours(level.shape[1])]
+    around.partition(_QUANTILE_RANK, axis=2)
+    return np.ascontiguousarray(around[:, :, _QUANTILE_RANK])
 
 
-def _refine(
+@lru_cache(maxsize=2)
+def _neighbours(num_bins: int) -> NDArray[np.intp]:
+    """Return the bins around every fourth one, mirrored at the ends of the band."""
+    centres = np.arange(0, num_bins + _STRIDE, _STRIDE)
+    around = np.abs(centres[:, np.newaxis] + np.arange(-_REACH, _REACH + 1))
+    last = num_bins - 1
+    mirrored: NDArray[np.intp] = last - np.abs(last - around)
+    return mirrored
+
+
+@jit(
+    "void(float32[:, ::1], float32[:, ::1], int64, float64, float64[:, ::1], float32[:, ::1],"
+    " float32[:, ::1])"
+)
+def _pick(
     level: NDArray[np.float32],
-    index: NDArray[np.intp],
-    prominence: NDArray[np.float32],
-    analysis: _Analysis,
-) -> Ridges:
-    """Interpolate each peak with a parabola through its three bins (Smith & Serra 1987)."""
-    left = np.take_along_axis(level, index - 1, axis=1)
-    top = np.take_along_axis(level, index, axis=1)
-    right = np.take_along_axis(level, index + 1, axis=1)
-    curvature = np.minimum(left - 2.0 * top + right, np.float32(-1e-3))
-    offset = np.clip(0.5 * (left - right) / curvature, -0.5, 0.5)
-    hertz = (index + offset + analysis.first_bin) * analysis.bin_hz
-    valid = ~np.isnan(prominence)
-    nan = np.float32(np.nan)
-    return Ridges(
-        pitch=np.where(valid, np.log2(hertz), nan).astype(np.float32),
-        level_db=np.where(valid, top, nan),
-        prominence_db=prominence,
-    )
+    background: NDArray[np.float32],
+    first_bin: int,
+    bin_hz: float,
+    hertz: NDArray[np.float64],
+    level_db: NDArray[np.float32],
+    prominence_db: NDArray[np.float32],
+) -> None:
+    """Write the most prominent peaks of every frame, as far as there are any.
+
+    Each is interpolated with a parabola through its three bins (Smith & Serra 1987).
+    """
+    num_bins = level.shape[1]
+    bins = np.zeros(NUM_PEAKS, np.int64)
+    for i in range(len(level)):
+        row, behind, best = level[i], background[i], prominence_db[i]
+        floor = np.float32(_SILENCE_DB)
+        for k in range(1, num_bins - 1):
+            floor = max(floor, row[k] - np.float32(_RANGE_DB))
+        found = 0
+        for k in range(1, num_bins - 1):
+            if not (row[k] > row[k - 1] and row[k] >= row[k + 1] and row[k] > floor):
+                continue
+            before, after = behind[k // _STRIDE], behind[k // _STRIDE + 1]
+            share = np.float32(k % _STRIDE) / np.float32(_STRIDE)
+            prominence = row[k] - (before + (after - before) * share)
+            if prominence < np.float32(MIN_PROMINENCE_DB):
+                continue
+            if found == NUM_PEAKS and prominence <= best[found - 1]:
+                continue
+            place = min(found, NUM_PEAKS - 1)
+            while place > 0 and prominence > best[place - 1]:
+                best[place], bins[place] = best[place - 1], bins[place - 1]
+                place -= 1
+            best[place], bins[place] = prominence, k
+            found = min(found + 1, NUM_PEAKS)
+        for place in range(found):
+            k = bins[place]
+            left, top, right = row[k - 1], row[k], row[k + 1]
+            curvature = min(left - np.float32(2.0) * top + right, np.float32(-1e-3))
+            offset = np.float32(0.5) * (left - right) / curvature
+            offset = min(max(offset, np.float32(-0.5)), np.float32(0.5))
+            hertz[i, place] = (k + offset + first_bin) * bin_hz
+            level_db[i, place] = top

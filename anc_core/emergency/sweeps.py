@@ -207,10 +207,13 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
     fast, lag = _repetition(agreement)
     stop = first_frame + len(contour)
     findings = []
-    for kind, evidence, limits, cycle_s, motion in (
-        (Kind.SWEEP, float(slow), _SLOW_RANGE, 0.0, _motion(contour, _SLOW_MOTION)),
-        (Kind.FAST_SWEEP, fast, _FAST_RANGE, lag / FRAMES_PER_S, _motion(contour, _FAST_MOTION)),
+    for kind, evidence, limits, cycle_s, moves in (
+        (Kind.SWEEP, float(slow), _SLOW_RANGE, 0.0, _SLOW_MOTION),
+        (Kind.FAST_SWEEP, fast, _FAST_RANGE, lag / FRAMES_PER_S, _FAST_MOTION),
     ):
+        if evidence <= limits[0]:
+            continue  # however it moves, the score is 0
+        motion = _motion(contour, moves)
         # Agreement without movement does not count: the beginning of any tone has it.
         score = _graded(evidence * motion.share, limits)
         if score > 0 and motion.high - motion.low >= _MIN_RANGE:

@@ -90,6 +90,7 @@ def simulate_recording(request: SimulateRequest, settings: Settings) -> Simulati
         settings=request.settings,
         figures=result.figures,
         causality=None if curve is None else CausalityFigures.of(curve),
+        identification=result.identification,
         guard_events=tuple(
             GuardLine(time_s=event.time_s, kind=event.kind.value, level_db=event.level_db)
             for event in result.events
@@ -147,6 +148,7 @@ def _simulated(
         dtype=settings.dtype,
         seed=settings.seed,
         filter_bank=acoustics.filter_bank,
+        online_identification=settings.online_identification,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from anc_core.metrics.anc_figures import AncFigures
+from anc_core.metrics.identification_figures import IdentificationFigures
 from anc_core.records import Record
 from anc_core.version import __version__
 
@@ -36,7 +37,8 @@ class PathFiles(Record):
     secondary: str
     """Loudspeaker to error microphone."""
     estimate: str | None = None
-    """What the controller believes of the secondary path; empty = the truth."""
+    """What the controller believes of the secondary path; empty = the truth, or nothing with online
+    identification."""
     variable: str | None = None
     """Of MAT files that are named without one."""
     path_rate: int | None = Field(default=None, ge=1_000, le=768_000)
@@ -79,7 +81,9 @@ class RunSettings(Record):
     """Own noise of the error microphone, dBFS."""
     dtype: Literal["float32", "float64"] = "float32"
     seed: int = Field(default=0, ge=0)
-    """Of the microphones' noise."""
+    """Of the microphones' noise and of the auxiliary one."""
+    online_identification: bool = False
+    """Identify the secondary path with auxiliary noise while the controller works."""
 
     def device(self, io_delay: int) -> DeviceModel:
         """Return the device with ``io_delay`` samples from reference to loudspeaker."""
@@ -183,6 +187,8 @@ class SimulationReport(Record):
     figures: AncFigures
     causality: CausalityFigures | None = None
     """Where it was asked for."""
+    identification: IdentificationFigures | None = None
+    """``None`` = the path was not identified online."""
     guard_events: tuple[GuardLine, ...] = ()
     remarks: tuple[str, ...] = ()
     """What was done to fit recording and paths together."""

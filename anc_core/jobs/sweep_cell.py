@@ -75,6 +75,7 @@ def simulate_cell(
         dtype=run.dtype,
         seed=run.seed,
         filter_bank=acoustics.filter_bank if cell.algorithm == SELECTIVE else None,
+        online_identification=run.online_identification,
         wiener_error=wiener_error,
     )
     return _row(result, noise, cell), result.wiener_error
@@ -94,6 +95,7 @@ def believed_path(acoustics: Acoustics, cell: SweepCell) -> NDArray[np.float64] 
 
 
 def _row(result: AncSimulation, noise: Noise, cell: SweepCell) -> SweepRow:
+    identified = result.identification
     trips = [event.time_s for event in result.events if event.kind.value in _TRIPS]
     return SweepRow(
         key="",
@@ -106,6 +108,8 @@ def _row(result: AncSimulation, noise: Noise, cell: SweepCell) -> SweepRow:
         trips=len(trips),
         first_trip_s=trips[0] if trips else None,
         remarks=noise.remarks,
+        misalignment_db=None if identified is None else identified.misalignment_db,
+        auxiliary_db=None if identified is None else identified.auxiliary_db,
         **{name: getattr(result.figures, name) for name in _FIGURES},
     )
 

@@ -117,6 +117,10 @@ class SweepRow(Record):
     drive_rms_dbfs: float | None = None
     drive_peak_dbfs: float | None = None
     drive_saturated_share: float | None = None
+    misalignment_db: float | None = None
+    auxiliary_db: float | None = None
+    """Of the online identification, see
+    :class:`~anc_core.metrics.identification_figures.IdentificationFigures`."""
     trips: int = 0
     """How often the guards muted the output."""
     first_trip_s: float | None = None

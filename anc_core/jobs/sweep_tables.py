@@ -28,7 +28,7 @@ _COLUMNS = (
     *("cancellation_db", "wiener_db", "wiener_gap_db", "worst_band_hz"),
     *("worst_band_amplification_db", "peak_amplification_db", "convergence_s"),
     *("time_to_10_db_s", "drive_rms_dbfs", "drive_peak_dbfs", "drive_saturated_share"),
-    *("trips", "first_trip_s", "cpu_s"),
+    *("misalignment_db", "auxiliary_db", "trips", "first_trip_s", "cpu_s"),
 )
 
 

@@ -11,7 +11,7 @@ so sums are always formed in the same order and no split of the stream changes a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,17 +86,20 @@ class Transform:
             Powers of the channels are added, so a phase-inverted pair does not vanish; the mean of
             each stretch is removed first, so DC does not leak into the lowest bands.
         """
+        # Loads numba: only when something is measured.
+        from anc_core.metrics.frame_kernels import add_powers, centre_and_window
+
         num_stretches = samples.shape[1] // self.length
-        total = np.zeros((num_stretches, self.n_fft // 2 + 1))
+        powers = np.zeros((num_stretches, self.n_fft // 2 + 1))
+        # Zeros beyond the window: where the transform is longer.
+        windowed = np.zeros((num_stretches, self.n_fft), np.float32)
+        spectra: Any = np.empty(powers.shape, np.complex64)
         for channel in samples:  # one by one: memory stays small with many channels
             stretches = channel[: num_stretches * self.length].reshape(-1, self.length)
-            centred = stretches - stretches.mean(axis=1, keepdims=True, dtype=np.float64).astype(
-                np.float32
-            )
-            centred *= self._window
-            spectrum = np.fft.rfft(centred, self.n_fft)
-            total += spectrum.real**2 + spectrum.imag**2
-        return np.asarray(total * self._scale)
+            centre_and_window(stretches, self._window, windowed)
+            np.fft.rfft(windowed, out=spectra)
+            add_powers(spectra.view(np.float32), self._scale, powers)
+        return powers
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +154,13 @@ class FrameGrid:
 
     def moments(self, samples: NDArray[np.float32]) -> Moments:
         """Return the sums of ``samples``, shape (num_channels, num_frames * frame_length)."""
+        from anc_core.metrics.frame_kernels import add_up
+
         frames = samples.reshape(len(samples), -1, self.frame_length)
         sums = np.empty(frames.shape[:2])
         squares = np.empty(frames.shape[:2])
         for channel, columns in enumerate(frames):
-            exact = columns.astype(np.float64)
-            sums[channel] = exact.sum(axis=1)
-            squares[channel] = np.einsum("fn,fn->f", exact, exact)
+            add_up(columns, sums[channel], squares[channel])
         peak = np.maximum(samples.max(axis=1), -samples.min(axis=1)).astype(np.float64)
         return Moments(np.ascontiguousarray(sums.T), np.ascontiguousarray(squares.T), peak)
 

@@ -18,19 +18,22 @@ if TYPE_CHECKING:
     from anc_core.dsp.adaptive_guard import GuardEvent
     from anc_core.dsp.filter_bank import FilterBank
     from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsController, FxlmsParameters
+    from anc_core.dsp.online_identification import OnlineIdentification
     from anc_core.dsp.selective_controller import SelectiveController
     from anc_core.metrics.anc_figures import AncFigures
+    from anc_core.metrics.identification_figures import IdentificationFigures
 
 STRUCTURES = ("feedforward", "feedback", "hybrid")
 
-# Name -> step rule, modified or as in the books.
+# Name -> step rule, modified or as in the books, by blocks or by samples.
 _ALGORITHMS = {
-    "fxnlms": ("NORMALISED", True),
-    "fxnlms-plain": ("NORMALISED", False),
-    "fxlms": ("PLAIN", False),
-    "fxse": ("SIGN", False),
-    "fxlog": ("LOGARITHMIC", False),
-    "fxvss": ("VARIABLE", False),
+    "fxnlms": ("NORMALISED", True, False),
+    "pbfxlms": ("NORMALISED", True, True),
+    "fxnlms-plain": ("NORMALISED", False, False),
+    "fxlms": ("PLAIN", False, False),
+    "fxse": ("SIGN", False, False),
+    "fxlog": ("LOGARITHMIC", False, False),
+    "fxvss": ("VARIABLE", False, False),
 }
 ADAPTIVE = tuple(_ALGORITHMS)
 
@@ -62,6 +65,8 @@ class AncSimulation:
         What the guards did.
     wiener_error : float32, like ``disturbance``, or None
         What the best causal filter would have left; None if no limit was computed.
+    identification : IdentificationFigures or None
+        How the online identification went; None without it.
     """
 
     disturbance: NDArray[np.float32]
@@ -75,6 +80,7 @@ class AncSimulation:
     figures: AncFigures
     events: tuple[GuardEvent, ...]
     wiener_error: NDArray[Any] | None = None
+    identification: IdentificationFigures | None = None
 
     @property
     def cancellation_db(self) -> float | None:
@@ -123,19 +129,21 @@ class AcousticSimulator:
         From the J reference microphones to the M error microphones.
     secondary_path : array_like, shape (num_taps,) or (M, K, num_taps)
         From the K loudspeakers to the error microphones.
-    algorithm : {"fxnlms", "fxnlms-plain", "fxlms", "fxse", "fxlog", "fxvss", "sfanc"}
+    algorithm : {"fxnlms", "pbfxlms", "fxnlms-plain", "fxlms", "fxse", "fxlog", "fxvss", "sfanc"}
         ``fxnlms`` is the modified filtered-x NLMS with averaged weights, ``fxnlms-plain`` that of
-        the books; ``fxlms`` has a fixed step; ``fxse`` takes the sign of the error, ``fxlog`` its
-        logarithm (both for impulsive noise); ``fxvss`` has a variable step. ``sfanc`` does not
-        adapt: it chooses among the fixed filters of ``filter_bank`` by the band energies of the
-        references.
+        the books; ``pbfxlms`` learns once in about 4 ms, each frequency at its own pace: closer to
+        the limit and some 10 times slower to compute; ``fxlms`` has a fixed step; ``fxse`` takes
+        the sign of the error, ``fxlog`` its logarithm (both for impulsive noise); ``fxvss`` has a
+        variable step. ``sfanc`` does not adapt: it chooses among the fixed filters of
+        ``filter_bank`` by the band energies of the references.
     structure : {"feedforward", "feedback", "hybrid"}
     num_taps : int, optional
         Of each control filter; by default as many as the primary path has, 2048 at most.
     step_size : float, optional
-        Above 0 and below 2; 0.4 for ``fxnlms``, 0.03 for the others.
+        Above 0 and below 2; 0.4 for ``fxnlms``, 0.3 for ``pbfxlms``, 0.03 for the others.
     secondary_path_estimate : array_like, optional
-        What the controller believes; the truth if not given.
+        What the controller believes; the truth if not given, or nothing with
+        ``online_identification``.
     leakage : float
         0 to below 1; of what adapts.
     guard : bool
@@ -144,10 +152,13 @@ class AcousticSimulator:
     dtype : {"float32", "float64"}
         Of the arithmetic; chunks are float32.
     seed : int
-        Of the sensors' noise.
+        Of the sensors' noise, and of the auxiliary one.
     filter_bank : FilterBank, optional
         For ``sfanc``: made for these paths, the device's delay and the estimate included. By
         default one for band-limited noises is made, see :func:`anc_core.build_filter_bank`.
+    online_identification : OnlineIdentification or bool, optional
+        Identify the secondary path with auxiliary noise while the controller works; True for the
+        defaults. Needs the guards and a reference.
 
     Raises
     ------
@@ -178,9 +189,11 @@ class AcousticSimulator:
         dtype: DTypeLike = "float32",
         seed: int = 0,
         filter_bank: FilterBank | None = None,
+        online_identification: OnlineIdentification | bool | None = None,
     ) -> None:
         # Loads numba: only when the first simulator is built.
         from anc_core.dsp.fxlms_controller import DeviceModel
+        from anc_core.dsp.online_identification import chosen_identification
         from anc_core.dsp.path_filter import PathFilter
 
         self.sample_rate = check_sample_rate(sample_rate)
@@ -200,9 +213,10 @@ class AcousticSimulator:
         self.algorithm, self.structure = algorithm, structure
         self.num_channels = self.primary_path.shape[1]
         self._primary = PathFilter(self.primary_path, dtype=dtype)
+        identification = chosen_identification(online_identification)
         self.controller: FxlmsController | SelectiveController
         if algorithm == SELECTIVE:
-            _check_selective(structure, num_taps, step_size, filter_bank)
+            _check_selective(structure, num_taps, step_size, filter_bank, identification)
             self.controller = self._selective(filter_bank, num_taps, estimate, guard, dtype)
         elif filter_bank is not None:
             raise InputError(f"filter_bank is for algorithm {SELECTIVE!r}, not for {algorithm!r}")
@@ -218,6 +232,8 @@ class AcousticSimulator:
                 ),
                 estimate,
                 dtype,
+                identification,
+                seed,
             )
         self.parameters = self.controller.parameters
         self._seed = seed
@@ -296,7 +312,12 @@ class AcousticSimulator:
         return heard[:, : self.controller.num_references], at_error
 
     def _adaptive(
-        self, parameters: FxlmsParameters, estimate: NDArray[Any] | None, dtype: DTypeLike
+        self,
+        parameters: FxlmsParameters,
+        estimate: NDArray[Any] | None,
+        dtype: DTypeLike,
+        identification: OnlineIdentification | None,
+        seed: int,
     ) -> FxlmsController:
         from anc_core.dsp.fxlms_controller import FxlmsController
 
@@ -308,6 +329,8 @@ class AcousticSimulator:
             estimate=estimate,
             device=self.device,
             dtype=dtype,
+            online_identification=identification,
+            seed=seed,
         )
 
     def _selective(
@@ -348,8 +371,12 @@ def _check_selective(
     num_taps: int | None,
     step_size: float | None,
     bank: FilterBank | None,
+    identification: OnlineIdentification | None,
 ) -> None:
     """Refuse what fixed filters do not have."""
+    if identification is not None:
+        msg = f"online_identification is on; the filters of {SELECTIVE} are fixed: leave it out"
+        raise InputError(msg)
     if structure != "feedforward":
         msg = f"structure is {structure!r}; {SELECTIVE} is feedforward"
         raise InputError(msg)
@@ -385,12 +412,13 @@ def fxlms_parameters(
     if structure not in STRUCTURES:
         msg = f"structure {structure!r} is unknown; choose one of {', '.join(STRUCTURES)}"
         raise InputError(msg)
-    rule, is_modified = _ALGORITHMS[algorithm]
+    rule, is_modified, is_block = _ALGORITHMS[algorithm]
     return FxlmsParameters(
         num_taps=num_taps,
         step_size=step_size,
         rule=StepRule[rule],
         is_modified=is_modified,
+        is_block=is_block,
         is_feedback=structure != "feedforward",
         leakage=leakage,
         guarded=guarded,

@@ -149,6 +149,7 @@ def test_every_option_reaches_the_record(anc: Anc) -> None:
         "microphone_noise_db": -70.0,
         "dtype": "float32",
         "seed": 5,
+        "online_identification": False,
     }
     assert report.figures.drive_saturated_share is not None
 
@@ -170,6 +171,34 @@ def test_causality_adds_figures_a_line_and_a_picture(anc: Anc, tmp_path: Path) -
     assert "causality margin" in out
     assert "leads by 4" in out
     assert SimulationReport.from_json(anc("noise.wav", *PATHS, "--json")[1]).causality is None
+
+
+def test_the_secondary_path_is_found_online_and_its_figures_are_shown(anc: Anc) -> None:
+    words = ("noise.wav", *PATHS, "--online-identification", "--repeat-to", "8")
+    code, out, _ = anc(*words, "--json")
+    report = SimulationReport.from_json(out)
+    assert code == 0
+    assert report.settings.online_identification
+    found = report.identification
+    assert found is not None
+    assert found.misalignment_db is not None
+    assert found.misalignment_db < -20.0
+    assert found.searches == 1
+    # Every 12 blocks of 32 samples: 0.1 s is no whole number of them.
+    assert len(found.time_s) == len(found.misalignment_course_db) == 8 * RATE // (12 * 32)
+    assert [event.kind for event in report.guard_events][:2] == ["searching", "identified"]
+    code, out, _ = anc(*words)
+    assert code == 0
+    assert "secondary path" in out
+    assert "misalignment -" in out
+    _, out, _ = anc("noise.wav", *PATHS, "--json")
+    assert SimulationReport.from_json(out).identification is None
+
+
+def test_online_identification_without_guards_is_refused(anc: Anc) -> None:
+    code, out, err = anc("noise.wav", *PATHS, "--online-identification", "--no-guard")
+    assert (code, out) == (2, "")
+    assert "needs the guards" in err
 
 
 def test_mat_variables_are_named_by_option_or_after_a_colon(anc: Anc, tmp_path: Path) -> None:

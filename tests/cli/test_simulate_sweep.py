@@ -53,6 +53,19 @@ def test_json_is_the_record_and_nothing_else_and_a_second_run_resumes(anc: Anc) 
     assert (code, SweepResult.from_json(out).resumed) == (0, 2)
 
 
+def test_online_identification_under_run_gives_its_columns(anc: Anc) -> None:
+    text = f"{GRID}[run]\nonline_identification = true\n[recording]\nrepeat_to_s = 12.0\n"
+    Path("small.toml").write_text(text)
+    code, _, _ = anc(*SMALL)
+    assert code == 0
+    with Path("sweep/results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    for row in rows:
+        assert float(row["misalignment_db"]) < -10.0
+        assert float(row["auxiliary_db"]) < -3.0
+
+
 def test_a_bad_recording_is_exit_code_1_and_named(anc: Anc) -> None:
     Path("noise/bad\x1b[31m.wav").write_bytes(b"no sound at all" * 9)
     code, out, _ = anc(*SMALL)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anc_core.api import cancel, suppress
+from anc_core.api import cancel, cancel_tones, suppress
 from anc_core.errors import InputError
 
 RATE = 16_000
@@ -107,3 +107,37 @@ def test_a_reference_of_another_rate_is_resampled():
 def test_cancel_refuses_unknown_algorithms():
     with pytest.raises(InputError, match=r"'magic' is unknown; choose one of kalman"):
         cancel(noise(10), noise(10), RATE, algorithm="magic")
+
+
+def hum(num_samples, hz=(50.3, 100.6), seed=2):
+    t = np.arange(num_samples) / RATE
+    phases = np.random.default_rng(seed).uniform(0, 6, len(hz))
+    tones = [0.1 * np.sin(2 * np.pi * f * t + phi) for f, phi in zip(hz, phases, strict=True)]
+    return np.sum(tones, axis=0).astype(np.float32)
+
+
+def test_tones_go_and_what_lies_beside_them_stays():
+    voice = noise(10 * RATE)[:, np.newaxis] * np.float32([1.0, 0.5])
+    both = voice + np.stack([hum(len(voice)), hum(len(voice), (50.3, 101.0), seed=3)], axis=1)
+    result = cancel_tones(both, RATE, [50.0, 100.0], bandwidth_hz=2.0)
+    np.testing.assert_allclose(result.error_signal, both + result.anti_noise, atol=1e-7)
+    late = slice(2 * RATE, None)
+    left = result.error_signal[late] - voice[late]
+    before = both[late] - voice[late]
+    # Of noise a notch of 2 Hz takes as little as there is in it.
+    assert (10 * np.log10(np.sum(before**2, axis=0) / np.sum(left**2, axis=0)) > 25.0).all()
+    assert result.cancellation_db == pytest.approx(
+        10 * np.log10(np.sum(both**2) / np.sum(result.error_signal**2)), abs=0.01
+    )
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (300,), (300, 2)])
+def test_tones_are_cancelled_in_any_shape(shape):
+    result = cancel_tones(noise(*shape), RATE, 50.0)
+    assert result.error_signal.shape == result.anti_noise.shape == shape
+    assert result.error_signal.dtype == np.float32
+
+
+def test_tones_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="below 8000 Hz"):
+        cancel_tones(noise(10), RATE, [9_000.0])

@@ -48,6 +48,15 @@ def test_every_algorithm_cancels(algorithm):
     assert result.wiener_db is None
 
 
+@pytest.mark.parametrize("structure", ["feedback", "hybrid"])
+def test_blocks_learn_from_the_error_microphone_as_well(structure):
+    tone = (0.1 * np.sin(2 * np.pi * 200 * np.arange(len(NOISE)) / RATE)).astype(np.float32)
+    result = simulate_anc(
+        tone, RATE, PRIMARY, SECONDARY, algorithm="pbfxlms", structure=structure, bound=False
+    )
+    assert result.figures.steady_cancellation_db > 15.0
+
+
 def coloured(kind):
     """Return 10 s of stationary noise: white, a band of two octaves, or an engine's harmonics."""
     rng = np.random.default_rng(8)
@@ -158,6 +167,7 @@ def test_the_delay_of_the_device_belongs_to_the_bank():
         ({"algorithm": "fxnlms"}, "filter_bank is for algorithm 'sfanc', not for 'fxnlms'"),
         ({"algorithm": "auto"}, "filter_bank is for algorithm 'sfanc'"),
         ({"structure": "hybrid"}, "sfanc is feedforward"),
+        ({"online_identification": True}, "filters of sfanc are fixed"),
         ({"step_size": 0.1}, "sfanc adapts nothing"),
         ({"num_taps": 65}, "the filters of the bank have 64"),
     ],
@@ -203,6 +213,39 @@ def test_any_chunks_give_the_same_bits_with_all_of_the_device():
     whole = run(6_000)
     for size in (7, 64, 480, 4_096):
         np.testing.assert_array_equal(run(size)[: len(whole)], whole[: len(run(size))])
+
+
+def test_secondary_path_is_found_online_and_told():
+    options = {"num_taps": 120, "bound": False}
+    known = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, **options)
+    assert known.identification is None
+    found = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, online_identification=True, **options)
+    figures = found.identification
+    assert figures.misalignment_db < -25.0
+    assert 0.1 < figures.identified_s < 3.0
+    assert figures.searches == 1
+    assert figures.auxiliary_db == pytest.approx(-25.0, abs=1.5)
+    assert figures.auxiliary_cost_db < 0.03
+    assert figures.time_s == pytest.approx(np.arange(1, 81) / 10, abs=0.01)
+    assert figures.misalignment_course_db[-1] == figures.misalignment_db
+    assert found.figures.steady_cancellation_db > 20.0
+    again = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, online_identification=True, **options)
+    np.testing.assert_array_equal(again.error_signal, found.error_signal)
+
+
+def test_choosing_no_online_identification_changes_no_bit():
+    expected = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, bound=False)
+    off = simulate_anc(NOISE, RATE, PRIMARY, SECONDARY, online_identification=False, bound=False)
+    np.testing.assert_array_equal(off.error_signal, expected.error_signal)
+    np.testing.assert_array_equal(off.drive, expected.drive)
+
+
+def test_figures_of_an_identification_too_short_to_be_one():
+    result = simulate_anc(NOISE[:99], RATE, PRIMARY, SECONDARY, online_identification=True)
+    assert result.identification.misalignment_db is None
+    assert result.identification.auxiliary_db is None
+    assert result.identification.auxiliary_cost_db == 0.0
+    assert result.identification.identified_s is None
 
 
 def test_reset_begins_anew():

@@ -16,7 +16,7 @@ from tests.oracles import adaptive_lms as oracle
 
 RATE = 8_000
 RULES = ("nlms", "lms", "selms", "vss", "ipnlms")
-BY_SAMPLE = (*RULES, "apa", "rls")
+BY_SAMPLE = (*RULES, "pbnlms", "apa", "rls")
 
 
 def build(algorithm, *, num_references=1, num_taps=32, **options):
@@ -366,7 +366,7 @@ def test_after_a_trip_the_weights_are_those_that_were_good():
 
 def test_the_table_knows_every_algorithm_and_names_them_all():
     assert ("kalman", *BY_SAMPLE) == ALGORITHMS
-    known = "kalman, nlms, lms, selms, vss, ipnlms, apa, rls"
+    known = "kalman, nlms, lms, selms, vss, ipnlms, pbnlms, apa, rls"
     with pytest.raises(InputError, match=f"'magic' is unknown; choose one of {known}"):
         build("magic")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anc_core.emergency.findings import Kind
-from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
+from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, _follow, rhythm_findings
 
 RATE = 64
 
@@ -102,3 +102,14 @@ def test_melody_is_not_hi_lo():
     edges = np.cumsum(rng.choice([0.2, 0.4, 0.6], 24))
     notes = [(a, b, scale[rng.integers(5)]) for a, b in pairwise(edges)]
     assert Kind.TWO_TONE not in kinds(heard([n for n in notes if n[1] < 12]))
+
+
+def test_the_envelope_of_a_carrier_is_its_loudest_peak_and_of_equals_the_higher():
+    pitch = np.array([[10.0, 10.01, 9.0], [10.02, 10.01, np.nan], [9.96, 10.04, 11.0]], np.float32)
+    level_db = np.array(
+        [[-30.0, -20.0, -5.0], [-9.0, -9.0, np.nan], [-1.0, -1.0, -1.0]], np.float32
+    )
+    envelope, found = np.full(3, -200.0, np.float32), np.zeros(3)
+    _follow(pitch, level_db, 9.97, 10.03, envelope, found)
+    assert envelope.tolist() == [-20.0, -9.0, -200.0]
+    np.testing.assert_allclose(found, [10.01, 10.02, 0.0], atol=1e-6)

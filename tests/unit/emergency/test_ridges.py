@@ -8,7 +8,10 @@ from anc_core.emergency.ridges import (
     FAST_FRAME_LENGTH,
     FRAME_LENGTH,
     HOP_LENGTH,
+    MIN_PROMINENCE_DB,
     NUM_PEAKS,
+    _analysis,
+    _levels,
     find_ridges,
 )
 
@@ -64,3 +67,39 @@ def test_peaks_come_most_prominent_first():
     assert np.all(ridges.prominence_db[:, 0] > ridges.prominence_db[:, 1])
     # Noise 14 dB below the weaker tone within a bin moves a peak by about a tenth of a bin.
     np.testing.assert_allclose(np.exp2(ridges.pitch[:, :2]), [[970.0, 2500.0]] * 30, atol=6.0)
+
+
+def plain_peaks(level):
+    """Return (bin, prominence in dB) of the peaks of one frame: the rule in plain words."""
+    padded = np.pad(level.astype(np.float64), (11, 15), mode="reflect")
+    every_fourth = np.arange(0, len(level) + 4, 4)
+    quantiles = [np.sort(padded[k : k + 23])[9] for k in every_fourth]
+    prominence = level - np.interp(np.arange(len(level)), every_fourth, quantiles)
+    floor = max(level[1:-1].max() - 45.0, -95.0)
+    peaks = [
+        (k, prominence[k])
+        for k in range(1, len(level) - 1)
+        if level[k - 1] < level[k] >= level[k + 1]
+        and prominence[k] >= MIN_PROMINENCE_DB
+        and level[k] > floor
+    ]
+    return sorted(peaks, key=lambda peak: -peak[1])[:NUM_PEAKS]
+
+
+@pytest.mark.parametrize("frame_length", [FRAME_LENGTH, FAST_FRAME_LENGTH])
+def test_peaks_are_those_of_the_rule(frame_length):
+    rng = np.random.default_rng(4)
+    chord = sum(tone(hertz, 0.05) for hertz in rng.uniform(400, 4_400, 9))
+    samples = (chord + rng.normal(0, 0.003, len(chord))).astype(np.float32)
+    ridges = find_ridges(samples, frame_length)
+    analysis = _analysis(frame_length)
+    levels = _levels(samples, analysis)
+    assert np.isfinite(ridges.pitch).sum() > 3 * len(levels)
+    for i, level in enumerate(levels):
+        peaks = plain_peaks(level)
+        found = np.isfinite(ridges.pitch[i])
+        assert np.count_nonzero(found) == len(peaks)
+        # float32 resolves levels of up to 100 dB to 1e-5 dB.
+        np.testing.assert_allclose(ridges.prominence_db[i][found], [p for _, p in peaks], atol=1e-4)
+        bins = np.exp2(ridges.pitch[i][found]) / analysis.bin_hz - analysis.first_bin
+        np.testing.assert_allclose(bins, [k for k, _ in peaks], atol=0.5 + 1e-4)
