@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from anc_core.api import cancel, cancel_tones, suppress
     from anc_core.causality import causality_curve
     from anc_core.dsp.filter_bank_design import build_filter_bank
-    from anc_core.emergency.detect import detect
     from anc_core.pipeline import process_recording
+    from anc_core.recognition import detect, load_classifier
     from anc_core.settings import Settings
     from anc_core.simulation import simulate_anc
     from anc_core.version import __version__
@@ -31,7 +31,8 @@ _HOME_OF = {
     "cancel": "api",
     "cancel_tones": "api",
     "causality_curve": "causality",
-    "detect": "emergency.detect",
+    "detect": "recognition",
+    "load_classifier": "recognition",
     "process_recording": "pipeline",
     "simulate_anc": "simulation",
     "suppress": "api",
@@ -45,6 +46,7 @@ __all__ = [
     "cancel_tones",
     "causality_curve",
     "detect",
+    "load_classifier",
     "process_recording",
     "simulate_anc",
     "suppress",

@@ -166,6 +166,8 @@ class Metrics(Record):
     cpu_s: float | None = None
     queue_s: float | None = None
     decode_s: float | None = None
+    classify_s: float | None = None
+    """Naming of the noises; ``None`` without a classifier."""
     suppress_s: float | None = None
     measure_s: float | None = None
     encode_s: float | None = None

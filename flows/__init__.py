@@ -14,6 +14,7 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.model_validation import validate_model
     from flows.simulation import simulate_anc_sweep
     from flows.suppressor_training import train_noise_suppressor
 
@@ -26,6 +27,7 @@ _HOME_OF = {
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
     "train_noise_suppressor": "suppressor_training",
+    "validate_model": "model_validation",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "process_audio_file",
     "simulate_anc_sweep",
     "train_noise_suppressor",
+    "validate_model",
 ]
 
 __getattr__ = lazy_names(__name__, _HOME_OF)

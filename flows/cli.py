@@ -15,6 +15,7 @@ import click
 
 from flows.batch_command import batch
 from flows.compare_command import compare
+from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
 from flows.simulate_command import simulate
@@ -121,7 +122,7 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
-for command in (process, batch, cancel, compare, simulate, train_suppressor):
+for command in (process, batch, cancel, compare, simulate, train_suppressor, validate, model):
     cli.add_command(command)
 
 

@@ -52,6 +52,7 @@ def print_json(record: Record) -> None:
 def print_session(summary: SessionSummary) -> None:
     """Print one session as a table of two columns."""
     metrics = summary.metrics
+    alarms = [event for event in summary.events if event.evidence]
     table = Table(show_header=False, box=None, pad_edge=False)
     rows = {
         "status": Text(summary.status, style=_STYLE.get(summary.status, "")),
@@ -66,14 +67,15 @@ def print_session(summary: SessionSummary) -> None:
         "cancellation": _with_unit(metrics.cancellation_db, "dB of noise"),
         "SNR": _with_unit(metrics.snr_improvement_db, "dB better (estimated)"),
         "speech level": _with_unit(metrics.speech_level_change_db, "dB"),
-        "protected": f"{metrics.protected_s:.1f} s, {len(summary.events)} events",
+        "protected": f"{metrics.protected_s:.1f} s, {len(alarms)} events",
+        "noises": _noises(summary),
         "speed": _with_unit(metrics.speed_x, "x real time", digits=0),
         "warnings": ", ".join(w.code for w in summary.warnings) or None,
     }
     for name, value in rows.items():
         if value is not None:
             table.add_row(name, value if isinstance(value, Text) else safe(value))
-    for event in summary.events:
+    for event in alarms:
         words = f"{event.start_s:.1f}-{event.end_s:.1f} s {event.noise_type}: {event.evidence}"
         table.add_row("event", safe(words))
     stdout().print(table)
@@ -245,6 +247,17 @@ def _common(summary: BatchSummary) -> Path:
     parents = [os.path.dirname(line.source_path) for line in summary.results]  # noqa: PTH120
     absolute = [p for p in parents if p.startswith("/")]
     return Path(os.path.commonpath(absolute)) if absolute else Path()
+
+
+def _noises(summary: SessionSummary) -> str | None:
+    """Return the noises that the classifier heard, the longest first."""
+    seconds: dict[str, float] = {}
+    for event in summary.events:
+        if not event.evidence:
+            duration_s = event.end_s - event.start_s
+            seconds[event.noise_type] = seconds.get(event.noise_type, 0.0) + duration_s
+    longest = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {total:.1f} s" for name, total in longest) or None
 
 
 def _number(value: float | None, digits: int = 1) -> str:

@@ -128,3 +128,20 @@ def running_sum(path: Path, block: int, **meta) -> Path:
         [_value("y", [1, block]), _value("s_out", [1, block])],
         {f"anc.{key}": value for key, value in meta.items()},
     )
+
+
+def linear_softmax(path: Path, weights: np.ndarray, offset: np.ndarray) -> Path:
+    """Write probabilities = softmax(features @ weights + offset)."""
+    num_features, num_classes = weights.shape
+    return _write(
+        path,
+        [
+            _node("MatMul", ["features", "w"], ["product"]),
+            _node("Add", ["product", "b"], ["scores"]),
+            _node("Softmax", ["scores"], ["probabilities"], axis=1),
+        ],
+        [_constant("w", weights), _constant("b", offset)],
+        [_value("features", ["n", num_features])],
+        [_value("probabilities", ["n", num_classes])],
+        {},
+    )

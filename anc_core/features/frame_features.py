@@ -14,7 +14,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from anc_core.features.filterbanks import mel_filters, octave_bins
-from anc_core.features.frame_kernels import crossing_shares, rolloff_bins, short_powers
 
 FloatArray = NDArray[np.float32]
 
@@ -123,10 +122,12 @@ def frame_features(samples: FloatArray) -> FrameFeatures:
     )
     if not num_frames:
         return found
+    from anc_core.features import frame_kernels  # only who works pays for loading them
+
     samples = np.ascontiguousarray(samples)
-    short_powers(samples, HOP_LENGTH // FAST_PER_FRAME, found.fast_power)
+    frame_kernels.short_powers(samples, HOP_LENGTH // FAST_PER_FRAME, found.fast_power)
     crossings = found.scalars[SCALARS.index("zero_crossings")]
-    crossing_shares(samples, FRAME_LENGTH, HOP_LENGTH, crossings)
+    frame_kernels.crossing_shares(samples, FRAME_LENGTH, HOP_LENGTH, crossings)
     frames = sliding_window_view(samples, FRAME_LENGTH)[::HOP_LENGTH]
     # Of a size that stays in the cache; the figures of a frame do not depend on the others.
     for start in range(0, num_frames, _BLOCK_FRAMES):
@@ -147,6 +148,8 @@ def num_whole_frames(num_samples: int) -> int:
 
 
 def _fill(found: FrameFeatures, now: slice, frames: FloatArray) -> None:
+    from anc_core.features import frame_kernels
+
     tables = _tables()
     spectra = np.fft.rfft(frames * tables.window, axis=-1)
     power = np.square(spectra.real)
@@ -177,7 +180,7 @@ def _fill(found: FrameFeatures, now: slice, frames: FloatArray) -> None:
     spread = np.maximum(moments[:, 1] - np.square(centroid), 0.0)
     scalars[2] = np.sqrt(spread) / np.float32(SAMPLE_RATE / 2)
     rolloffs = np.empty((len(_ROLLOFF_SHARES), len(power)), np.float32)
-    rolloff_bins(power, total, np.array(_ROLLOFF_SHARES, np.float32), rolloffs)
+    frame_kernels.rolloff_bins(power, total, np.array(_ROLLOFF_SHARES, np.float32), rolloffs)
     scalars[3:6] = _octaves(rolloffs * np.float32(SAMPLE_RATE / FRAME_LENGTH))
     scalars[7] = decibels.max(axis=1) - mean_db
     scalars[8], scalars[9] = _harmonicity(power)

@@ -78,6 +78,8 @@ class WindowFeatures:
     """
 
     def __init__(self, sample_rate: float, num_channels: int = 1) -> None:
+        from anc_core.features import frame_kernels  # noqa: F401 - loaded before the stream begins
+
         self._num_channels = check_num_channels(num_channels)
         self._resampler = StreamResampler(
             int(check_sample_rate(sample_rate)), SAMPLE_RATE, num_channels

@@ -22,6 +22,7 @@ from anc_core.files import SourceIdentity, check_unchanged, copy_atomic, digest_
 from anc_core.metrics import GateFigures, SessionMeter
 from anc_core.pipeline import gate
 from anc_core.pipeline.engine import Bypass, WithReference, build_canceller, build_suppressor
+from anc_core.pipeline.hearing import Hearing
 from anc_core.pipeline.reference import ReferenceTrack
 from anc_core.pipeline.request import RecordingRequest
 from anc_core.pipeline.stopwatch import Stopwatch
@@ -45,6 +46,7 @@ class Outcome:
     stream: StreamResult
     events: tuple[Event, ...]
     detector: AlarmDetector | None
+    hearing: Hearing
     remarks: tuple[Remark, ...]
     chunk_size: int
     clipped_samples_out: int
@@ -66,6 +68,7 @@ class Attempt:
         source_digest: str,
         token: str,
         on_progress: OnProgress | None,
+        hearing: Hearing | None = None,
     ) -> None:
         self.request = request
         self.preset = preset
@@ -73,6 +76,8 @@ class Attempt:
         self.source_digest = source_digest
         self.token = token
         self.on_progress = on_progress
+        self.hearing = hearing
+        """What an earlier attempt heard already; else what this one does."""
         self.stopwatch = Stopwatch()
         self._stack = ExitStack()
         self._copies = False
@@ -118,6 +123,9 @@ class Attempt:
         reader, chunk_size = self._open_source(stack)
         with self.stopwatch.time("warmup"):
             detector = self._detector(reader)
+            hearing = self.hearing = self.hearing or Hearing(
+                self.request.classifier, reader.sample_rate, reader.num_channels
+            )
             guard = EmergencyGuard(
                 self._processor(reader, chunk_size, stack),
                 detector or FixedIntervals([]),
@@ -128,6 +136,7 @@ class Attempt:
         stream = run_stream(
             reader.chunks(chunk_size),
             guard=guard,
+            hearing=hearing,
             meter=SessionMeter(reader.sample_rate, reader.num_channels),
             writer=writer,
             stopwatch=self.stopwatch,
@@ -144,11 +153,13 @@ class Attempt:
             stream=stream,
             events=events,
             detector=detector,
+            hearing=hearing,
             remarks=reader.remarks
             + stream.meter.remarks
             + written
             + remarks
             + self._engine_remarks()
+            + hearing.remarks
             + self._reference_remarks(stream.num_samples),
             chunk_size=chunk_size,
             clipped_samples_out=writer.clipped_samples if writer is not None else 0,

@@ -16,10 +16,12 @@ from uuid import uuid4
 
 import numpy as np
 
+from anc_core.classifier.events import events_in_order, windows_in_order
 from anc_core.errors import GateError, WarningCode
 from anc_core.files import SourceIdentity, digest_file, identify
 from anc_core.pipeline import sidecar
 from anc_core.pipeline.attempt import Attempt, Outcome
+from anc_core.pipeline.hearing import Hearing
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
 from anc_core.pipeline.stream import OnProgress
 from anc_core.presets import PRESETS, CancellationParameters, Preset, SuppressionOverrides
@@ -140,6 +142,7 @@ def run_request(
         refuse_same_file(request.source, request.sink)
     started_at, started, cpu_started = datetime.now(UTC), time.perf_counter(), time.process_time()
     refused: list[GateError] = []
+    hearing: Hearing | None = None
     for candidate in _ladder(request):
         attempt = Attempt(
             request,
@@ -148,6 +151,7 @@ def run_request(
             source_digest=source_digest,
             token=token,
             on_progress=on_progress,
+            hearing=hearing,
         )
         try:
             with attempt.run() as outcome:
@@ -166,6 +170,7 @@ def run_request(
                     attempt.deliver()
         except GateError as err:
             refused.append(err)
+            hearing = attempt.hearing  # of the input, which is the same
         else:
             return summary
     # The last rung is the untouched original: if even that fails the gate, the gate's own failure
@@ -231,8 +236,10 @@ def _summarise(
             algorithmic_latency_ms=1e3 * outcome.latency / rate,
         ),
         intervals=stream.meter.intervals,
-        windows=outcome.detector.windows if outcome.detector else (),
-        events=outcome.events,
+        windows=windows_in_order(
+            outcome.detector.windows if outcome.detector else (), outcome.hearing.windows
+        ),
+        events=events_in_order(outcome.events, outcome.hearing.events),
         protected=tuple((start / rate, stop / rate) for start, stop in stream.protected),
         warnings=remarks,
         error_code=refused[-1].code if refused else None,
@@ -266,6 +273,7 @@ def _with_times(
         "wall_s": wall_s,
         "cpu_s": time.process_time() - cpu_started,
         "decode_s": seconds["decode"],
+        "classify_s": outcome.hearing.classify_s,
         "suppress_s": seconds["suppress"],
         "measure_s": seconds["measure"],
         "encode_s": seconds["encode"],

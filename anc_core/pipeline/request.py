@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anc_core.classifier.models import Choice, choose_classifier
 from anc_core.errors import ErrorCode, SinkError
 from anc_core.pipeline.engine import check_algorithm, resolve_mode, suppression_model_id
 from anc_core.pipeline.fingerprint import fingerprint
@@ -37,6 +38,8 @@ class RecordingRequest:
     cancellation: CancellationParameters = field(default_factory=CancellationParameters)
     model_id: str | None = None
     """Weights that will do the work, None where none are needed."""
+    classifier: Choice = field(default_factory=Choice)
+    """What names the noises; its id stands in ``parameters``."""
     parameters: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -78,6 +81,11 @@ class RecordingRequest:
             "preset": chosen.model_dump(mode="json"),
             "output": None if sink is None else Path(sink).suffix.lower(),
         }
+        classifier = choose_classifier(
+            settings.models_dir, model=settings.ml_model_path, scaler=settings.ml_scaler_path
+        )
+        if classifier.model_id is not None:
+            parameters["classifier"] = classifier.model_id
         if resolved is Mode.CANCEL:
             parameters["cancellation"] = how.model_dump(mode="json")
         return cls(
@@ -92,6 +100,7 @@ class RecordingRequest:
             suppression=changes,
             cancellation=how,
             model_id=model_id,
+            classifier=classifier,
             parameters=parameters,
         )
 

@@ -9,6 +9,7 @@ from anc_core.arrays import Chunk
 from anc_core.audio import AudioWriter
 from anc_core.dsp.buffer import SampleBuffer
 from anc_core.metrics import MeterResult, SessionMeter
+from anc_core.pipeline.hearing import Hearing
 from anc_core.pipeline.stopwatch import Stopwatch
 from anc_core.processors import EmergencyGuard
 
@@ -31,6 +32,7 @@ def run_stream(
     chunks: Iterable[Chunk],
     *,
     guard: EmergencyGuard,
+    hearing: Hearing,
     meter: SessionMeter,
     writer: AudioWriter | None,
     stopwatch: Stopwatch,
@@ -44,6 +46,8 @@ def run_stream(
         The recording, shape (n, num_channels) each.
     guard : EmergencyGuard
         Wraps the canceller; its delay is removed here, so output and input stay aligned.
+    hearing : Hearing
+        Gets the input.
     meter : SessionMeter
         Gets aligned input and output.
     writer : AudioWriter or None
@@ -76,11 +80,13 @@ def run_stream(
         num_samples += len(chunk)
         num_chunks += 1
         waiting.put(chunk)
+        hearing.process(chunk)
         with stopwatch.time("suppress"):
             output = guard.process(chunk)
         deliver(output)
         if on_progress is not None:
             on_progress(num_samples)
+    hearing.flush()
     with stopwatch.time("suppress"):
         output = guard.flush()
     deliver(output)

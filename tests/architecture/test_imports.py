@@ -60,6 +60,7 @@ def test_import_contracts_are_kept() -> None:
         "import anc_core",
         "import anc_core.pipeline, anc_core.processors, anc_core.emergency",
         "import anc_core.audio, anc_core.metrics, anc_core.dsp, anc_core.jobs",
+        "import anc_core.features, anc_core.classifier.models, anc_core.classifier.stream",
         "import flows",
         "import flows.cli",
     ],
