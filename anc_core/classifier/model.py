@@ -1,0 +1,284 @@
+"""The trained classifier at work: feature vectors in, labels with a calibrated confidence out.
+
+Context: the model is trained with scikit-learn, and its files may come from anywhere. Decision: at
+work there is an ONNX graph and three tables of numbers, read without pickle and only after their
+digests were checked. Consequence: no file of a model can execute code, and scikit-learn is not
+needed to use one.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anc_core.bundles.bundle import Bundle, open_bundle
+from anc_core.errors import ErrorCode, ModelBundleError
+from anc_core.features import FEATURE_SCHEMA, NUM_FEATURES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+
+KIND = "noise-classifier"
+MODEL_FILE = "model.onnx"
+SCALER_FILE = "scaler.npz"
+NOVELTY_FILE = "novelty.npz"
+GOLDEN_FILE = "golden.npz"
+FILES = (MODEL_FILE, SCALER_FILE, NOVELTY_FILE)
+"""What a classifier needs at work; ``golden.npz`` is there for the validation."""
+
+UNKNOWN = "unknown"
+
+MAX_DEVIATION = np.float32(10.0)
+"""Scaled features end here: one figure far out of what was seen must not outvote all others."""
+MIN_PROBABILITY = 1e-6
+
+
+class NoiseModel:
+    """A classifier of feature vectors, loaded from a bundle.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Of kind ``noise-classifier``.
+
+    Raises
+    ------
+    ModelBundleError
+        MODEL_MISSING if a file is not there, FEATURE_SCHEMA if it was trained on other features,
+        MODEL_HASH if a file was changed or does not hold what it should.
+
+    Notes
+    -----
+    One thread, as :class:`anc_core.denoiser.inference.GainModel`.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._id = bundle.model_id
+        self._classes = check_card(bundle)
+        self._temperature = _positive(bundle, "temperature")
+        self._threshold = _positive(bundle, "novelty_threshold")
+        k = len(self._classes)
+        scaler = read_arrays(bundle, SCALER_FILE)
+        self._mean = _array(bundle, scaler, "mean", (NUM_FEATURES,))
+        self._scale = _array(bundle, scaler, "scale", (NUM_FEATURES,))
+        if not np.all(self._scale > 0.0):
+            raise _broken(bundle, f"{SCALER_FILE}: a scale is not above 0")
+        space = read_arrays(bundle, NOVELTY_FILE)
+        self._projection = _array(bundle, space, "projection", (NUM_FEATURES, None))
+        self._means = _array(bundle, space, "means", (k, self._projection.shape[1]))
+        self._session = self._open(bundle)
+        if self._raw(np.zeros((1, NUM_FEATURES), np.float32)).shape != (1, k):
+            raise _broken(bundle, f"{MODEL_FILE}: gives no probability for each of {k} classes")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the noises it knows."""
+        return self._classes
+
+    @property
+    def model_id(self) -> str:
+        """What sessions remember of it."""
+        return self._id
+
+    def probabilities(self, vectors: FloatArray) -> NDArray[np.float64]:
+        """Return how probable each class is, given that it is one of them.
+
+        Parameters
+        ----------
+        vectors : float32, shape (n, NUM_FEATURES)
+            As :mod:`anc_core.features` gives them, not scaled.
+
+        Returns
+        -------
+        float64, shape (n, num_classes)
+            Rows sum to 1; a row is NaN where the model gives no finite answer.
+
+        Notes
+        -----
+        p' = (p + 1e-6)^(1/T) / sum: temperature scaling, T fitted on held-out recordings.
+
+        References
+        ----------
+        Guo et al., "On Calibration of Modern Neural Networks" (2017), Sec. 4.2.
+        """
+        return self._calibrated(self._scaled(vectors))
+
+    def novelty(self, vectors: FloatArray) -> NDArray[np.float64]:
+        """Return how far each vector is from the nearest class, in its standard deviations.
+
+        Parameters
+        ----------
+        vectors : float32, shape (n, NUM_FEATURES)
+
+        Returns
+        -------
+        float64, shape (n,)
+            min_k ||z P - m_k||, P onto the discriminants with unit covariance within classes.
+        """
+        return self._distance(self._scaled(vectors))
+
+    def label(self, vectors: FloatArray) -> list[tuple[str, float]]:
+        """Return name and confidence for each vector.
+
+        Parameters
+        ----------
+        vectors : float32, shape (n, NUM_FEATURES)
+
+        Returns
+        -------
+        list of (str, float)
+            The most probable class with its calibrated probability. Beyond the novelty threshold t
+            it is ``unknown``, at distance d with confidence d / (d + t): 0.5 at the threshold. What
+            the model has no finite answer for is ``unknown`` with confidence 0.
+        """
+        scaled = self._scaled(vectors)
+        probabilities, distance = self._calibrated(scaled), self._distance(scaled)
+        return [
+            self._decide(row, float(far)) for row, far in zip(probabilities, distance, strict=True)
+        ]
+
+    def _decide(self, probabilities: NDArray[np.float64], distance: float) -> tuple[str, float]:
+        if not (np.all(np.isfinite(probabilities)) and np.isfinite(distance)):
+            return UNKNOWN, 0.0
+        if distance > self._threshold:
+            return UNKNOWN, distance / (distance + self._threshold)
+        best = int(np.argmax(probabilities))
+        return self._classes[best], float(probabilities[best])
+
+    def _scaled(self, vectors: FloatArray) -> FloatArray:
+        scaled: FloatArray = np.clip(
+            (vectors - self._mean) / self._scale, -MAX_DEVIATION, MAX_DEVIATION
+        )
+        return scaled
+
+    def _distance(self, scaled: FloatArray) -> NDArray[np.float64]:
+        place = (scaled @ self._projection).astype(np.float64)
+        apart = place[:, np.newaxis, :] - self._means
+        return np.asarray(np.sqrt((apart**2).sum(axis=2)).min(axis=1))
+
+    def _calibrated(self, scaled: FloatArray) -> NDArray[np.float64]:
+        if not len(scaled):
+            return np.empty((0, len(self._classes)))
+        raw = self._raw(scaled).astype(np.float64)
+        raw[~np.isfinite(raw).all(axis=1)] = np.nan
+        weights = (np.clip(raw, 0.0, 1.0) + MIN_PROBABILITY) ** (1.0 / self._temperature)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+    def _raw(self, scaled: FloatArray) -> FloatArray:
+        try:
+            (raw,) = self._session.run(["probabilities"], {"features": scaled})
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common class of its own
+            msg = f"{self._id}: ONNX Runtime cannot run it: {error}"
+            raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
+        return np.asarray(raw, np.float32)
+
+    def _open(self, bundle: Bundle) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+        content = bundle.read(MODEL_FILE)
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 4  # what is wrong is raised, too
+        try:
+            return onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common class of its own
+            msg = f"{self._id}: is no graph that ONNX Runtime accepts: {error}"
+            raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
+
+
+def load_noise_model(bundle: Bundle) -> NoiseModel:
+    """Return the model of a bundle, loaded once a process.
+
+    Raises
+    ------
+    ModelBundleError
+        As :class:`NoiseModel`.
+    """
+    return _load(bundle.path, bundle.digest)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(path: Path, digest: str) -> NoiseModel:
+    bundle = open_bundle(path, kind=KIND)
+    if bundle.digest != digest:
+        msg = f"{path}: the bundle was replaced while it was in use"
+        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    return NoiseModel(bundle)
+
+
+def check_card(bundle: Bundle) -> tuple[str, ...]:
+    """Return the classes of a bundle whose features are those of this version.
+
+    Raises
+    ------
+    ModelBundleError
+        FEATURE_SCHEMA if they are others, MODEL_HASH if the card names no classes.
+    """
+    schema = bundle.card.get("feature_schema")
+    if schema != FEATURE_SCHEMA:
+        msg = (
+            f"{bundle.model_id}: was trained on features {schema!r}; this version has "
+            f"{FEATURE_SCHEMA!r}: train it again"
+        )
+        raise ModelBundleError(ErrorCode.FEATURE_SCHEMA, msg)
+    classes = bundle.card.get("classes")
+    named = isinstance(classes, list) and all(isinstance(c, str) and c for c in classes)
+    if not named or not classes or len(set(classes)) != len(classes):
+        raise _broken(bundle, f"the card's classes must be different names, not {classes!r}")
+    return tuple(classes)
+
+
+def read_arrays(bundle: Bundle, name: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an ``.npz`` of the bundle; one that needs pickle is refused.
+
+    Raises
+    ------
+    ModelBundleError
+        MODEL_MISSING or MODEL_HASH as :meth:`Bundle.read`; MODEL_HASH if it can't be understood.
+    """
+    content = io.BytesIO(bundle.read(name))
+    try:
+        with np.load(content, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise _broken(bundle, f"{name}: holds no plain arrays ({error})") from None
+
+
+def _array(
+    bundle: Bundle,
+    arrays: Mapping[str, NDArray[Any]],
+    name: str,
+    shape: tuple[int | None, ...],
+) -> FloatArray:
+    found = arrays.get(name)
+    if found is None:
+        raise _broken(bundle, f"the array {name!r} is missing")
+    fits = len(found.shape) == len(shape) and all(
+        size in (None, actual) for size, actual in zip(shape, found.shape, strict=True)
+    )
+    if not fits or found.dtype.kind != "f" or not np.all(np.isfinite(found)):
+        msg = f"{name} is {found.dtype} {found.shape}; it must be finite floats of shape {shape}"
+        raise _broken(bundle, msg)
+    return np.ascontiguousarray(found, np.float32)
+
+
+def _positive(bundle: Bundle, key: str) -> float:
+    value = bundle.card.get(key)
+    if not isinstance(value, int | float) or not 0.0 < value < np.inf:
+        raise _broken(bundle, f"the card's {key} is {value!r}; it must be above 0")
+    return float(value)
+
+
+def _broken(bundle: Bundle, what: str) -> ModelBundleError:
+    return ModelBundleError(ErrorCode.MODEL_HASH, f"{bundle.model_id}: {what}")
