@@ -54,6 +54,8 @@ class ErrorCode(StrEnum):
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
     MODEL_MISSING = "MODEL_MISSING"
     MODEL_HASH = "MODEL_HASH"
+    MODEL_UNTRUSTED = "MODEL_UNTRUSTED"
+    FEATURE_SCHEMA = "FEATURE_SCHEMA"
     DB_UNAVAILABLE = "DB_UNAVAILABLE"
     INTERNAL = "INTERNAL"
     # quality gate
@@ -130,7 +132,11 @@ class GateError(RecordingError):
 
 
 class ModelBundleError(AncError):
-    """A model bundle is missing (MODEL_MISSING), or not what it should be (MODEL_HASH)."""
+    """A model is missing (MODEL_MISSING) or not what it should be; nothing of it was executed.
+
+    MODEL_HASH: changed, damaged or of another kind. FEATURE_SCHEMA: trained on other features.
+    MODEL_UNTRUSTED: a pickle, which could execute anything, that nobody here vouched for.
+    """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anc_core.bundles.bundle import Bundle, open_bundle
+from anc_core.classifier.novelty import NUM_TERMS, NoveltyScale, NoveltySpace, entropy
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.features import FEATURE_SCHEMA, NUM_FEATURES
 
@@ -72,8 +73,18 @@ class NoiseModel:
         if not np.all(self._scale > 0.0):
             raise _broken(bundle, f"{SCALER_FILE}: a scale is not above 0")
         space = read_arrays(bundle, NOVELTY_FILE)
-        self._projection = _array(bundle, space, "projection", (NUM_FEATURES, None))
-        self._means = _array(bundle, space, "means", (k, self._projection.shape[1]))
+        projection = _array(bundle, space, "projection", (NUM_FEATURES, None))
+        self._space = NoveltySpace(
+            projection=projection,
+            means=_array(bundle, space, "means", (k, projection.shape[1])),
+            centre=_array(bundle, space, "centre", (projection.shape[1],)),
+        )
+        self._novelty_scale = NoveltyScale(
+            location=_array(bundle, space, "location", (NUM_TERMS,)),
+            spread=_array(bundle, space, "spread", (NUM_TERMS,)),
+        )
+        if not np.all(self._novelty_scale.spread > 0.0):
+            raise _broken(bundle, f"{NOVELTY_FILE}: a spread is not above 0")
         self._session = self._open(bundle)
         if self._raw(np.zeros((1, NUM_FEATURES), np.float32)).shape != (1, k):
             raise _broken(bundle, f"{MODEL_FILE}: gives no probability for each of {k} classes")
@@ -109,10 +120,10 @@ class NoiseModel:
         ----------
         Guo et al., "On Calibration of Modern Neural Networks" (2017), Sec. 4.2.
         """
-        return self._calibrated(self._scaled(vectors))
+        return self._calibrated(self._answers(self._scaled(vectors)))
 
     def novelty(self, vectors: FloatArray) -> NDArray[np.float64]:
-        """Return how far each vector is from the nearest class, in its standard deviations.
+        """Return how unlike anything it knows each vector is; see :class:`NoveltyScale`.
 
         Parameters
         ----------
@@ -121,9 +132,10 @@ class NoiseModel:
         Returns
         -------
         float64, shape (n,)
-            min_k ||z P - m_k||, P onto the discriminants with unit covariance within classes.
+            Above 0, 1 for an average sound of a known class; NaN where the model has no answer.
         """
-        return self._distance(self._scaled(vectors))
+        scaled = self._scaled(vectors)
+        return self._novelty(scaled, self._answers(scaled))
 
     def label(self, vectors: FloatArray) -> list[tuple[str, float]]:
         """Return name and confidence for each vector.
@@ -140,7 +152,8 @@ class NoiseModel:
             the model has no finite answer for is ``unknown`` with confidence 0.
         """
         scaled = self._scaled(vectors)
-        probabilities, distance = self._calibrated(scaled), self._distance(scaled)
+        answers = self._answers(scaled)
+        probabilities, distance = self._calibrated(answers), self._novelty(scaled, answers)
         return [
             self._decide(row, float(far)) for row, far in zip(probabilities, distance, strict=True)
         ]
@@ -159,18 +172,21 @@ class NoiseModel:
         )
         return scaled
 
-    def _distance(self, scaled: FloatArray) -> NDArray[np.float64]:
-        place = (scaled @ self._projection).astype(np.float64)
-        apart = place[:, np.newaxis, :] - self._means
-        return np.asarray(np.sqrt((apart**2).sum(axis=2)).min(axis=1))
+    def _novelty(self, scaled: FloatArray, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        terms = np.column_stack([self._space.distances(scaled), entropy(answers)])
+        return self._novelty_scale.score(terms)
 
-    def _calibrated(self, scaled: FloatArray) -> NDArray[np.float64]:
+    def _calibrated(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        weights = (answers + MIN_PROBABILITY) ** (1.0 / self._temperature)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+    def _answers(self, scaled: FloatArray) -> NDArray[np.float64]:
+        """Return the graph's probabilities, not calibrated; NaN where one is not finite."""
         if not len(scaled):
             return np.empty((0, len(self._classes)))
         raw = self._raw(scaled).astype(np.float64)
         raw[~np.isfinite(raw).all(axis=1)] = np.nan
-        weights = (np.clip(raw, 0.0, 1.0) + MIN_PROBABILITY) ** (1.0 / self._temperature)
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+        return np.asarray(np.clip(raw, 0.0, 1.0))
 
     def _raw(self, scaled: FloatArray) -> FloatArray:
         try:

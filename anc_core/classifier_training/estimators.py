@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+
+from anc_core.classifier_training.extraction import NUM_CROPS
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 ModelName: TypeAlias = Literal["random_forest", "lda", "extra_trees", "vote"]
@@ -25,10 +28,16 @@ MEMBERS: dict[ModelName, tuple[ModelName, ...]] = {
 NUM_TREES = 300
 
 
+_CROP_WEIGHT = 1.0 / NUM_CROPS
+"""All crops of a clip weigh as much as the clip itself: a forest that heard them as often as they
+are would be worse at whole clips."""
+
+
 def fit(
     model: ModelName,
     vectors: NDArray[np.float32],
     labels: NDArray[np.int64],
+    is_crop: NDArray[np.bool_],
     *,
     num_trees: int,
     seed: int,
@@ -44,27 +53,52 @@ def fit(
         Scaled.
     labels : int64, shape (n,)
         0 to the number of classes - 1.
+    is_crop : bool, shape (n,)
+        Crops are for the forests, which learn that windows of a second are something else;
+        a linear model has one answer for both and is fitted on whole clips.
     num_trees, seed, workers : int
         Of the forests.
     """
-    estimator = _unfitted(model, num_trees=num_trees, seed=seed, workers=workers)
-    estimator.fit(vectors, labels)
-    # Threads would add the trees' answers in the order they come: other last bits every time.
-    estimator.set_params(**{key: 1 for key in estimator.get_params() if key.endswith("n_jobs")})
-    return estimator
+    members = [
+        _fit_member(member, vectors, labels, is_crop, num_trees, seed, workers)
+        for member in MEMBERS[model]
+    ]
+    return members[0] if len(members) == 1 else _vote(MEMBERS[model], members, labels)
 
 
-def _unfitted(model: ModelName, *, num_trees: int, seed: int, workers: int) -> Any:  # noqa: ANN401
+def _fit_member(
+    member: ModelName,
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    is_crop: NDArray[np.bool_],
+    num_trees: int,
+    seed: int,
+    workers: int,
+) -> Any:  # noqa: ANN401
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
+    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-    if model == "lda":
-        return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    if model == "vote":
-        members = [
-            (name, _unfitted(name, num_trees=num_trees, seed=seed, workers=workers))
-            for name in MEMBERS[model]
-        ]
-        return VotingClassifier(members, voting="soft")
-    forest = RandomForestClassifier if model == "random_forest" else ExtraTreesClassifier
-    return forest(num_trees, random_state=seed, n_jobs=workers)
+    if member == "lda":
+        lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        return lda.fit(vectors[~is_crop], labels[~is_crop])
+    forest = RandomForestClassifier if member == "random_forest" else ExtraTreesClassifier
+    fitted = forest(num_trees, random_state=seed, n_jobs=workers).fit(
+        vectors, labels, sample_weight=np.where(is_crop, _CROP_WEIGHT, 1.0)
+    )
+    # Threads would add the trees' answers in the order they come: other last bits every time.
+    return fitted.set_params(n_jobs=1)
+
+
+def _vote(names: tuple[ModelName, ...], members: list[Any], labels: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    """Return the mean of fitted members as one estimator.
+
+    Its own ``fit`` would give all members the same clips.
+    """
+    from sklearn.ensemble import VotingClassifier
+    from sklearn.preprocessing import LabelEncoder
+
+    vote = VotingClassifier(list(zip(names, members, strict=True)), voting="soft")
+    vote.estimators_ = members
+    vote.le_ = LabelEncoder().fit(labels)
+    vote.classes_ = vote.le_.classes_
+    return vote

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.classifier.novelty import NoveltyScale
 from anc_core.classifier_training.calibration import calibration_error, fit_temperature, tempered
 from anc_core.classifier_training.estimators import ModelName
-from anc_core.classifier_training.extraction import NOISE_LEVELS_DB, TESTS, ClipFeatures
-from anc_core.classifier_training.held_out import HeldOut, HeldOutNovelty
+from anc_core.classifier_training.extraction import NOISE_LEVELS_DB, TESTS
+from anc_core.classifier_training.held_out import HeldOutTerms, Trials
 from anc_core.classifier_training.intervals import design_effect, wilson
+from anc_core.classifier_training.novelty import fit_scale
 from anc_core.classifier_training.records import (
     ClassScores,
     Clip,
@@ -32,11 +34,7 @@ _KEPT_SHARE = 0.9
 def evaluate(
     model: ModelName,
     clips: Sequence[Clip],
-    features: ClipFeatures,
-    labels: IntArray,
-    folds: IntArray,
-    answers: HeldOut,
-    novelty: HeldOutNovelty,
+    trials: Trials,
     *,
     train_accuracy: float,
     candidates: Mapping[str, float],
@@ -47,29 +45,24 @@ def evaluate(
     ----------
     model : str
         Its name.
-    clips, features, labels, folds
-        What it was trained on, clip by clip.
-    answers, novelty
-        For clips whose recordings were held out.
+    clips, trials
+        What it was trained on, and what was fitted to judge it.
     train_accuracy : float
         Of the final model on its own clips.
     candidates : mapping of str to float
         Held-out accuracy of every model that was tried.
     """
+    answers, terms = trials.answers(model), trials.terms(model)
+    labels, folds = trials.labels, trials.folds
     clean, taken = answers.tests[0], answers.tests.argmax(axis=2)
     is_right = taken[0] == labels
-    # Each clip weighs as much by its windows as by itself: the model serves both.
+    clip_of_window = trials.features.clip_of_window
     both = np.concatenate([clean, answers.windows])
-    both_labels = np.concatenate([labels, labels[features.clip_of_window]])
-    both_folds = np.concatenate([folds, folds[features.clip_of_window]])
-    weights = np.concatenate([np.ones(len(labels)), _window_weights(features.clip_of_window)])
-    calibrated = _calibrated_by_other_folds(both, both_labels, both_folds, weights)
-    has_windows = len(features.windows) > 0
-    windows_right = answers.windows.argmax(axis=1) == labels[features.clip_of_window]
+    of_clip = np.concatenate([np.arange(len(labels)), clip_of_window])
+    weights = trials.weights
+    calibrated = _calibrated_by_other_folds(both, labels[of_clip], folds[of_clip], weights)
+    windows_right = answers.windows.argmax(axis=1) == labels[clip_of_window]
     effect = design_effect(is_right, _clusters(clips, labels))
-    threshold = _quantile(
-        np.concatenate([novelty.clips, novelty.windows]), weights, _KEPT_SHARE
-    )
     confusion = np.zeros((len(clean[0]), len(clean[0])), np.int64)
     np.add.at(confusion, (labels, taken[0]), 1)
     classes = _class_scores(clips, confusion, effect)
@@ -79,14 +72,12 @@ def evaluate(
         accuracy_interval=wilson(float(is_right.mean()), len(labels) / effect),
         macro_f1=macro_f1(confusion),
         train_accuracy=train_accuracy,
-        window_accuracy=float(windows_right.mean()) if has_windows else None,
+        window_accuracy=float(windows_right.mean()),
         calibration_error=calibration_error(calibrated[: len(labels)], labels),
         window_calibration_error=calibration_error(
-            calibrated[len(labels) :], both_labels[len(labels) :]
-        )
-        if has_windows
-        else None,
-        temperature=fit_temperature(both, both_labels, weights),
+            calibrated[len(labels) :], labels[clip_of_window]
+        ),
+        temperature=fit_temperature(both, labels[of_clip], weights),
         noise_accuracy={
             str(db): float((taken[TESTS.index(f"pink_{db}_db")] == labels).mean())
             for db in NOISE_LEVELS_DB
@@ -97,8 +88,8 @@ def evaluate(
                 & (taken[TESTS.index("louder")] == taken[0])
             ).mean()
         ),
-        novelty_threshold=threshold,
-        unknown=_unknown_scores(novelty, threshold),
+        novelty_threshold=novelty_threshold(terms, weights),
+        unknown=_unknown_scores(terms),
         classes=tuple(classes),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         num_folds=int(folds.max()) + 1,
@@ -151,32 +142,34 @@ def _calibrated_by_other_folds(
     return calibrated
 
 
-def _unknown_scores(novelty: HeldOutNovelty, threshold: float) -> UnknownScores:
-    kept = float((novelty.clips <= threshold).mean())
-    if not len(novelty.unknown):
-        return UnknownScores(known_kept=kept, rejected=None, auroc=None)
-    limit = np.quantile(novelty.known, _KEPT_SHARE)
-    order = np.sort(novelty.known)
-    below = np.searchsorted(order, novelty.unknown, "left")
-    ties = np.searchsorted(order, novelty.unknown, "right") - below
+def novelty_scale(terms: HeldOutTerms, weights: FloatArray) -> NoveltyScale:
+    """Return the scale of the terms of held-out clips and windows, known categories."""
+    return fit_scale(np.concatenate([terms.clips, terms.windows]), weights)
+
+
+def novelty_threshold(terms: HeldOutTerms, weights: FloatArray) -> float:
+    """Return the novelty that 90 % of held-out clips and windows of known categories are below."""
+    both = np.concatenate([terms.clips, terms.windows])
+    novelty = fit_scale(both, weights).score(both)
+    order = np.argsort(novelty)
+    reached = int(np.searchsorted(np.cumsum(weights[order]), _KEPT_SHARE * weights.sum()))
+    # Above the last one kept, so that rounding loses nobody.
+    return round(float(novelty[order[min(reached, len(order) - 1)]]) + 5e-7, 6)
+
+
+def _unknown_scores(terms: HeldOutTerms) -> UnknownScores:
+    if not len(terms.unknown):
+        return UnknownScores(rejected=None, auroc=None)
+    scale = fit_scale(terms.known, np.ones(len(terms.known)))
+    known, unknown = np.sort(scale.score(terms.known)), scale.score(terms.unknown)
+    below = np.searchsorted(known, unknown, "left")
+    ties = np.searchsorted(known, unknown, "right") - below
     return UnknownScores(
-        known_kept=kept,
-        rejected=float((novelty.unknown > limit).mean()),
-        auroc=float((below + 0.5 * ties).mean() / len(order)),
+        rejected=float((unknown > np.quantile(known, _KEPT_SHARE)).mean()),
+        auroc=float((below + 0.5 * ties).mean() / len(known)),
     )
 
 
 def _clusters(clips: Sequence[Clip], labels: IntArray) -> IntArray:
     _, recording = np.unique([clip.recording for clip in clips], return_inverse=True)
     return np.asarray(recording * (int(labels.max()) + 1) + labels)
-
-
-def _window_weights(clip_of_window: IntArray) -> FloatArray:
-    """Return a weight for each window such that those of a clip weigh 1 together."""
-    return np.asarray(1.0 / np.bincount(clip_of_window)[clip_of_window], np.float64)
-
-
-def _quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
-    order = np.argsort(values)
-    reached = np.searchsorted(np.cumsum(weights[order]), share * weights.sum())
-    return round(float(values[order[min(int(reached), len(order) - 1)]]), 6)

@@ -71,8 +71,6 @@ class ClassScores(Record):
 class UnknownScores(Record):
     """How well noises of no trained category are recognised as such."""
 
-    known_kept: float
-    """Share of held-out clips of known categories within the threshold."""
     rejected: float | None
     """Share of the clips of categories left out of the training that are beyond it, when it is set
     to keep 90 % of the known clips; None with fewer than 3 categories."""
@@ -104,11 +102,11 @@ class NoiseEvaluation(Record):
     macro_f1: float
     train_accuracy: float
     """Of the final model on its own clips: what it knows by heart."""
-    window_accuracy: float | None
+    window_accuracy: float
     """Of single windows of 1 s in which something sounds."""
     calibration_error: float
     """Of clips; expected, 15 bins, temperature from the other folds."""
-    window_calibration_error: float | None
+    window_calibration_error: float
     temperature: float
     noise_accuracy: dict[str, float]
     """Accuracy with pink noise, by dB under the clip's active level."""
