@@ -97,7 +97,9 @@ def _vote(names: tuple[ModelName, ...], members: list[Any], labels: NDArray[np.i
     from sklearn.ensemble import VotingClassifier
     from sklearn.preprocessing import LabelEncoder
 
-    vote = VotingClassifier(list(zip(names, members, strict=True)), voting="soft")
+    vote = VotingClassifier(
+        list(zip(names, members, strict=True)), voting="soft", flatten_transform=False
+    )
     vote.estimators_ = members
     vote.le_ = LabelEncoder().fit(labels)
     vote.classes_ = vote.le_.classes_

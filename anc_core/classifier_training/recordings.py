@@ -7,11 +7,12 @@ recording, and recordings are never divided.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from anc_core.classifier_training.records import Clip, Skipped, TrainingData
 from anc_core.errors import InputError
@@ -20,6 +21,8 @@ from anc_core.files import printable
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".opus", ".m4a"}
 )
+
+LICENCES_FILE = "licences.csv"
 
 _BEFORE_SEPARATOR = re.compile(r"([^-_.]+)")
 _DEFAULT_GROUPING = 'what precedes the first "-", "_" or "." of the file name'
@@ -39,7 +42,9 @@ def scan(root: Path, groups: str | None = None) -> TrainingData:
     Returns
     -------
     TrainingData
-        Sorted by path. A file with the content of another is left out.
+        Sorted by path. A file with the content of another is left out. Licences are taken from
+        ``licences.csv`` in ``root``, if there is one: columns ``path`` (a file or a folder, below
+        ``root``) and ``licence``.
 
     Raises
     ------
@@ -50,6 +55,7 @@ def scan(root: Path, groups: str | None = None) -> TrainingData:
     if not root.is_dir():
         msg = f"{printable(root)}: is no folder; give one with a folder of clips for each category"
         raise InputError(msg)
+    licences = _licences(root / LICENCES_FILE)
     clips: list[Clip] = []
     skipped: list[Skipped] = []
     first_of: dict[str, str] = {}
@@ -66,7 +72,15 @@ def scan(root: Path, groups: str | None = None) -> TrainingData:
             continue
         recording = _recording(path, rule)
         category = path.relative_to(root).parts[0]
-        clips.append(Clip(path=name, category=category, recording=recording, digest=digest))
+        clips.append(
+            Clip(
+                path=name,
+                category=category,
+                recording=recording,
+                digest=digest,
+                licence=_licence_of(name, licences),
+            )
+        )
     grouping = _DEFAULT_GROUPING if groups is None else f"{groups!r} in the file name"
     data = TrainingData(
         root=root.absolute(), clips=tuple(clips), skipped=tuple(skipped), grouping=grouping
@@ -117,6 +131,45 @@ def data_digest(clips: Iterable[Clip]) -> str:
     """Return the SHA-256 over categories, recordings and contents, in any order, of any name."""
     lines = sorted(f"{clip.category}\t{clip.recording}\t{clip.digest}\n" for clip in clips)
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def without(data: TrainingData, bad: Iterable[Skipped]) -> TrainingData:
+    """Return ``data`` without the clips that turned out to be unusable.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_recordings`, of what is left.
+    """
+    bad = tuple(bad)
+    names = {one.path for one in bad}
+    left = data.model_copy(
+        update={
+            "clips": tuple(clip for clip in data.clips if clip.path not in names),
+            "skipped": data.skipped + bad,
+        }
+    )
+    check_recordings(left)
+    return left
+
+
+def _licences(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = {"path", "licence"} - set(reader.fieldnames or ())
+        if missing:
+            msg = f"{printable(path)}: column {min(missing)!r} is missing"
+            raise InputError(msg)
+        return {row["path"].strip("/"): row["licence"] or "" for row in reader if row["path"]}
+
+
+def _licence_of(name: str, licences: Mapping[str, str]) -> str:
+    """Return what is said of the file, or of the nearest folder it lies in."""
+    place = PurePosixPath(name)
+    said = (licences.get(str(some)) for some in (place, *place.parents))
+    return next((licence for licence in said if licence is not None), "")
 
 
 def _reasons(data: TrainingData) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anc_core.classifier_training.estimators import ModelName
 from anc_core.records import Record
 
 _SECONDS_A_CLIP = 0.25
@@ -20,6 +21,8 @@ class Clip(Record):
     """Clips of the same recording are never on both sides of a test."""
     digest: str
     """SHA-256 of the content."""
+    licence: str = ""
+    """From ``licences.csv``; empty where it says nothing."""
 
     @property
     def estimate_s(self) -> float:
@@ -52,6 +55,20 @@ class TrainingData(Record):
     def recordings(self) -> list[str]:
         """Names of the recordings, sorted."""
         return sorted({clip.recording for clip in self.clips})
+
+
+class TrainingSpec(Record):
+    """All that decides what comes out of a training, and where it keeps what it has found."""
+
+    data: TrainingData
+    num_folds: int | None
+    """None: 5, or as many as the category with the fewest recordings has."""
+    seed: int
+    num_trees: int
+    workers: int
+    """Decides the time and nothing else."""
+    home: Path
+    """Features and trials are kept below it, by content."""
 
 
 class ClassScores(Record):
@@ -96,7 +113,7 @@ class Comparison(Record):
 class NoiseEvaluation(Record):
     """All figures but ``train_accuracy`` are of clips whose recording the model never met."""
 
-    model: str
+    model: ModelName
     accuracy: float
     accuracy_interval: tuple[float, float]
     macro_f1: float
