@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from flows.model_training import NoiseTrainingResult
+    from flows.training_artifacts import NoiseTrainingResult
 
 
 @click.command("train")

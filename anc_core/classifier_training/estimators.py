@@ -6,16 +6,15 @@ are the best single model on ESC-10 but overconfident; the mean of the three is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anc_core.classifier_training.extraction import NUM_CROPS
+from anc_core.classifier_training.records import ModelName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-ModelName: TypeAlias = Literal["random_forest", "lda", "extra_trees", "vote"]
 
 MEMBERS: dict[ModelName, tuple[ModelName, ...]] = {
     "random_forest": ("random_forest",),

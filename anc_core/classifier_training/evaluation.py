@@ -9,7 +9,6 @@ import numpy as np
 
 from anc_core.classifier.novelty import NoveltyScale
 from anc_core.classifier_training.calibration import calibration_error, fit_temperature, tempered
-from anc_core.classifier_training.estimators import ModelName
 from anc_core.classifier_training.extraction import NOISE_LEVELS_DB, TESTS
 from anc_core.classifier_training.held_out import HeldOutTerms, Trials
 from anc_core.classifier_training.intervals import design_effect, wilson
@@ -17,6 +16,7 @@ from anc_core.classifier_training.novelty import fit_scale
 from anc_core.classifier_training.records import (
     ClassScores,
     Clip,
+    ModelName,
     NoiseEvaluation,
     UnknownScores,
 )

@@ -73,21 +73,20 @@ class ClipFeatures:
     clip_of_window: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
 class FeatureCache:
     """Vectors by content in one folder.
 
-    Parameters
+    Attributes
     ----------
-    home : Path
-        A subfolder of it is used for each seed and set of features.
+    folder : Path
+        Of one seed and one set of features; see :func:`feature_cache`.
     seed : int
         Of the variations.
     """
 
-    def __init__(self, home: Path, seed: int) -> None:
-        said = json.dumps([FEATURE_SCHEMA, _REVISION, seed])
-        self.folder = home / hashlib.sha256(said.encode()).hexdigest()[:16]
-        self.seed = seed
+    folder: Path
+    seed: int
 
     def __contains__(self, clip: Clip) -> bool:
         """Return whether the vectors of ``clip`` are there."""
@@ -117,6 +116,12 @@ class FeatureCache:
 
     def _path(self, clip: Clip) -> Path:
         return self.folder / clip.digest[:2] / f"{clip.digest}.npy"
+
+
+def feature_cache(home: Path, seed: int) -> FeatureCache:
+    """Return the cache below ``home`` of the present features and variations of ``seed``."""
+    said = json.dumps([FEATURE_SCHEMA, _REVISION, seed])
+    return FeatureCache(home / hashlib.sha256(said.encode()).hexdigest()[:16], seed)
 
 
 def extract(root: Path, clips: Sequence[Clip], cache: FeatureCache) -> list[Skipped]:

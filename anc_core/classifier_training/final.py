@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anc_core.classifier.model import GOLDEN_FILE, MODEL_FILE, NOVELTY_FILE, SCALER_FILE
-from anc_core.classifier_training.estimators import ModelName, fit
+from anc_core.classifier_training.estimators import fit
 from anc_core.classifier_training.evaluation import novelty_scale
 from anc_core.classifier_training.export import to_onnx
 from anc_core.classifier_training.held_out import Trials
 from anc_core.classifier_training.novelty import fit_space
+from anc_core.classifier_training.records import ModelName
 from anc_core.errors import InputError
 from anc_core.files import atomic_path, write_text_atomic
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anc_core.classifier.novelty import entropy
-from anc_core.classifier_training.estimators import MEMBERS, ModelName, fit
+from anc_core.classifier_training.estimators import MEMBERS, fit
 from anc_core.classifier_training.extraction import NUM_CROPS, TESTS, ClipFeatures
 from anc_core.classifier_training.novelty import fit_space
+from anc_core.classifier_training.records import ModelName
 from anc_core.classifier_training.scaling import Scaler, fit_scaler
 from anc_core.files import atomic_path
 

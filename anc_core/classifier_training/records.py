@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from anc_core.classifier_training.estimators import ModelName
 from anc_core.records import Record
+
+ModelName: TypeAlias = Literal["random_forest", "lda", "extra_trees", "vote"]
 
 _SECONDS_A_CLIP = 0.25
 """CPU time of reading, varying and measuring a clip of 5 s."""

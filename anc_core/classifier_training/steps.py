@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from anc_core.classifier_training.estimators import MEMBERS, ModelName
+from anc_core.classifier_training.estimators import MEMBERS
 from anc_core.classifier_training.evaluation import evaluate
-from anc_core.classifier_training.extraction import FeatureCache
+from anc_core.classifier_training.extraction import FeatureCache, feature_cache
 from anc_core.classifier_training.final import fit_final
 from anc_core.classifier_training.folds import assign_folds
 from anc_core.classifier_training.held_out import Trials
 from anc_core.classifier_training.recordings import data_digest
-from anc_core.classifier_training.records import Clip, NoiseEvaluation, TrainingSpec
+from anc_core.classifier_training.records import Clip, ModelName, NoiseEvaluation, TrainingSpec
 from anc_core.records import Record
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ class Fitted(Record):
     """Held-out accuracy of every model that was tried."""
 
 
-def feature_cache(spec: TrainingSpec) -> FeatureCache:
+def cache_of(spec: TrainingSpec) -> FeatureCache:
     """Return where the vectors of the training's clips are kept."""
-    return FeatureCache(spec.home / "noise-features", spec.seed)
+    return feature_cache(spec.home / "noise-features", spec.seed)
 
 
 def missing_clips(spec: TrainingSpec) -> list[Clip]:
     """Return the clips that have still to be measured."""
-    cache = feature_cache(spec)
+    cache = cache_of(spec)
     return [clip for clip in spec.data.clips if clip not in cache]
 
 
@@ -68,7 +68,7 @@ def fold_of_clips(spec: TrainingSpec) -> NDArray[np.int64]:
 
 def open_trials(spec: TrainingSpec) -> Trials:
     """Return what judges and fits the models; all clips must have been measured."""
-    cache = feature_cache(spec)
+    cache = cache_of(spec)
     categories, folds = spec.data.categories, fold_of_clips(spec)
     labels = np.array([categories.index(clip.category) for clip in spec.data.clips])
     said = {

@@ -48,7 +48,7 @@ def draw_confusion(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     inches = 2.6 + 0.42 * min(size, 60)
     figure = Figure(figsize=(inches, inches), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)  # draws without pyplot, which would look for a display
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     names = [shorten(name, _MAX_NAME, placeholder="…") or "…" for name in categories]
@@ -62,6 +62,6 @@ def draw_confusion(
             text = str(counts[row, column])
             axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
     content = io.BytesIO()
-    canvas.print_png(content, dpi=_DPI)  # type: ignore[call-arg]
+    figure.savefig(content, format="png", dpi=_DPI)
     with atomic_path(path) as part:
         part.write_bytes(content.getvalue())
