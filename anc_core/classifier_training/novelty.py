@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-_MAX_DIMENSIONS = 64
+_NUM_DIMENSIONS = 64
 _LEAST_SPREAD = 1e-6
 
 
@@ -30,7 +30,6 @@ def fit_space(scaled: NDArray[np.float32], labels: NDArray[np.int64]) -> Novelty
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices"
     (2004).
     """
-    from scipy.linalg import eigh
     from sklearn.covariance import ledoit_wolf
 
     classes, index = np.unique(labels, return_inverse=True)
@@ -38,14 +37,12 @@ def fit_space(scaled: NDArray[np.float32], labels: NDArray[np.int64]) -> Novelty
         [scaled[index == k].mean(axis=0, dtype=np.float64) for k in range(len(classes))]
     )
     covariance, _ = ledoit_wolf(scaled - means[index], assume_centered=True)
-    size = len(covariance)
-    kept = min(_MAX_DIMENSIONS, size)
-    values, vectors = eigh(covariance, subset_by_index=(size - kept, size - 1))
-    projection = vectors / np.sqrt(values)
+    # All of them: a solver that is asked for a few may give fewer where eigenvalues are equal.
+    values, vectors = np.linalg.eigh(covariance)
+    projection = vectors[:, -_NUM_DIMENSIONS:] / np.sqrt(values[-_NUM_DIMENSIONS:])
     # The sign of an eigenvector is the library's whim; the same data shall give the same file.
-    projection *= np.where(
-        projection[np.abs(projection).argmax(axis=0), np.arange(kept)] < 0, -1, 1
-    )
+    largest = np.take_along_axis(projection, np.abs(projection).argmax(axis=0)[np.newaxis], axis=0)
+    projection *= np.where(largest < 0.0, -1.0, 1.0)
     centre = scaled.mean(axis=0, dtype=np.float64)
     return NoveltySpace(
         projection=projection.astype(np.float32),

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import soundfile as sf
 
-from anc_core.audio.synth import noise
 from anc_core.classifier_training.extraction import extract
 from anc_core.classifier_training.recordings import scan
 from anc_core.classifier_training.records import TrainingSpec
 from anc_core.classifier_training.steps import cache_of
-
-KINDS = ("fan", "rain", "typing")
-
-
-def write_clips(root: Path, kinds=KINDS, recordings: int = 4, duration_s: float = 1.5) -> Path:
-    """Write ``recordings`` clips of each kind into a folder of its name."""
-    for kind in kinds:
-        (root / kind).mkdir(parents=True, exist_ok=True)
-        for number in range(recordings):
-            clip = noise(kind, duration_s, 16_000, seed=number)
-            sf.write(root / kind / f"{kind}{number}-a.wav", clip, 16_000)
-    return root
+from tests.noise_clips import write_clips
 
 
 @pytest.fixture(scope="package")

@@ -10,8 +10,7 @@ from anc_core.classifier_training import extraction
 from anc_core.classifier_training.extraction import TESTS, extract, feature_cache
 from anc_core.classifier_training.recordings import scan
 from anc_core.features import NUM_FEATURES, clip_features
-
-from .conftest import write_clips
+from tests.noise_clips import write_clips
 
 
 def test_vectors_have_their_places(spec):
