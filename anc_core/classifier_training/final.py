@@ -56,7 +56,9 @@ def answers_of(content: bytes, scaled: NDArray[np.float32]) -> NDArray[np.float6
     """Return what an ONNX graph says of ``scaled`` (n, NUM_FEATURES), shape (n, num_classes)."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # skl2onnx leaves constants unused, which is worth no warning
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     (given,) = session.run(["probabilities"], {"features": scaled})
     return np.asarray(given, np.float64)
 

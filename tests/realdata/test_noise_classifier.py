@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,33 +22,28 @@ from anc_core.classifier_training.steps import (
 pytestmark = [pytest.mark.realdata, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory, esc10: Path) -> TrainingSpec:
-    data = scan(esc10)
-    made = TrainingSpec(
-        data=data,
-        num_folds=None,
-        seed=1,
-        num_trees=300,
-        workers=2,
-        home=tmp_path_factory.mktemp("training"),
-    )
-    cache = cache_of(made)
+@cache
+def _measured(folder: Path, home: Path) -> TrainingSpec:
+    data = scan(folder)
+    made = TrainingSpec(data=data, num_folds=None, seed=1, num_trees=300, workers=2, home=home)
+    kept = cache_of(made)
     parts = [data.clips[start::2] for start in range(2)]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
-        skipped = workers.map(extract, [data.root] * 2, parts, [cache] * 2)
+        skipped = workers.map(extract, [data.root] * 2, parts, [kept] * 2)
         assert [*skipped] == [[], []]
     return made
 
 
 @pytest.fixture(scope="module")
-def esc10() -> Path:
-    from tests.conftest import realdata
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("training")
 
-    folder = realdata.__wrapped__() / "esc10"
-    if not folder.is_dir():
-        pytest.skip(f"no {folder}")
-    return folder
+
+@pytest.fixture
+def spec(realdata: Path, home: Path) -> TrainingSpec:
+    if not (realdata / "esc10").is_dir():
+        pytest.skip(f"no {realdata / 'esc10'}")
+    return _measured(realdata / "esc10", home)
 
 
 def test_its_own_folds_are_kept(spec: TrainingSpec) -> None:

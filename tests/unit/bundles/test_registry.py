@@ -109,11 +109,16 @@ def test_what_was_added_and_promoted_is_undone_if_a_later_step_fails(
     if promoted_before is not None:
         registry.promote(KIND, promoted_before, reason="first")
     before = registry.history(KIND)
-    with pytest.raises(RuntimeError, match="the store"), registry.undone_on_error(KIND):
-        registry.add(bundle(tmp_path, "3", b"new"))
-        registry.promote(KIND, "3", reason="better")
-        assert registry.active(KIND).version == "3"
-        raise RuntimeError("the store is gone")
+
+    def register():
+        with registry.undone_on_error(KIND):
+            registry.add(bundle(tmp_path, "3", b"new"))
+            registry.promote(KIND, "3", reason="better")
+            assert registry.active(KIND).version == "3"
+            raise RuntimeError("the store is gone")
+
+    with pytest.raises(RuntimeError, match="the store"):
+        register()
     assert registry.versions(KIND) == ["1", "2"]
     assert registry.history(KIND) == before
     with registry.undone_on_error(KIND):
