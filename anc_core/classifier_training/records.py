@@ -72,6 +72,10 @@ class TrainingSpec(Record):
     home: Path
     """Features and trials are kept below it, by content."""
 
+    def __str__(self) -> str:
+        """Return a line for logs: thousands of clips are none."""
+        return f"{len(self.data.clips)} clips of {self.data.root}, seed {self.seed}"
+
 
 class ClassScores(Record):
     """How well one category is told from the others, on recordings the model never met."""
