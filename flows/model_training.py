@@ -71,6 +71,8 @@ from flows.training_artifacts import (
 
 PromoteName = Literal["if_better", "always", "never"]
 
+_SHARDS_A_WORKER = 4
+
 CONFUSION_PICTURE = "confusion.png"
 
 
@@ -269,7 +271,9 @@ def _with_features(spec: TrainingSpec, settings: Settings) -> TrainingSpec:
     if not missing:
         return spec
     workers = min(spec.workers, len(missing))
-    shards = cut_shards(missing, shard_s=settings.shard_s, workers=workers)
+    # A few for each worker, so that none waits long for the last.
+    shard_s = sum(clip.estimate_s for clip in missing) / (_SHARDS_A_WORKER * workers)
+    shards = cut_shards(missing, shard_s=min(settings.shard_s, shard_s), workers=workers)
     options = retry_options(settings)
     skipped: list[Skipped] = []
     with _pool(workers) as training:

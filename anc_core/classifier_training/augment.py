@@ -77,8 +77,10 @@ def active_rms(samples: Samples) -> float:
 
 def _pink(num_samples: int, rng: np.random.Generator) -> Samples:
     """Return noise of unit RMS whose power falls by 3 dB an octave."""
-    spectrum = np.fft.rfft(rng.standard_normal(num_samples))
+    # A clip's length may be prime, which costs the transform ten times as much.
+    size = 1 << max(num_samples - 1, 1).bit_length()
+    spectrum = np.fft.rfft(rng.standard_normal(size))
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
     spectrum[0] = 0.0
-    noise = np.fft.irfft(spectrum, num_samples)
+    noise = np.fft.irfft(spectrum, size)[:num_samples]
     return (noise / max(float(np.sqrt(np.square(noise).mean())), 1e-9)).astype(np.float32)

@@ -9,7 +9,7 @@ from anc_core.records import Record
 
 ModelName: TypeAlias = Literal["random_forest", "lda", "extra_trees", "vote"]
 
-_SECONDS_A_CLIP = 0.25
+_SECONDS_A_CLIP = 0.1
 """CPU time of reading, varying and measuring a clip of 5 s."""
 
 
