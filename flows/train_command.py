@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     type=click.Choice(["random_forest", "lda", "extra_trees", "vote", "auto"]),
     default="random_forest",
     show_default=True,
-    help="vote is the mean of the other three; auto the best of them on held-out recordings.",
+    help="vote is the mean of the others; auto the best of them on held-out recordings.",
 )
 @click.option("--folds", type=click.IntRange(2), help="By default 5, or fewer for few recordings.")
 @click.option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anc_core.classifier.novelty import entropy
-from anc_core.classifier_training.estimators import MEMBERS, fit
+from anc_core.classifier_training.estimators import MEMBERS, Member, MemberName, fit_member
 from anc_core.classifier_training.extraction import NUM_CROPS, TESTS, ClipFeatures
 from anc_core.classifier_training.novelty import fit_space
 from anc_core.classifier_training.records import ModelName
@@ -72,7 +72,7 @@ class Trials:
     features, labels, folds
         Of all clips; see :class:`ClipFeatures`.
     num_trees, seed, workers : int
-        As :func:`anc_core.classifier_training.estimators.fit` has them.
+        As :func:`anc_core.classifier_training.estimators.fit_member` has them.
     kept : Path
         Folder of this training: what was found is kept there and not sought again.
     """
@@ -138,21 +138,21 @@ class Trials:
             np.tile(is_crop, len(chosen)),
         )
 
-    def _member(self, member: ModelName) -> dict[str, FloatArray]:
+    def _member(self, name: MemberName) -> dict[str, FloatArray]:
         num_classes = int(self.labels.max()) + 1
         tests = np.zeros((len(TESTS), len(self.labels), num_classes))
         windows = np.zeros((len(self.features.windows), num_classes))
         for fold in range(int(self.folds.max()) + 1):
             is_tested = self.folds == fold
             scaler, *side = self.training_side(~is_tested)
-            estimator = self._fit(member, side, self.num_trees)
+            member = self.fit(name, side, self.num_trees)
             for test in range(len(TESTS)):
                 scaled = scaler(self.features.tests[test, is_tested])
-                tests[test, is_tested] = estimator.predict_proba(scaled)
+                tests[test, is_tested] = member.probabilities(scaled)
             of_tested = is_tested[self.features.clip_of_window]
             if of_tested.any():
                 scaled = scaler(self.features.windows[of_tested])
-                windows[of_tested] = estimator.predict_proba(scaled)
+                windows[of_tested] = member.probabilities(scaled)
         return {"tests": tests, "windows": windows}
 
     def _distances(self) -> dict[str, FloatArray]:
@@ -178,7 +178,7 @@ class Trials:
             "unknown": np.concatenate(unknown),
         }
 
-    def _left_out_member(self, member: ModelName) -> dict[str, FloatArray]:
+    def _left_out_member(self, name: MemberName) -> dict[str, FloatArray]:
         num_classes = int(self.labels.max()) + 1
         found: dict[str, list[FloatArray]] = {
             "known": [np.zeros((0, num_classes))],
@@ -186,13 +186,13 @@ class Trials:
         }
         for is_known, is_unknown, is_trained in self._left_out():
             scaler, *side = self.training_side(is_trained)
-            estimator = self._fit(member, side, min(self.num_trees, _MAX_TREES))
-            for name, is_asked in (("known", is_known), ("unknown", is_unknown)):
+            member = self.fit(name, side, min(self.num_trees, _MAX_TREES))
+            for kind, is_asked in (("known", is_known), ("unknown", is_unknown)):
                 scaled = scaler(self.features.tests[0, is_asked])
                 given = np.zeros((len(scaled), num_classes))
-                given[:, estimator.classes_] = estimator.predict_proba(scaled)
-                found[name].append(given)
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+                given[:, member.classes] = member.probabilities(scaled)
+                found[kind].append(given)
+        return {kind: np.concatenate(parts) for kind, parts in found.items()}
 
     def _left_out(self) -> Iterator[tuple[NDArray[np.bool_], ...]]:
         """Yield which clips are known, which unknown and which trained on, each time other ones.
@@ -209,8 +209,9 @@ class Trials:
             is_tested = self.folds == number % num_folds
             yield is_tested & ~is_unknown, is_unknown, ~is_tested & ~is_unknown
 
-    def _fit(self, member: ModelName, side: list[Any], num_trees: int) -> Any:  # noqa: ANN401
-        return fit(member, *side, num_trees=num_trees, seed=self.seed, workers=self.workers)
+    def fit(self, name: MemberName, side: Sequence[Any], num_trees: int) -> Member:
+        """Return a member fitted on vectors, labels and crops of a training side."""
+        return fit_member(name, *side, num_trees=num_trees, seed=self.seed, workers=self.workers)
 
 
 def _kept(path: Path, compute: Callable[[], dict[str, FloatArray]]) -> dict[str, FloatArray]:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.covariance import ledoit_wolf
 
 from anc_core.classifier.novelty import NoveltyScale, entropy
-from anc_core.classifier_training.estimators import MEMBERS, fit
+from anc_core.classifier_training.estimators import MEMBERS, _seen, fit_member
 from anc_core.classifier_training.export import to_onnx
 from anc_core.classifier_training.final import MAX_DIFFERENCE, answers_of
 from anc_core.classifier_training.novelty import fit_scale, fit_space
@@ -26,16 +26,19 @@ def _sounds(num_classes, seed=1, num=12):
 def _fitted(model, num_classes=3, workers=1):
     vectors, labels = _sounds(num_classes)
     is_crop = np.arange(len(labels)) % 4 == 3
-    return fit(model, vectors, labels, is_crop, num_trees=12, seed=1, workers=workers)
+    return [
+        fit_member(name, vectors, labels, is_crop, num_trees=12, seed=1, workers=workers)
+        for name in MEMBERS[model]
+    ]
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])
 @pytest.mark.parametrize("model", MEMBERS)
-def test_the_graph_says_what_the_estimator_says(model, num_classes):
-    estimator = _fitted(model, num_classes)
+def test_the_graph_says_what_the_estimators_say(model, num_classes):
+    members = _fitted(model, num_classes)
     asked, labels = _sounds(num_classes, seed=2)
-    expected = estimator.predict_proba(asked)
-    given = answers_of(to_onnx(estimator), asked)
+    expected = np.mean([member.probabilities(asked) for member in members], axis=0)
+    given = answers_of(to_onnx(members), asked)
     assert given.shape == (len(asked), num_classes)
     assert np.abs(given - expected).max() < MAX_DIFFERENCE
     assert (given.argmax(axis=1) == labels).mean() > 0.8
@@ -53,12 +56,25 @@ def test_a_linear_model_does_not_hear_crops():
     changed[is_crop] += 7.0
     asked, _ = _sounds(3, seed=2)
 
-    def answers(model, heard):
-        fitted = fit(model, heard, labels, is_crop, num_trees=12, seed=1, workers=1)
-        return fitted.predict_proba(asked)
+    def answers(name, heard):
+        fitted = fit_member(name, heard, labels, is_crop, num_trees=12, seed=1, workers=1)
+        return fitted.probabilities(asked)
 
-    assert np.array_equal(answers("lda", vectors), answers("lda", changed))
+    for name in ("lda", "squashed_lda"):
+        assert np.array_equal(answers(name, vectors), answers(name, changed))
     assert not np.array_equal(answers("extra_trees", vectors), answers("extra_trees", changed))
+
+
+def test_to_the_squashed_member_far_out_is_far_out():
+    asked, _ = _sounds(3, seed=2)
+    far, farther = asked.copy(), asked.copy()
+    far[:, 7], farther[:, 7] = 6.0, 10.0
+    plain, squashed = (
+        [member.estimator.decision_function(_seen(member.name, some)) for some in (far, farther)]
+        for member in _fitted("lda")
+    )
+    assert np.allclose(*squashed, atol=1e-3)
+    assert np.abs(plain[0] - plain[1]).max() > 0.1
 
 
 def test_within_classes_the_space_has_unit_variance():
