@@ -56,7 +56,7 @@ def test_auto_takes_the_best(fresh, monkeypatch):
 
 def test_a_graph_that_says_something_else_is_not_sealed(fresh, monkeypatch):
     monkeypatch.setattr(final, "answers_of", lambda content, scaled: np.zeros((len(scaled), 3)))
-    with pytest.raises(InputError, match="differs from the estimator"):
+    with pytest.raises(InputError, match="differs from its members"):
         fit_model(fresh, "lda")
 
 
