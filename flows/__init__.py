@@ -14,6 +14,7 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.simulation import simulate_anc_sweep
     from flows.suppressor_training import train_noise_suppressor
@@ -26,6 +27,7 @@ _HOME_OF = {
     "compare_suppressors": "comparison",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
+    "train_noise_classifier": "model_training",
     "train_noise_suppressor": "suppressor_training",
     "validate_model": "model_validation",
 }
@@ -35,6 +37,7 @@ __all__ = [
     "compare_suppressors",
     "process_audio_file",
     "simulate_anc_sweep",
+    "train_noise_classifier",
     "train_noise_suppressor",
     "validate_model",
 ]

@@ -19,6 +19,7 @@ from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
 from flows.simulate_command import simulate
+from flows.train_command import train
 from flows.training_command import train_suppressor
 
 
@@ -122,7 +123,19 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
-for command in (process, batch, cancel, compare, simulate, train_suppressor, validate, model):
+_COMMANDS = (
+    process,
+    batch,
+    cancel,
+    compare,
+    simulate,
+    train,
+    train_suppressor,
+    validate,
+    model,
+)
+
+for command in _COMMANDS:
     cli.add_command(command)
 
 

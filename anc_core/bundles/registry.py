@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,29 @@ class Registry:
                 return self.promote(kind, entry["version"], reason=f"rollback from {current}")
         msg = f"{self.folder / kind}: there is no version before {current}"
         raise ModelBundleError(ErrorCode.MODEL_MISSING, msg)
+
+    @contextmanager
+    def undone_on_error(self, kind: str) -> Iterator[None]:
+        """Take back what is added and promoted in the body, if the body ends with an exception.
+
+        What others add meanwhile under other names is taken for the body's: one process registers
+        models of a kind at a time.
+        """
+        parent = self.folder / check_name(kind, what="kind")
+        active = parent / _ACTIVE
+        before = set(self.versions(kind))
+        history = active.read_text() if active.exists() else None
+        try:
+            yield
+        except BaseException:
+            # What is in use first: it must never name a version that is gone.
+            if history is None:
+                active.unlink(missing_ok=True)
+            else:
+                write_text_atomic(active, history)
+            for version in set(self.versions(kind)) - before:
+                shutil.rmtree(parent / version)
+            raise
 
 
 def active_bundle(kind: str, folders: Iterable[Path]) -> Bundle:

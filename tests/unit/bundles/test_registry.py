@@ -100,3 +100,27 @@ def test_no_model_anywhere_names_the_places(tmp_path):
 def test_a_version_cannot_leave_its_folder(registry, version):
     with pytest.raises(ModelBundleError):
         registry.get(KIND, version)
+
+
+@pytest.mark.parametrize("promoted_before", [None, "1"])
+def test_what_was_added_and_promoted_is_undone_if_a_later_step_fails(
+    registry, tmp_path, promoted_before
+):
+    if promoted_before is not None:
+        registry.promote(KIND, promoted_before, reason="first")
+    before = registry.history(KIND)
+
+    def register():
+        with registry.undone_on_error(KIND):
+            registry.add(bundle(tmp_path, "3", b"new"))
+            registry.promote(KIND, "3", reason="better")
+            assert registry.active(KIND).version == "3"
+            raise RuntimeError("the store is gone")
+
+    with pytest.raises(RuntimeError, match="the store"):
+        register()
+    assert registry.versions(KIND) == ["1", "2"]
+    assert registry.history(KIND) == before
+    with registry.undone_on_error(KIND):
+        registry.add(bundle(tmp_path / "again", "3", b"new"))
+    assert registry.versions(KIND) == ["1", "2", "3"]

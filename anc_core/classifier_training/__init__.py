@@ -1,0 +1,1 @@
+"""Training the noise classifier on folders of clips, one folder a category."""
