@@ -7,12 +7,12 @@ from anc_core.dsp.jit import jit_by_dtype
 from anc_core.dsp.real_fft import SIGNATURE, Plan, backward, fast_length, forward
 
 
-@jit_by_dtype(f"void(real[:, ::1], real[:, ::1], {SIGNATURE})", uses=(forward,))
+@jit_by_dtype(f"void(real[:, ::1], real[:, ::1], {SIGNATURE})")
 def run_forward(signal, spectrum, sides, places, turns, twist, work):
     forward(signal, spectrum, sides, places, turns, twist, work)
 
 
-@jit_by_dtype(f"void(real[:, ::1], real[:, ::1], {SIGNATURE})", uses=(backward,))
+@jit_by_dtype(f"void(real[:, ::1], real[:, ::1], {SIGNATURE})")
 def run_backward(spectrum, signal, sides, places, turns, twist, work):
     backward(spectrum, signal, sides, places, turns, twist, work)
 
