@@ -51,6 +51,7 @@ from anc_core.dsp.adaptive_guard import (
     SCALE,
     STATE,
     TRIPS,
+    USUAL_AGE,
     USUAL_LEVEL,
     USUAL_POWER,
     WORKING,
@@ -491,7 +492,10 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         # ---------------------------------------------------------------- what is learnt from it
         if guarded and is_broken:
             hold(numbers, events, limits)
-        usual = followed_power(numbers, power, limits[RISE], limits[FALL])
+        usual = numbers[USUAL_POWER]
+        age = numbers[USUAL_AGE] + 1.0 if usual > 0.0 else 1.0
+        usual = followed_power(usual, age, power, limits[RISE], limits[FALL])
+        numbers[USUAL_POWER], numbers[USUAL_AGE] = usual, age
         learns = may_learn(numbers, power, is_modified) if guarded else power > 0.0
         place = np.int64(count % block_length) if is_block else 0
         for m in range(num_mics):

@@ -333,22 +333,15 @@ def usual_power(usual: float, present: float, rise: float, fall: float) -> float
     return usual + rate * (min(present, _RISE_LIMIT * usual) - usual)
 
 
-@jit("float64(float64[::1], float64, float64, float64)")
-def followed_power(numbers: FloatArray, present: float, rise: float, fall: float) -> float:
-    """Return and keep the usual power after a sample whose power is ``present``.
+@jit("float64(float64, float64, float64, float64, float64)")
+def followed_power(usual: float, age: float, present: float, rise: float, fall: float) -> float:
+    """Return the usual power after a sample whose power is ``present``, ``age`` after the first.
 
-    As :func:`usual_power`, but from the first sound on the mean of all there was, until that is
-    slower: filters that fill only now make a beginning that says nothing.
+    As :func:`usual_power`, but the mean of all there was until that is slower: filters that fill
+    only now make a beginning that says nothing.
     """
-    usual = numbers[USUAL_POWER]
-    age = numbers[USUAL_AGE] if usual > 0.0 else 0.0
-    if age * fall < 1.0:
-        age += 1.0
-        rise, fall = max(rise, 1.0 / age), max(fall, 1.0 / age)
-        numbers[USUAL_AGE] = age
-    usual = usual_power(usual, present, rise, fall)
-    numbers[USUAL_POWER] = usual
-    return usual
+    share = 1.0 / age
+    return usual_power(usual, present, max(rise, share), max(fall, share))
 
 
 @jit("float64(float64, float64, float64)")

@@ -31,6 +31,8 @@ from anc_core.dsp.adaptive_guard import (
     REFERENCE_CLIP,
     RISE,
     STATE,
+    USUAL_AGE,
+    USUAL_POWER,
     WORKING,
     clipped,
     dc_blocked,
@@ -176,7 +178,10 @@ def selective_block(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by 
                 reference_means[j] = mean + rate * (abs(value) - mean)
                 references[j, now] = value
                 power += value**2
-            usual = followed_power(numbers, power, limits[RISE], limits[FALL])
+            usual = numbers[USUAL_POWER]
+            age = numbers[USUAL_AGE] + 1.0 if usual > 0.0 else 1.0
+            usual = followed_power(usual, age, power, limits[RISE], limits[FALL])
+            numbers[USUAL_POWER], numbers[USUAL_AGE] = usual, age
             numbers[POWER] += parameters[PRESENT_RATE] * (power - numbers[POWER])
             is_silent = numbers[POWER] <= FADED_REFERENCE * usual
             ceiling = _OUTPUT_LIMIT * math.sqrt(usual * choice[DRIVE_GAIN])
