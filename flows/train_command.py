@@ -51,6 +51,10 @@ def train(folder: Path, as_json: bool, **parameters: Any) -> None:  # noqa: ANN4
     It is judged by recordings it never met. Stop it whenever you like and start it again: it goes
     on where it was.
     """
+    from anc_core.classifier_training.recordings import scan
+
+    # What is wrong with the folder is said in one sentence, before Prefect has a server to start.
+    scan(folder, parameters["groups"])
     from flows.console import print_json
     from flows.model_training import train_noise_classifier
 

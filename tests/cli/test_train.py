@@ -98,13 +98,17 @@ def anc(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(model_training, "train_noise_classifier", flow)
-    (tmp_path / "clips").mkdir()
+    for category in ("fan", "rain"):
+        folder = tmp_path / "clips" / category
+        folder.mkdir(parents=True)
+        for recording in ("a1", "a2"):
+            (folder / f"{recording}-x.wav").write_bytes(f"{category} {recording}".encode())
     return functools.partial(run_cli, "train")
 
 
 def test_the_flow_gets_the_words(anc: Anc, asked: list[dict[str, Any]]) -> None:
     assert anc("clips")[0] == 0
-    words = ("--model", "auto", "--folds", "3", "--groups", "^(a)", "--seed", "2", "--trees", "9")
+    words = ("--model", "auto", "--folds", "3", "--groups", "^(a.)", "--seed", "2", "--trees", "9")
     assert anc("clips", *words, "--version", "v", "--promote", "never", "--models-dir", "m")[0] == 0
     assert asked[0] == {
         "folder": Path("clips"),
@@ -121,7 +125,7 @@ def test_the_flow_gets_the_words(anc: Anc, asked: list[dict[str, Any]]) -> None:
         "folder": Path("clips"),
         "model": "auto",
         "folds": 3,
-        "groups": "^(a)",
+        "groups": "^(a.)",
         "seed": 2,
         "trees": 9,
         "version": "v",
@@ -162,3 +166,13 @@ def test_wrong_usage_is_exit_code_2(anc: Anc, words: list[str], said: str) -> No
     code, out, err = anc(*words)
     assert (code, out) == (2, "")
     assert said in err
+
+
+def test_a_folder_that_cannot_be_trained_on_is_one_sentence_and_no_run(
+    anc: Anc, asked: list[dict[str, Any]]
+) -> None:
+    code, out, err = anc("clips", "--groups", "^(a)")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "category 'fan' has a single recording, 'a'" in err
+    assert not asked
