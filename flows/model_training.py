@@ -55,11 +55,11 @@ from anc_core.classifier_training.steps import (
 )
 from anc_core.errors import ModelBundleError
 from anc_core.features import NUM_FEATURES
+from anc_core.jobs.model_rows import note_model
 from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
 from anc_core.jobs.shards import cut_shards
 from anc_core.reports.drawing import can_draw
 from anc_core.settings import Settings
-from anc_core.store import mark_promoted, open_database, record_audit, record_model
 from flows.artifacts import UPDATE_EVERY_S
 from flows.common import logged, logger, retry_options
 from flows.training_artifacts import (
@@ -261,7 +261,15 @@ def register_classifier(
         create_markdown_artifact(
             training_markdown(result), key="noise-classifier", description=bundle.model_id
         )
-        _record(bundle, promote=promote, promoted=promoted)  # the last: a commit cannot be undone
+        # The last: a commit cannot be undone.
+        note_model(
+            Settings.load(),
+            bundle,
+            action="promote-model" if promoted else "register-model",
+            detail={"promote": promote},
+            actor="train_noise_classifier",
+            promoted=promoted,
+        )
     return result
 
 
@@ -343,27 +351,6 @@ def _present(registry: Registry, bundle: Bundle) -> Bundle | None:
         present.files.get(name) == bundle.files[name] for name in (MODEL_FILE, SCALER_FILE)
     )
     return present if is_same else None
-
-
-def _record(bundle: Bundle, *, promote: str, promoted: bool) -> None:
-    database = open_database(Settings.load().resolved_database_url)
-    action = "promote-model" if promoted else "register-model"
-    try:
-        with database.begin() as db:
-            record_model(
-                db,
-                bundle.model_id,
-                kind=bundle.kind,
-                path=str(bundle.path),
-                digest=bundle.digest,
-                card=bundle.card,
-            )
-            if promoted:
-                mark_promoted(db, bundle.model_id)
-            detail = {"promote": promote}
-            record_audit(db, action, bundle.model_id, detail, "train_noise_classifier")
-    finally:
-        database.dispose()
 
 
 def _drawn(spec: TrainingSpec, evaluation: NoiseEvaluation) -> Path | None:

@@ -38,9 +38,9 @@ from anc_core.denoiser_training.recordings import (
 )
 from anc_core.denoiser_training.records import Evaluation, Scores
 from anc_core.errors import InputError, ModelBundleError
+from anc_core.jobs.model_rows import note_model
 from anc_core.records import Record
 from anc_core.settings import Settings
-from anc_core.store import mark_promoted, open_database, record_audit, record_model
 from flows.common import logged, logger, retry_options
 
 PromoteName = Literal["if_better", "always", "never"]
@@ -274,7 +274,14 @@ def register_model(
     promoted = promote == "always" or (promote == "if_better" and evaluation.is_better)
     if promoted:
         registry.promote(bundle.kind, bundle.version, reason=f"promote={promote}")
-    _record(bundle, settings, promote=promote, promoted=promoted)
+    note_model(
+        settings,
+        bundle,
+        action="promote-model" if promoted else "register-model",
+        detail={"promote": promote},
+        actor="train_noise_suppressor",
+        promoted=promoted,
+    )
     result = SuppressorTrainingResult(
         version=bundle.version,
         model_id=bundle.model_id,
@@ -300,27 +307,6 @@ def _present(registry: Registry, name: str, content: bytes) -> Bundle | None:
     present = registry.get(KIND, name)
     is_same = present.files.get(MODEL_FILE) == hashlib.sha256(content).hexdigest()
     return present if is_same else None
-
-
-def _record(bundle: Bundle, settings: Settings, *, promote: str, promoted: bool) -> None:
-    database = open_database(settings.resolved_database_url)
-    action = "promote-model" if promoted else "register-model"
-    try:
-        with database.begin() as db:
-            record_model(
-                db,
-                bundle.model_id,
-                kind=bundle.kind,
-                path=str(bundle.path),
-                digest=bundle.digest,
-                card=bundle.card,
-            )
-            if promoted:
-                mark_promoted(db, bundle.model_id)
-            detail = {"promote": promote}
-            record_audit(db, action, bundle.model_id, detail, "train_noise_suppressor")
-    finally:
-        database.dispose()
 
 
 def _active_model(models_dir: Path | None) -> GainModel | None:

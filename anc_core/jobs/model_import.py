@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anc_core.bundles.bundle import Bundle, check_name, seal
+from anc_core.bundles.bundle import check_name, seal
 from anc_core.bundles.registry import Registry
 from anc_core.classifier.imports import digest_of, record_import
 from anc_core.classifier.model import KIND
 from anc_core.errors import ErrorCode, InputError, ModelBundleError
 from anc_core.features import FEATURE_SCHEMA
+from anc_core.jobs.model_rows import note_model
 from anc_core.jobs.models import ModelVersion, described, refuse_invalid
 from anc_core.jobs.pickle_conversion import NEVER_NOVEL
 from anc_core.settings import Settings
-from anc_core.store import open_database, record_audit, record_model
 
 _TIMEOUT_S = 600.0
 _START = (
@@ -78,7 +78,14 @@ def import_model(
         refuse_invalid(bundle)
         bundle = registry.add(bundle)
     record_import(settings.models_dir, name, digest, scaler_digest)
-    _record(settings, bundle, model, actor)
+    note_model(
+        settings,
+        bundle,
+        action="import-model",
+        detail={"source": str(model)},
+        actor=actor,
+        promoted=False,
+    )
     return described(bundle, in_use=registry.active(KIND) == bundle)
 
 
@@ -126,20 +133,3 @@ def _card(facts: dict[str, Any], version: str, classes: Sequence[str]) -> dict[s
         "scores": {},
         "data": {"digest": None, "licences": {"unknown": 1}},
     }
-
-
-def _record(settings: Settings, bundle: Bundle, source: Path, actor: str) -> None:
-    database = open_database(settings.resolved_database_url)
-    try:
-        with database.begin() as db:
-            record_model(
-                db,
-                bundle.model_id,
-                kind=bundle.kind,
-                path=str(bundle.path),
-                digest=bundle.digest,
-                card=bundle.card,
-            )
-            record_audit(db, "import-model", bundle.model_id, {"source": str(source)}, actor)
-    finally:
-        database.dispose()

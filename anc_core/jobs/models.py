@@ -19,9 +19,10 @@ from anc_core.classifier.models import find_classifier, named_bundle
 from anc_core.classifier.validation import ModelValidation, validate_bundle
 from anc_core.denoiser.inference import KIND as SUPPRESSOR
 from anc_core.errors import ErrorCode, InputError, ModelBundleError
+from anc_core.jobs.model_rows import note_model
 from anc_core.records import Record
 from anc_core.settings import Settings
-from anc_core.store import mark_promoted, open_database, record_audit, record_model
+from anc_core.store import open_database, record_audit
 
 KINDS = (CLASSIFIER, SUPPRESSOR)
 HERE, SHIPPED = "here", "shipped"
@@ -116,7 +117,14 @@ def promote_model(
         refuse_invalid(bundle)
     bundle = own.add(bundle)
     own.promote(kind, version, reason=reason)
-    _record(settings, bundle, action="promote-model", reason=reason, actor=actor)
+    note_model(
+        settings,
+        bundle,
+        action="promote-model",
+        detail={"reason": reason},
+        actor=actor,
+        promoted=True,
+    )
     return described(bundle, in_use=True)
 
 
@@ -137,7 +145,14 @@ def rollback_model(settings: Settings, kind: str, *, actor: str) -> ModelVersion
         reason = f"rollback from {used[-1]}"
         return promote_model(settings, kind, shipped.version, reason=reason, actor=actor)
     bundle = own.rollback(kind)
-    _record(settings, bundle, action="rollback-model", reason=f"from {used[-1]}", actor=actor)
+    note_model(
+        settings,
+        bundle,
+        action="rollback-model",
+        detail={"reason": f"from {used[-1]}"},
+        actor=actor,
+        promoted=True,
+    )
     return described(bundle, in_use=True)
 
 
@@ -309,21 +324,3 @@ def refuse_invalid(bundle: Bundle) -> None:
         if check.error_code is not None:
             msg = f"it is not put into use: {check.name}: {check.message}"
             raise ModelBundleError(check.error_code, msg)
-
-
-def _record(settings: Settings, bundle: Bundle, *, action: str, reason: str, actor: str) -> None:
-    database = open_database(settings.resolved_database_url)
-    try:
-        with database.begin() as db:
-            record_model(
-                db,
-                bundle.model_id,
-                kind=bundle.kind,
-                path=str(bundle.path),
-                digest=bundle.digest,
-                card=bundle.card,
-            )
-            mark_promoted(db, bundle.model_id)
-            record_audit(db, action, bundle.model_id, {"reason": reason}, actor)
-    finally:
-        database.dispose()

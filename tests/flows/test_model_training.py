@@ -9,6 +9,7 @@ from anc_core.bundles.bundle import open_bundle
 from anc_core.bundles.registry import Registry
 from anc_core.classifier.model import KIND, NoiseModel
 from anc_core.errors import InputError
+from anc_core.jobs import model_rows
 from anc_core.store import open_database
 from anc_core.store.tables import AuditEntry, Model
 from flows import model_training, train_noise_classifier
@@ -100,7 +101,7 @@ def test_if_the_store_fails_nothing_stays_registered(bench, tmp_path, monkeypatc
     def fails(*_, **__):
         raise RuntimeError("the store is gone")
 
-    monkeypatch.setattr(model_training, "record_audit", fails)
+    monkeypatch.setattr(model_rows, "record_audit", fails)
     with pytest.raises(RuntimeError, match="the store is gone"):
         train_noise_classifier(**bench, version="lost", promote="always")
     registry = Registry(tmp_path / "home" / "models")
