@@ -96,13 +96,14 @@ def seal(folder: Path, card: dict[str, Any]) -> Bundle:
     return open_bundle(folder, kind=str(card["kind"]))
 
 
-def open_bundle(folder: Path, *, kind: str) -> Bundle:
+def open_bundle(folder: Path, *, kind: str, digest: str | None = None) -> Bundle:
     """Return the bundle in ``folder``; its files are checked when they are read.
 
     Raises
     ------
     ModelBundleError
-        MODEL_MISSING if it is no bundle, MODEL_HASH if its card was changed or it is another kind.
+        MODEL_MISSING if it is no bundle, MODEL_HASH if its card was changed, it is another kind, or
+        no longer the one with ``digest``.
     """
     content = _read(folder / MANIFEST)
     try:
@@ -120,6 +121,9 @@ def open_bundle(folder: Path, *, kind: str) -> Bundle:
     bundle = Bundle(folder, unread.digest, card, files)
     if card.get("kind") != kind:
         msg = f"{folder}: is a bundle of kind {card.get('kind')!r}, not {kind!r}"
+        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    if digest is not None and bundle.digest != digest:
+        msg = f"{folder}: the bundle was replaced while it was in use"
         raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
     return bundle
 

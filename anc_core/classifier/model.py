@@ -226,10 +226,7 @@ def load_noise_model(bundle: Bundle) -> NoiseModel:
 
 @functools.lru_cache(maxsize=4)
 def _load(path: Path, digest: str) -> NoiseModel:
-    bundle = open_bundle(path, kind=KIND)
-    if bundle.digest != digest:
-        msg = f"{path}: the bundle was replaced while it was in use"
-        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    bundle = open_bundle(path, kind=KIND, digest=digest)
     return NoiseModel(bundle)
 
 

@@ -112,9 +112,6 @@ def choose_classifier(
 
 @functools.lru_cache(maxsize=4)
 def _check_files(path: Path, digest: str) -> None:
-    bundle = open_bundle(path, kind=KIND)
-    if bundle.digest != digest:
-        msg = f"{path}: the bundle was replaced while it was in use"
-        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    bundle = open_bundle(path, kind=KIND, digest=digest)
     for name in FILES:
         bundle.read(name)

@@ -111,8 +111,5 @@ def load_gain_model(bundle: Bundle) -> GainModel:
 
 @functools.lru_cache(maxsize=4)
 def _load(path: Path, digest: str) -> GainModel:
-    bundle = open_bundle(path, kind=KIND)
-    if bundle.digest != digest:
-        msg = f"{path}: the bundle was replaced while it was in use"
-        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    bundle = open_bundle(path, kind=KIND, digest=digest)
     return GainModel(bundle.read(MODEL_FILE), model_id=bundle.model_id)
