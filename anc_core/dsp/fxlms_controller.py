@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,13 +15,12 @@ from anc_core.dsp.adaptive_fxlms import NUM_MEMORIES, StepRule, fxlms_block, pro
 from anc_core.dsp.adaptive_guard import (
     BLOCK,
     COUNT,
-    NUM_TRIPS,
-    GuardEvent,
     GuardLimits,
     GuardMemory,
 )
 from anc_core.dsp.auxiliary_noise import auxiliary_noise
 from anc_core.dsp.block_gradient import BlockGradient
+from anc_core.dsp.guarded_controller import GuardedController
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.online_identification import LEAST_LEAKAGE, OnlineIdentification
 from anc_core.dsp.paths import as_matrix, check_num_taps
@@ -167,7 +165,7 @@ class FxlmsParameters:
         return "modified" if self.is_modified else "plain"
 
 
-class FxlmsController:
+class FxlmsController(GuardedController):
     """Filtered-x LMS over J references, K loudspeakers and M error microphones.
 
     Parameters
@@ -344,11 +342,11 @@ class FxlmsController:
         num = len(disturbance)
         state = self._state
         heard = np.zeros((self._num_lines, num), self._dtype)
-        heard[: self.num_references] = self._columns(reference, self.num_references, num).T
+        heard[: self.num_references] = self._channels(reference, self.num_references, num)
         noise = self._zeros(0, num)
         if microphone_noise is not None:
-            noise = np.ascontiguousarray(self._columns(microphone_noise, self.num_mics, num).T)
-        sound = np.ascontiguousarray(self._columns(disturbance, self.num_mics, num).T)
+            noise = self._channels(microphone_noise, self.num_mics, num)
+        sound = self._channels(disturbance, self.num_mics, num)
         longer = {
             name: np.concatenate([state[name], fresh], axis=1)
             for name, fresh in (
@@ -451,23 +449,6 @@ class FxlmsController:
         state["weights"] *= self._dtype.type(keep)
         state["weights"] -= change
 
-    def set_secondary_path(self, secondary_path: ArrayLike) -> None:
-        """Change what the loudspeakers' sound passes, in mid-stream; the estimate stays.
-
-        Notes
-        -----
-        What left the loudspeakers longer ago than the longest path so far counts as silence.
-        """
-        path = as_matrix(secondary_path, "secondary_path")
-        if path.shape[:2] != (self.num_mics, self.num_sources):
-            msg = f"secondary_path has shape {path.shape}; microphones and loudspeakers must stay"
-            raise InputError(msg)
-        self._secondary = self._rows(path)
-        missing = self._secondary.shape[1] - self._state["driven"].shape[1]
-        if missing > 0:
-            for name in {"references", "driven", "commands", "auxiliary"} & set(self._state):
-                self._state[name] = np.pad(self._state[name], ((0, 0), (missing, 0)))
-
     @property
     def taps(self) -> Array:
         """The control filters that are heard, shape (K, lines, num_taps), first tap first."""
@@ -491,48 +472,6 @@ class FxlmsController:
         """Return how the online identification went since the last call; empty without it."""
         return () if self._identifier is None else self._identifier.drain_trace()
 
-    @property
-    def num_trips(self) -> int:
-        """How often the divergence detector stepped in."""
-        return int(self._state["numbers"][NUM_TRIPS])
-
-    def drain_events(self) -> tuple[GuardEvent, ...]:
-        """Return what the guards did since the last call."""
-        memory = GuardMemory(self._state["numbers"], self._state["events"])
-        return memory.drain(self.sample_rate)
-
-    def rearm(self) -> None:
-        """Let a latched controller try again at once."""
-        GuardMemory(self._state["numbers"], self._state["events"]).rearm()
-
-    def state(self) -> dict[str, Array]:
-        """Return copies of all that is remembered, and the present secondary path."""
-        copies = {name: array.copy() for name, array in self._state.items()}
-        return copies | {"secondary": self._secondary.copy()}
-
-    def load(self, state: Mapping[str, Array]) -> None:
-        """Go on from what :meth:`state` returned.
-
-        Raises
-        ------
-        InputError
-            If it belongs to a controller of other dimensions.
-        """
-        wanted = self.state()
-        grows = {"references", "driven", "commands", "auxiliary", "secondary"}
-        for name, array in wanted.items():
-            given = state.get(name)
-            fits = given is not None and (
-                given.dtype == array.dtype
-                and given.ndim == array.ndim
-                and (given.shape == array.shape or name in grows)
-            )
-            if not fits:
-                msg = f"state {name!r} does not fit a controller of these dimensions"
-                raise InputError(msg)
-        self._state = {name: np.array(state[name]) for name in self._state}
-        self._secondary = np.array(state["secondary"])
-
     def _identifier_of(self, settings: OnlineIdentification) -> OnlineIdentifier:
         from anc_core.dsp.online_identifier import OnlineIdentifier
 
@@ -549,20 +488,6 @@ class FxlmsController:
             num_references=self.num_references,
             num_predictor_taps=self.parameters.num_taps,
         )
-
-    def _rows(self, path: Array) -> Array:
-        return np.ascontiguousarray(path[..., ::-1].reshape(-1, path.shape[2]), self._dtype)
-
-    def _zeros(self, *shape: int) -> Array:
-        return np.zeros(shape, self._dtype)
-
-    def _columns(self, samples: Array, num_columns: int, num_samples: int) -> Array:
-        columns = np.asarray(samples)
-        if columns.shape != (num_samples, num_columns):
-            msg = f"shape is {columns.shape}; it must be ({num_samples}, {num_columns})"
-            raise InputError(msg)
-        with np.errstate(over="ignore"):
-            return columns.astype(self._dtype)
 
 
 def _start_of_search(settings: OnlineIdentification, believed: Array, *, known: bool) -> Array:

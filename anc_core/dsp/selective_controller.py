@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +13,15 @@ from anc_core.arrays import check_sample_rate
 from anc_core.dsp.adaptive_guard import (
     COUNT,
     HAS_SAVED,
-    NUM_TRIPS,
     POWER,
     USUAL_POWER,
-    GuardEvent,
     GuardLimits,
     GuardMemory,
 )
 from anc_core.dsp.filter_bank import NUM_SEGMENTS, BandMeter, FilterBank, band_effects
 from anc_core.dsp.fxlms_controller import DeviceModel, converter_step
+from anc_core.dsp.guarded_controller import GuardedController
 from anc_core.dsp.jit import check_dtype
-from anc_core.dsp.online_identification import IdentificationPoint
 from anc_core.dsp.paths import as_matrix
 from anc_core.dsp.selective_kernel import (
     DRIVE_GAIN,
@@ -37,7 +34,6 @@ from anc_core.dsp.selective_kernel import (
     SIZE,
     selective_block,
 )
-from anc_core.errors import InputError
 
 Array = NDArray[Any]
 
@@ -67,7 +63,7 @@ class SelectiveParameters:
         return 0.0
 
 
-class SelectiveController:
+class SelectiveController(GuardedController):
     """Fixed filters over J references, K loudspeakers and M error microphones, one at a time.
 
     Parameters
@@ -190,14 +186,14 @@ class SelectiveController:
             (num_samples, M), (num_samples, M), (num_samples, K); error = disturbance + anti_noise.
         """
         num, state = len(disturbance), self._state
-        sound = self._columns(disturbance, self.num_mics, num)
+        sound = self._channels(disturbance, self.num_mics, num)
         noise = self._zeros(0, num)
         if microphone_noise is not None:
-            noise = self._columns(microphone_noise, self.num_mics, num)
+            noise = self._channels(microphone_noise, self.num_mics, num)
         longer = {
             name: np.concatenate([state[name], fresh], axis=1)
             for name, fresh in (
-                ("references", self._columns(reference, self.num_references, num)),
+                ("references", self._channels(reference, self.num_references, num)),
                 ("driven", self._zeros(self.num_sources, num)),
                 ("commands", self._zeros(self.num_sources, num)),
             )
@@ -262,23 +258,6 @@ class SelectiveController:
         for place, gains in ((DRIVE_GAIN, working), (NOISE_GAIN, self._effects[OFF])):
             choice[place] = np.median(np.sum(gains * heard, axis=(1, 2)) / totals)
 
-    def set_secondary_path(self, secondary_path: ArrayLike) -> None:
-        """Change what the loudspeakers' sound passes, in mid-stream; what is believed stays.
-
-        Notes
-        -----
-        What left the loudspeakers longer ago than the longest path so far counts as silence.
-        """
-        path = as_matrix(secondary_path, "secondary_path")
-        if path.shape[:2] != (self.num_mics, self.num_sources):
-            msg = f"secondary_path has shape {path.shape}; microphones and loudspeakers must stay"
-            raise InputError(msg)
-        self._secondary = self._rows(path)
-        missing = self._secondary.shape[1] - self._state["driven"].shape[1]
-        if missing > 0:
-            for name in ("references", "driven", "commands"):
-                self._state[name] = np.pad(self._state[name], ((0, 0), (missing, 0)))
-
     @property
     def chosen(self) -> int | None:
         """Number of the bank's filter that is at work or being faded in; None = none of them."""
@@ -292,67 +271,3 @@ class SelectiveController:
         first = int(self._state["choice"][NEXT]) * rows
         shape = (self.num_sources, self.num_references, self.parameters.num_taps)
         return self._filters[first : first + rows, ::-1].reshape(shape).copy()
-
-    @property
-    def num_trips(self) -> int:
-        """How often the divergence detector stepped in."""
-        return int(self._state["numbers"][NUM_TRIPS])
-
-    def drain_events(self) -> tuple[GuardEvent, ...]:
-        """Return what the guards did since the last call."""
-        memory = GuardMemory(self._state["numbers"], self._state["events"])
-        return memory.drain(self.sample_rate)
-
-    @property
-    def is_identifying(self) -> bool:
-        """Whether the estimate of the path is improved: fixed filters have no use for that."""
-        return False
-
-    def drain_trace(self) -> tuple[IdentificationPoint, ...]:
-        """Return nothing: there is no identification."""
-        return ()
-
-    def rearm(self) -> None:
-        """Let a latched controller try again at once."""
-        GuardMemory(self._state["numbers"], self._state["events"]).rearm()
-
-    def state(self) -> dict[str, Array]:
-        """Return copies of all that is remembered, and the present secondary path."""
-        copies = {name: array.copy() for name, array in self._state.items()}
-        return copies | {"secondary": self._secondary.copy()}
-
-    def load(self, state: Mapping[str, Array]) -> None:
-        """Go on from what :meth:`state` returned.
-
-        Raises
-        ------
-        InputError
-            If it belongs to a controller of other dimensions.
-        """
-        grows = {"references", "driven", "commands", "secondary"}
-        for name, array in self.state().items():
-            given = state.get(name)
-            fits = given is not None and (
-                given.dtype == array.dtype
-                and given.ndim == array.ndim
-                and (given.shape == array.shape or name in grows)
-            )
-            if not fits:
-                msg = f"state {name!r} does not fit a controller of these dimensions"
-                raise InputError(msg)
-        self._state = {name: np.array(state[name]) for name in self._state}
-        self._secondary = np.array(state["secondary"])
-
-    def _rows(self, path: Array) -> Array:
-        return np.ascontiguousarray(path[..., ::-1].reshape(-1, path.shape[-1]), self._dtype)
-
-    def _zeros(self, *shape: int) -> Array:
-        return np.zeros(shape, self._dtype)
-
-    def _columns(self, samples: Array, num_columns: int, num_samples: int) -> Array:
-        columns = np.asarray(samples)
-        if columns.shape != (num_samples, num_columns):
-            msg = f"shape is {columns.shape}; it must be ({num_samples}, {num_columns})"
-            raise InputError(msg)
-        with np.errstate(over="ignore"):
-            return np.ascontiguousarray(columns.T, self._dtype)
