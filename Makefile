@@ -9,7 +9,7 @@ EXTRAS ?= dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts bench clean
+.PHONY: help demo test chaos check lint types contracts bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -19,6 +19,9 @@ demo: .venv/.runtime  ## synthesise noisy recordings, clean them as a Prefect fl
 
 test: .venv/.dev  ## run the tests
 	$(RUN) pytest -n auto --dist loadgroup -q
+
+chaos: .venv/.dev  ## kill, interrupt and starve it for as long as it takes
+	$(RUN) pytest -q -m "long or not long" tests/chaos
 
 check: lint types contracts test  ## all that CI checks
 

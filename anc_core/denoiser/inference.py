@@ -67,15 +67,17 @@ class GainModel:
 
         Parameters
         ----------
-        features : float32, shape (batch, 2, num_frames, 256)
-            As :func:`anc_core.denoiser.features.features` gives them, num_frames >= 1.
+        features : float32, shape (2, num_frames, 256)
+            As :func:`anc_core.denoiser.features.features` gives them, num_frames >= 1. One stretch
+            at a time: the integer weights are multiplied with numbers rounded to a common scale,
+            and what runs side by side would share it. It would also be hardly faster.
 
         Returns
         -------
-        float32, shape (batch, num_frames, 256)
+        float32, shape (num_frames, 256)
             Factors on magnitudes, 1e-6 to 1.
         """
-        (gains,) = self._session.run(["gains"], {"features": features})
+        gains = self._session.run(["gains"], {"features": features[np.newaxis]})[0][0]
         np.fmin(gains, np.float32(1.0), out=gains)  # also NaN: what has no answer is left alone
         np.maximum(gains, _MIN_COMPRESSED, out=gains)
         # x ** e as exp(e log x), which numpy has in SIMD: half the time.

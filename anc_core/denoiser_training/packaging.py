@@ -16,6 +16,7 @@ from anc_core.denoiser.features import FEATURE_SCHEMA, SAMPLE_RATE
 from anc_core.denoiser.inference import GAIN_EXPONENT, KIND, MODEL_FILE, GainModel
 from anc_core.denoiser_training.export import to_onnx
 from anc_core.denoiser_training.fit import finished_steps, read_config, trained_network
+from anc_core.denoiser_training.quantise import quantised
 from anc_core.denoiser_training.recordings import TrainingRecording, write_table
 from anc_core.denoiser_training.records import Evaluation
 from anc_core.errors import InputError
@@ -28,27 +29,30 @@ _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "soxr")
 
 
 def exported_model(run_dir: Path, *, model_id: str) -> tuple[bytes, GainModel]:
-    """Return the trained network as ONNX and ready to run, after comparing both.
+    """Return the trained network as ONNX with integer weights and ready to run.
 
     Raises
     ------
     InputError
-        If the graph and the network disagree: then ``export.py`` no longer fits ``network.py``.
+        If graph and network disagree before the rounding of the weights: then ``export.py`` no
+        longer fits ``network.py``.
     """
     import torch
 
     network = trained_network(run_dir)
     content = to_onnx(network)
-    model = GainModel(content, model_id=model_id)
     probe = np.random.default_rng(1).normal(0.5, 0.4, (3, 2, 300, 256)).astype(np.float32)
     with torch.no_grad():
         compressed = network(torch.from_numpy(probe)).numpy()
     expected = np.clip(compressed, 0.0, 1.0) ** GAIN_EXPONENT
-    difference = float(np.abs(model.gains(probe) - expected).max())
+    graph = GainModel(content, model_id=model_id)
+    exported = np.stack([graph.gains(features) for features in probe])
+    difference = float(np.abs(exported - expected).max())
     if difference > _MAX_DIFFERENCE:
         msg = f"the exported graph differs from the network by {difference:.2g}; see export.py"
         raise InputError(msg)
-    return content, model
+    content = quantised(content)
+    return content, GainModel(content, model_id=model_id)
 
 
 def restricted_licences(rows: Sequence[TrainingRecording]) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,10 +24,6 @@ BLOCK_FRAMES = 512
 """Frames (8.2 s) that the network weighs at once, counted from the start of the stream."""
 LOOK_AHEAD_FRAMES = 32
 """What it may see beyond them on either side (0.5 s): a recurrent network needs a run-up."""
-STRETCHES_AT_ONCE = 2
-"""Channels, or blocks of a recording with one, that the network runs side by side: a recurrent
-layer works a frame at a time and would read all its weights for each. Four would be hardly faster
-and take 70 MB more at 48 kHz."""
 _LEAST_FRAMES = 256
 """Levels and noise floors need some seconds, and the network was trained on as many frames: no
 block but that of a short recording has fewer."""
@@ -39,18 +33,6 @@ DEFAULT_MAX_ATTENUATION_DB = 40.0
 
 _MIN_LEVEL = 1e-18
 """Mean power of a cell, about -200 dBFS: below it a stretch counts as silent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cut:
-    """How the frames that are known fall into what the network sees and what is due."""
-
-    now: slice
-    """Frames that are due."""
-    stretches: Sequence[slice]
-    """What the network sees at once, one for each block of them."""
-    blocks: Sequence[slice]
-    """Where in its stretch a block is."""
 
 
 class NeuralSuppressor(FramewiseSuppressor):
@@ -80,7 +62,8 @@ class NeuralSuppressor(FramewiseSuppressor):
     left to :mod:`anc_core.denoiser.upper_band`.
 
     Blocks are counted from the start of the stream: any split of the input gives the same output,
-    bit for bit. Up to 21 s of samples of one channel wait inside, 13 s of more channels.
+    bit for bit, and a channel has the same output whatever the others hold, unless they are linked.
+    Up to 13 s of samples wait inside.
     """
 
     def __init__(
@@ -103,7 +86,6 @@ class NeuralSuppressor(FramewiseSuppressor):
             raise InputError(msg)
         self._model = model
         self._strength = np.float32(self.parameters.strength)
-        self._blocks_at_once = max(1, STRETCHES_AT_ONCE // self._num_channels)
         self.reset()
 
     @property
@@ -119,101 +101,59 @@ class NeuralSuppressor(FramewiseSuppressor):
 
     def _ready_blocks(self) -> list[Chunk]:
         outputs = []
-        needed = self._blocks_at_once * BLOCK_FRAMES + _LEAST_FRAMES
-        while len(self._buffer) >= (self._num_before + needed + 1) * self._hop_length:
-            outputs.append(self._next_blocks(self._blocks_at_once, BLOCK_FRAMES, _LEAST_FRAMES))
+        needed = BLOCK_FRAMES + _LEAST_FRAMES + 1
+        while len(self._buffer) >= (self._num_before + needed) * self._hop_length:
+            outputs.append(self._next_block(BLOCK_FRAMES, _LEAST_FRAMES))
         return outputs
 
     def _last_blocks(self, num_frames: int) -> list[Chunk]:
         outputs = []
         num_left = num_frames - self._num_frames_done
-        num_blocks = max(0, num_left - _LEAST_FRAMES) // BLOCK_FRAMES
-        if num_blocks:
-            outputs.append(self._next_blocks(num_blocks, BLOCK_FRAMES, _LEAST_FRAMES))
-            num_left -= num_blocks * BLOCK_FRAMES
-        return [*outputs, self._next_blocks(1, num_left, 0)]
+        if num_left >= BLOCK_FRAMES + _LEAST_FRAMES:
+            outputs.append(self._next_block(BLOCK_FRAMES, _LEAST_FRAMES))
+            num_left -= BLOCK_FRAMES
+        return [*outputs, self._next_block(num_left, 0)]
 
-    def _next_blocks(self, num_blocks: int, block_frames: int, num_ahead: int) -> Chunk:
-        """Return the samples that the next ``num_blocks`` of ``block_frames`` complete.
+    def _next_block(self, num_frames: int, num_ahead: int) -> Chunk:
+        """Return the samples that the next ``num_frames`` frames complete.
 
         ``num_ahead`` frames beyond them may be looked at.
         """
-        before, num_frames = self._num_before, num_blocks * block_frames
+        before = self._num_before
         known = self._buffer.peek((before + num_frames + num_ahead + 1) * self._hop_length)
-        # All stretches are of one length; that of the very first block, which has no past, sees
-        # more of the future.
-        length = min(block_frames + 2 * LOOK_AHEAD_FRAMES, before + num_frames + num_ahead)
-        blocks = [before + index * block_frames for index in range(num_blocks)]
-        stretches = [max(0, block - LOOK_AHEAD_FRAMES) for block in blocks]
-        cut = _Cut(
-            now=slice(before, before + num_frames),
-            stretches=[slice(start, start + length) for start in stretches],
-            blocks=[
-                slice(block - start, block - start + block_frames)
-                for block, start in zip(blocks, stretches, strict=True)
-            ],
-        )
-        step = max(1, STRETCHES_AT_ONCE // num_blocks)
-        groups = [
-            range(self._num_channels)[i : i + step] for i in range(0, self._num_channels, step)
-        ]
-        linked = self._linked(known, groups, cut) if self._is_linked else None
+        # What the network sees: all stretches are of one length; that of the very first block,
+        # which has no past, sees more of the future.
+        seen = min(num_frames + 2 * LOOK_AHEAD_FRAMES, before + num_frames + num_ahead)
+        due = slice(before, before + num_frames)
+        linked = self._linked(known, seen, due) if self._is_linked else None
         output = np.empty((num_frames * self._hop_length, self._num_channels), np.float32)
-        for channels in groups:
-            spectra = self._spectra(known, channels)
-            gains = self._gains(spectra, cut) if linked is None else [linked] * len(spectra)
-            for index, spectrum, gain in zip(channels, spectra, gains, strict=True):
-                now = spectrum[cut.now]
-                now *= gain
-                output[:, index], self._tails[index] = synthesise(
-                    now, self._window, self._tails[index]
-                )
+        for index in range(self._num_channels):
+            spectra = self._spectra(known, index)
+            now = spectra[due]
+            now *= self._gains(spectra[:seen])[due] if linked is None else linked
+            output[:, index], self._tails[index] = synthesise(now, self._window, self._tails[index])
         self._num_before = min(LOOK_AHEAD_FRAMES, before + num_frames)
         self._buffer.drop((before + num_frames - self._num_before) * self._hop_length)
         return self._count_done(output, num_frames)
 
-    def _spectra(self, known: Chunk, channels: range) -> list[NDArray[np.complex64]]:
-        return [analyse(np.ascontiguousarray(known[:, index]), self._window) for index in channels]
+    def _spectra(self, known: Chunk, channel: int) -> NDArray[np.complex64]:
+        return analyse(np.ascontiguousarray(known[:, channel]), self._window)
 
-    def _linked(self, known: Chunk, groups: Sequence[range], cut: _Cut) -> NDArray[np.float32]:
+    def _linked(self, known: Chunk, seen: int, due: slice) -> NDArray[np.float32]:
         """Return the gain that all channels share; their spectra are not kept, they may be many."""
-        linked = LinkedGain(cut.now.stop - cut.now.start, self._hop_length + 1)
-        for channels in groups:
-            spectra = self._spectra(known, channels)
-            for spectrum, gain in zip(spectra, self._gains(spectra, cut), strict=True):
-                linked.add(gain, _power(spectrum[cut.now]))
+        linked = LinkedGain(due.stop - due.start, self._hop_length + 1)
+        for index in range(self._num_channels):
+            spectra = self._spectra(known, index)
+            linked.add(self._gains(spectra[:seen])[due], _power(spectra[due]))
         return linked.result()
 
-    def _gains(
-        self, spectra: Sequence[NDArray[np.complex64]], cut: _Cut
-    ) -> list[NDArray[np.float32]]:
-        """Return for each channel the gain of every cell of the frames that are due."""
-        gains = self._stretch_gains([s[part] for s in spectra for part in cut.stretches])
-        num_parts = len(cut.stretches)
-        return [
-            np.concatenate(
-                [
-                    gain[block]
-                    for gain, block in zip(gains[i : i + num_parts], cut.blocks, strict=True)
-                ]
-            )
-            for i in range(0, len(gains), num_parts)
-        ]
-
-    def _stretch_gains(
-        self, stretches: Sequence[NDArray[np.complex64]]
-    ) -> list[NDArray[np.float32]]:
-        """Return the gain of every cell of each of ``stretches``, (num_frames, num_bins) all."""
-        powers = [_seen_power(spectra) for spectra in stretches]
-        levels = [mean_power(power) for power in powers]
-        least = _MIN_LEVEL * len(self._window) ** 2
-        audible = [index for index, level in enumerate(levels) if level > least]
-        gains = [np.ones(spectra.shape, np.float32) for spectra in stretches]
-        if not audible:
-            return gains
-        learned = self._model.gains(np.stack([features(powers[i], levels[i]) for i in audible]))
-        for index, seen in zip(audible, learned, strict=True):
-            self._fill(gains[index], seen, powers[index], stretches[index])
+    def _gains(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Return the gain of every cell of ``spectra``, (num_frames, num_bins)."""
+        power = _seen_power(spectra)
+        level = mean_power(power)
+        gains = np.ones(spectra.shape, np.float32)
+        if level > _MIN_LEVEL * len(self._window) ** 2:
+            self._fill(gains, self._model.gains(features(power, level)), power, spectra)
         return gains
 
     def _fill(

@@ -46,7 +46,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_LOGGING_LEVEL": "ERROR",
         "ANC_SHARD_S": "0.5",
-        "ANC_MAX_ATTEMPTS": "20",
+        "ANC_MAX_ATTEMPTS": "100",
     }
 
 
@@ -62,18 +62,30 @@ def _kill_after(command: list[str], environment: dict[str, str], out: Path, outp
     process.wait()
 
 
+FLOW = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
+LONG = [pytest.mark.long, pytest.mark.timeout(1_800)]
+
+
 @pytest.mark.parametrize(
-    "as_flow",
-    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.xdist_group("flow")])],
+    ("as_flow", "num_kills"),
+    [
+        (False, 2),
+        pytest.param(True, 1, marks=FLOW),
+        pytest.param(False, 20, marks=LONG),
+        pytest.param(True, 20, marks=[*FLOW, *LONG]),
+    ],
 )
-def test_killed_three_times_a_batch_still_ends_complete(
-    recordings: Path, tmp_path: Path, *, as_flow: bool
+def test_however_often_killed_a_batch_still_ends_complete(
+    recordings: Path, tmp_path: Path, *, as_flow: bool, num_kills: int
 ) -> None:
     out = tmp_path / "out"
     command, environment = _command(recordings, out, as_flow=as_flow), _environment(tmp_path)
     rng = random.Random(7)
-    for kill in range(3):
-        _kill_after(command, environment, out, outputs=rng.randint(6 * kill + 1, 6 * kill + 5))
+    for kill in range(num_kills):
+        # So many outputs that the last run still has something left to do.
+        least = (NUM_FILES - 4) * kill // num_kills
+        most = (NUM_FILES - 4) * (kill + 1) // num_kills
+        _kill_after(command, environment, out, outputs=rng.randint(least, max(least, most)))
         time.sleep(rng.uniform(0.0, 0.3))
     finished = subprocess.run(command, env=environment, check=False, timeout=240)
     assert finished.returncode == 0

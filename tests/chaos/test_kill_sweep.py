@@ -80,7 +80,12 @@ def _table(out: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(
     "as_flow",
-    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.xdist_group("flow")])],
+    [
+        False,
+        pytest.param(
+            True, marks=[pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("flow")]
+        ),
+    ],
 )
 def test_killed_twice_a_sweep_ends_with_the_table_of_one_that_was_not(
     tmp_path: Path, *, as_flow: bool

@@ -34,7 +34,7 @@ class HalfGain:
     model_id = "half"
 
     def gains(self, features):
-        return np.full((len(features), *features.shape[2:]), 0.5, np.float32)
+        return np.full(features.shape[1:], 0.5, np.float32)
 
 
 class ByTime:
@@ -43,8 +43,8 @@ class ByTime:
     model_id = "time"
 
     def gains(self, features):
-        frames = np.linspace(0.1, 1.0, features.shape[2], dtype=np.float32)
-        return np.tile(frames[:, np.newaxis], (len(features), 1, 256))
+        frames = np.linspace(0.1, 1.0, features.shape[1], dtype=np.float32)
+        return np.tile(frames[:, np.newaxis], (1, 256))
 
 
 @pytest.mark.parametrize("sample_rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000])
@@ -66,7 +66,7 @@ def test_any_length_comes_back(model, num_samples):
 
 @pytest.mark.parametrize("sizes", [(1_000,), (77, 16_000, 3), (160_001,)])
 def test_any_split_gives_the_same_bits_over_several_blocks(model, sizes):
-    signal = white(47 * 16_000, seed=4)  # twice two blocks at once, one, and a rest
+    signal = white(47 * 16_000, seed=4)  # five blocks and a rest
     whole = run(NeuralSuppressor(16_000, model=model), [signal])
     chunks, start, turn = [], 0, 0
     while start < len(signal):
@@ -91,8 +91,7 @@ def test_channels_are_what_they_would_be_alone(model, num_channels):
     alone = [
         run(NeuralSuppressor(16_000, model=model), [signal[:, [i]]]) for i in range(num_channels)
     ]
-    # Matrices of other sizes are added up in another order.
-    np.testing.assert_allclose(together, np.concatenate(alone, axis=1), atol=1e-5)
+    np.testing.assert_array_equal(together, np.concatenate(alone, axis=1))
 
 
 def test_voice_in_noise_comes_out_cleaner_and_as_loud(model):
@@ -150,7 +149,7 @@ def test_channels_do_not_hear_each_other(model):
     left, right = white(16_000, seed=11), white(16_000, seed=12, level=0.001)
     both = run(NeuralSuppressor(16_000, 2, model=model), [np.hstack([left, right])])
     alone = run(NeuralSuppressor(16_000, model=model), [right])
-    np.testing.assert_allclose(both[:, 1:], alone, atol=1e-6)
+    np.testing.assert_array_equal(both[:, 1:], alone)
 
 
 def test_memory_does_not_grow_with_the_stream():
@@ -159,7 +158,7 @@ def test_memory_does_not_grow_with_the_stream():
     for second in range(160):
         engine.process(white(16_000, seed=second))
         waiting.append(len(engine._buffer))
-    assert max(waiting) < 22 * 16_000
+    assert max(waiting) < 14 * 16_000
     # Seconds and blocks do not fall on the same samples.
     assert max(waiting[80:]) <= max(waiting[:80]) + 16_000
 
