@@ -97,6 +97,17 @@ def alembic_config(connection: Connection) -> Config:
     return config
 
 
+def include_object(
+    thing: SchemaItem,
+    name: str | None,  # noqa: ARG001 - Alembic's signature
+    kind: str,
+    reflected: bool,
+    compare_to: SchemaItem | None,  # noqa: ARG001
+) -> bool:
+    """Return whether Alembic is to compare ``thing``: not an index of the other dialect."""
+    return reflected or kind != "index" or name not in _ONLY_SQLITE or context_is_sqlite(thing)
+
+
 def _refuse_unknown(connection: Connection) -> None:
     from alembic.script import ScriptDirectory
 

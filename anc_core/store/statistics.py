@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +69,11 @@ def fetch(
     pages: list[NDArray[np.float64]] = []
     result = db.execute(statement, execution_options={"yield_per": _PAGE})
     for rows in result.partitions():
-        keys = [places.setdefault(tuple(row[:num_keys]), len(places)) for row in rows]
-        codes.append(np.array(keys))
+        columns = list(zip(*rows, strict=True))
+        keys = zip(*columns[:num_keys], strict=True) if num_keys else repeat((), len(rows))
+        codes.append(np.array([places.setdefault(key, len(places)) for key in keys]))
         # None becomes NaN.
-        pages.append(np.array([row[num_keys:] for row in rows], dtype=np.float64))
+        pages.append(np.array(columns[num_keys:], dtype=np.float64).T)
     if not pages:
         return {}
     code, values = np.concatenate(codes), np.concatenate(pages)
