@@ -95,6 +95,7 @@ __all__ = [
     "Outcome",
     "Owner",
     "Released",
+    "analyse_period",
     "batch_progress",
     "check_integrity",
     "claim",

@@ -12,6 +12,7 @@ from anc_core.analysis_records import (
     Dimension,
     Filters,
     GroupAnalysis,
+    Levels,
     NoiseStatistics,
     PerformanceStatistics,
     Period,
@@ -20,8 +21,10 @@ from anc_core.analysis_records import (
 from anc_core.store.noise_view import (
     NoiseView,
     emergencies_of,
+    events_of,
     heat_map_of,
     levels_of,
+    loudness_of,
     noise_of,
     silent_devices_of,
     undated_in,
@@ -137,19 +140,28 @@ def _comparison(
 ) -> tuple[Comparison, ...]:
     previous, baseline = period.previous(), period.before()
     scale = period.num_days / BASELINE_DAYS
-    figures = [_figures(*now, 1.0)]
+    performance, view = now
+    counted = view.statistics.events, view.statistics.emergency_events
+    heard = view.statistics.sessions
+    figures = [_figures(performance, heard, view.statistics.levels, counted, 1.0)]
     for other, factor in ((previous, 1.0), (baseline, scale)):
         performance = performance_of(db, Scope.of(other, "finished", filters))[()]
-        view = noise_of(db, Scope.of(other, noise_by, filters))[()]
-        figures.append(_figures(performance, view, factor))
+        scope = Scope.of(other, noise_by, filters)
+        loudness = loudness_of(db, scope)[()]
+        counted = events_of(db, scope)
+        figures.append(_figures(performance, loudness.sessions, loudness.levels, counted, factor))
     return tuple(_compared(name, *(one[name] for one in figures)) for name in figures[0])
 
 
 def _figures(
-    performance: PerformanceStatistics, view: NoiseView, factor: float
+    performance: PerformanceStatistics,
+    recorded: int,
+    levels: Levels,
+    events: tuple[int, int],
+    factor: float,
 ) -> dict[str, tuple[float | None, int]]:
     """Return what is compared, and how many sessions each figure stands on."""
-    sessions, recorded = performance.sessions, view.statistics.sessions
+    sessions = performance.sessions
     cancellation, factor_x = performance.cancellation_db, performance.real_time_factor
     return {
         "sessions": (sessions * factor, sessions),
@@ -165,9 +177,9 @@ def _figures(
         ),
         "real_time_factor_median": (factor_x.median, factor_x.n),
         "real_time_factor_p90": (factor_x.p90, factor_x.n),
-        "events": (view.statistics.events * factor, recorded),
-        "emergency_events": (view.statistics.emergency_events * factor, recorded),
-        "leq_dbfs": (view.statistics.levels.leq_dbfs, recorded),
+        "events": (events[0] * factor, recorded),
+        "emergency_events": (events[1] * factor, recorded),
+        "leq_dbfs": (levels.leq_dbfs, recorded),
     }
 
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sqlalchemy import BigInteger, case, func, null, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -28,11 +27,10 @@ from anc_core.analysis_records import (
 from anc_core.dsp.levels import level_db
 from anc_core.store.noise_totals import NUM_TENTHS, UNDATED
 from anc_core.store.scopes import PROCESSED, Key, Scope, offsets_of
-from anc_core.store.statistics import Columns, fetch, merged, nine_digits
+from anc_core.store.statistics import nine_digits
 from anc_core.store.tables import DELETING, AudioSession, NoiseEvent, NoiseTotal, ProcessingMetric
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
     from sqlalchemy.sql.compiler import SQLCompiler
@@ -43,7 +41,6 @@ MAX_EMERGENCIES = 200
 _NUM_SOURCES = 10
 _QUARTERS_A_DAY = 96
 _WEEK = timedelta(days=7)
-_FIGURES = ("duration_s", "input_rms_dbfs")
 _EVENT_FIELDS = (
     "session_id",
     "noise_type",
@@ -90,6 +87,27 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Loudness:
+    """Length and energy of some sessions."""
+
+    sessions: int = 0
+    seconds: float = 0.0
+    energy_s: float = 0.0
+
+    def __add__(self, other: Loudness) -> Loudness:
+        return Loudness(
+            self.sessions + other.sessions,
+            self.seconds + other.seconds,
+            self.energy_s + other.energy_s,
+        )
+
+    @property
+    def levels(self) -> Levels:
+        """Energy mean over all of it."""
+        return Levels(seconds=nine_digits(self.seconds), leq_dbfs=_leq(self.energy_s, self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
 class NoiseView:
     """What a group of sessions heard."""
 
@@ -133,15 +151,37 @@ def heard_in(db: Session, scope: Scope) -> dict[Key, dict[str, Heard]]:
     return {**found, (): total}
 
 
-def loudness_of(db: Session, scope: Scope) -> dict[Key, Columns]:
-    """Return duration and input level of the processed sessions, of all and of each group."""
-    sessions = scope.sessions(AudioSession.status, *(getattr(AudioSession, f) for f in _FIGURES))
+def loudness_of(db: Session, scope: Scope) -> dict[Key, Loudness]:
+    """Return length and energy of the processed sessions, of all and of each group."""
+    sessions = scope.sessions(
+        AudioSession.status, AudioSession.duration_s, AudioSession.input_rms_dbfs
+    )
     keys = scope.keys_of(sessions)
-    figures = select(*keys, *(sessions.c[name] for name in _FIGURES))
-    found = fetch(db, figures.where(sessions.c.status.in_(PROCESSED)), len(keys), _FIGURES)
+    length_s = func.coalesce(sessions.c.duration_s, 0.0)
+    # Digital silence has no level: it adds nothing, and lasts.
+    energy_s = length_s * func.power(10.0, sessions.c.input_rms_dbfs / 10.0)
+    rows = db.execute(
+        select(*keys, func.count(), func.sum(length_s), func.coalesce(func.sum(energy_s), 0.0))
+        .where(sessions.c.status.in_(PROCESSED))
+        .group_by(*keys)
+    )
+    found = {tuple(row[:-3]): Loudness(*row[-3:]) for row in rows if row[-3]}
     if scope.overlaps:
         return {**found, **loudness_of(db, scope.grouped(()))}
-    return {**found, (): merged(list(found.values()), _FIGURES)}
+    return {**found, (): sum(found.values(), Loudness())}
+
+
+def events_of(db: Session, scope: Scope) -> tuple[int, int]:
+    """Return the events of all processed sessions, and how many are emergencies."""
+    sessions = scope.sessions(AudioSession.id, AudioSession.status)
+    count, emergencies = db.execute(
+        select(
+            func.count(), func.coalesce(func.sum(case((NoiseEvent.is_emergency, 1), else_=0)), 0)
+        )
+        .join(sessions, sessions.c.id == NoiseEvent.session_id)
+        .where(*scope.own_noises(sessions, NoiseEvent.noise_type), sessions.c.status.in_(PROCESSED))
+    ).one()
+    return count, emergencies
 
 
 def heat_map_of(
@@ -292,15 +332,7 @@ def _tenth_on_postgresql(element: tenth_of_db, compiler: SQLCompiler, **words: A
     return f"(CAST(floor({level} * 10 + 10000.5) AS BIGINT) - 10000)"
 
 
-def leq(seconds: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[float, float | None]:
-    """Return the length of some sound and its energy mean; NaN = digital silence, which lasts."""
-    seconds = np.nan_to_num(seconds)
-    total = fsum(seconds)
-    energy = fsum(seconds * 10.0 ** (np.nan_to_num(levels, nan=-np.inf) / 10.0))
-    return total, level_db(energy / total) if total > 0 else None
-
-
-def _view(heard: dict[str, Heard], loudness: Columns) -> NoiseView:
+def _view(heard: dict[str, Heard], loudness: Loudness) -> NoiseView:
     seconds = {name: nine_digits(own.sums["seconds"]) for name, own in heard.items()}
     total_s = fsum(seconds.values())
     shares = [
@@ -316,11 +348,10 @@ def _view(heard: dict[str, Heard], loudness: Columns) -> NoiseView:
         for name, own in heard.items()
     ]
     shares.sort(key=lambda one: (-one.seconds, one.noise_type))
-    audio_s, level = leq(loudness.column("duration_s"), loudness.column("input_rms_dbfs"))
     tenths = (f"confidence_{n}" for n in range(NUM_TENTHS))
     statistics = NoiseStatistics(
-        sessions=len(loudness.values),
-        audio_s=audio_s,
+        sessions=loudness.sessions,
+        audio_s=nine_digits(loudness.seconds),
         windows=sum(one.windows for one in shares),
         events=sum(one.events for one in shares),
         emergency_events=sum(one.emergency_events for one in shares),
@@ -328,7 +359,7 @@ def _view(heard: dict[str, Heard], loudness: Columns) -> NoiseView:
         confidence_histogram=tuple(
             int(sum(own.sums[tenth] for own in heard.values())) for tenth in tenths
         ),
-        levels=Levels(seconds=audio_s, leq_dbfs=level),
+        levels=loudness.levels,
     )
     return NoiseView(tuple(shares), statistics)
 

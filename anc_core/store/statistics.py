@@ -67,7 +67,8 @@ def fetch(
     places: dict[Key, int] = {}
     codes: list[NDArray[np.int64]] = []
     pages: list[NDArray[np.float64]] = []
-    result = db.execute(statement, execution_options={"yield_per": _PAGE})
+    # The connection, not the session: twice as fast without the ORM's bookkeeping for each row.
+    result = db.connection().execute(statement, execution_options={"yield_per": _PAGE})
     for rows in result.partitions():
         columns = list(zip(*rows, strict=True))
         keys = zip(*columns[:num_keys], strict=True) if num_keys else repeat((), len(rows))

@@ -51,6 +51,12 @@ _FINISHED_VIEW = (
     "real_time_factor",
     "id",
 )
+_FINISHED_INDEX, _RECORDED_INDEX = (
+    "ix_audio_sessions_finished_view",
+    "ix_audio_sessions_recorded_view",
+)
+SQLITE_INDEXES = frozenset({_FINISHED_INDEX, _RECORDED_INDEX})
+"""Indexes that PostgreSQL does not have."""
 _RECORDED_VIEW = (*_DIMENSIONS, "duration_s", "input_rms_dbfs", "id")
 
 
@@ -174,8 +180,8 @@ class AudioSession(Base):
         Index(None, "output_path", postgresql_using="hash"),
         # All that an analysis asks of a session, so that it need not read the session's JSON. On
         # SQLite only: a b-tree entry of PostgreSQL may not be as long as names may be.
-        Index("ix_audio_sessions_finished_view", "finished_at", *_FINISHED_VIEW).ddl_if("sqlite"),
-        Index("ix_audio_sessions_recorded_view", "recorded_at", *_RECORDED_VIEW).ddl_if("sqlite"),
+        Index(_FINISHED_INDEX, "finished_at", *_FINISHED_VIEW).ddl_if("sqlite"),
+        Index(_RECORDED_INDEX, "recorded_at", *_RECORDED_VIEW).ddl_if("sqlite"),
     )
 
 
