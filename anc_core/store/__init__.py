@@ -30,6 +30,12 @@ if TYPE_CHECKING:
         heartbeat,
         release,
     )
+    from anc_core.store.daily_aggregates import (
+        daily_figures,
+        database_bytes,
+        roll_up,
+        roll_up_sessions,
+    )
     from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.identifiers import new_session_id, validate_session_id
     from anc_core.store.integrity import check_integrity
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from anc_core.store.models import mark_promoted, record_model
     from anc_core.store.noise_totals import totals_of
     from anc_core.store.owner import Owner
+    from anc_core.store.session_analysis import analyse_session
     from anc_core.store.sessions import (
         find_by_fingerprint,
         finish,
@@ -64,6 +71,12 @@ _HOMES = {
         "heartbeat",
         "release",
     ),
+    "daily_aggregates": (
+        "daily_figures",
+        "database_bytes",
+        "roll_up",
+        "roll_up_sessions",
+    ),
     "database": ("Database", "open_database", "open_existing"),
     "identifiers": ("new_session_id", "validate_session_id"),
     "integrity": ("check_integrity",),
@@ -76,6 +89,7 @@ _HOMES = {
     "models": ("mark_promoted", "record_model"),
     "noise_totals": ("totals_of",),
     "owner": ("Owner",),
+    "session_analysis": ("analyse_session",),
     "sessions": (
         "find_by_fingerprint",
         "finish",
@@ -96,10 +110,13 @@ __all__ = [
     "Owner",
     "Released",
     "analyse_period",
+    "analyse_session",
     "batch_progress",
     "check_integrity",
     "claim",
     "close_batch",
+    "daily_figures",
+    "database_bytes",
     "find_by_fingerprint",
     "finish",
     "finished_by_fingerprint",
@@ -117,6 +134,8 @@ __all__ = [
     "record_audit",
     "record_model",
     "release",
+    "roll_up",
+    "roll_up_sessions",
     "sessions_between",
     "totals_of",
     "validate_session_id",
