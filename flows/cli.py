@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from flows.analyze_command import analyze
 from flows.batch_command import batch
 from flows.compare_command import compare
 from flows.model_command import model, validate
@@ -136,6 +137,7 @@ _COMMANDS = (
     train_suppressor,
     validate,
     model,
+    analyze,
 )
 
 for command in _COMMANDS:
