@@ -229,7 +229,9 @@ def _write_sessions(
     intervals = intervals_of(rng, draws, ids)
     batched = rng.random(len(draws)) < _BATCH_SHARE
     batch = f"{ids[0]}-batch"
-    sessions, totals, events = [], [], []
+    sessions: list[dict[str, Any]] = []
+    totals: list[tuple[Any, ...]] = []
+    events: list[tuple[Any, ...]] = []
     for place, session_id in enumerate(ids):
         row = session_row(draws, world, place, session_id, intervals[place])
         row["batch_id"] = f"{batch}-{row['site']}" if batched[place] else None

@@ -155,7 +155,7 @@ def counts_over_time(
         local = moment.astimezone(zone)
         hours[moment - timedelta(minutes=local.minute)][status] += count
         days[local.date()][status] += count
-    by_hour = ()
+    by_hour: tuple[HourCounts, ...] = ()
     if period.num_days <= _HOURS_OF_DAYS:
         starts = period.hour_starts()
         by_hour = tuple(HourCounts(start=start, counts=_sorted(hours[start])) for start in starts)

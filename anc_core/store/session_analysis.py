@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from math import fsum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import func, select
@@ -206,7 +206,7 @@ def _ranks(db: Session, found: SessionSummary) -> tuple[int, float | None, float
         (AudioSession.cancellation_db, found.metrics.cancellation_db, 1),
         (AudioSession.real_time_factor, found.metrics.real_time_factor, -1),
     )
-    columns = [func.count()]
+    columns: list[Any] = [func.count()]
     for column, value, sign in rank_of:
         worse = column * sign < (0.0 if value is None else value * sign)
         columns += [func.count(column), func.count().filter(worse)]

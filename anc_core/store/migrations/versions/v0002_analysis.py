@@ -136,4 +136,4 @@ def _add_up_old_sessions(connection: sa.Connection) -> None:
                 for total in totals_of(own, recorded_at[session_id])
             )
         if rows:
-            connection.execute(sa.insert(NoiseTotal.__table__), rows)
+            connection.execute(sa.insert(NoiseTotal), rows)
