@@ -8,6 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from anc_core.analysis_records import (
+    TOO_FEW,
     EmergencyEvent,
     Failure,
     GroupAnalysis,
@@ -70,8 +71,10 @@ def remarks(analysis: PeriodAnalysis | SessionAnalysis) -> list[str]:
             f"{analysis.noise_statistics.undated} sessions have no time of recording and are not "
             "in the noise view; --noise-by finished shows them"
         )
-    if any(one.sessions < 5 for one in (analysis.performance_statistics,)):
-        found.append("fewer than 5 sessions: statistics are marked 'too few', trends left out")
+    if analysis.performance_statistics.sessions < TOO_FEW and not analysis.is_empty:
+        found.append(
+            f"fewer than {TOO_FEW} sessions: statistics are marked 'too few', trends left out"
+        )
     return found
 
 
