@@ -13,11 +13,13 @@ from typing import Any
 
 import click
 
+from flows.analyze_command import analyze
 from flows.batch_command import batch
 from flows.compare_command import compare
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
+from flows.seed_command import db_seed
 from flows.simulate_command import simulate
 from flows.train_command import train
 from flows.training_command import train_suppressor
@@ -123,6 +125,8 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
+db.add_command(db_seed)
+
 _COMMANDS = (
     process,
     batch,
@@ -133,6 +137,7 @@ _COMMANDS = (
     train_suppressor,
     validate,
     model,
+    analyze,
 )
 
 for command in _COMMANDS:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from anc_core.store.analyses import analyse_period
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
+    from anc_core.store.bulk import insert_rows
     from anc_core.store.claims import (
         Claim,
         ClaimRequest,
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
         claim,
         heartbeat,
         release,
+    )
+    from anc_core.store.daily_aggregates import (
+        daily_figures,
+        database_bytes,
+        roll_up,
+        roll_up_sessions,
     )
     from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.identifiers import new_session_id, validate_session_id
@@ -38,7 +46,9 @@ if TYPE_CHECKING:
         is_known_output,
     )
     from anc_core.store.models import mark_promoted, record_model
+    from anc_core.store.noise_totals import totals_of
     from anc_core.store.owner import Owner
+    from anc_core.store.session_analysis import analyse_session
     from anc_core.store.sessions import (
         find_by_fingerprint,
         finish,
@@ -48,8 +58,10 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "analyses": ("analyse_period",),
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
+    "bulk": ("insert_rows",),
     "claims": (
         "Claim",
         "ClaimRequest",
@@ -58,6 +70,12 @@ _HOMES = {
         "claim",
         "heartbeat",
         "release",
+    ),
+    "daily_aggregates": (
+        "daily_figures",
+        "database_bytes",
+        "roll_up",
+        "roll_up_sessions",
     ),
     "database": ("Database", "open_database", "open_existing"),
     "identifiers": ("new_session_id", "validate_session_id"),
@@ -69,7 +87,9 @@ _HOMES = {
         "is_known_output",
     ),
     "models": ("mark_promoted", "record_model"),
+    "noise_totals": ("totals_of",),
     "owner": ("Owner",),
+    "session_analysis": ("analyse_session",),
     "sessions": (
         "find_by_fingerprint",
         "finish",
@@ -89,16 +109,21 @@ __all__ = [
     "Outcome",
     "Owner",
     "Released",
+    "analyse_period",
+    "analyse_session",
     "batch_progress",
     "check_integrity",
     "claim",
     "close_batch",
+    "daily_figures",
+    "database_bytes",
     "find_by_fingerprint",
     "finish",
     "finished_by_fingerprint",
     "finished_sources",
     "get_session",
     "heartbeat",
+    "insert_rows",
     "is_known_output",
     "list_sessions",
     "mark_promoted",
@@ -109,7 +134,10 @@ __all__ = [
     "record_audit",
     "record_model",
     "release",
+    "roll_up",
+    "roll_up_sessions",
     "sessions_between",
+    "totals_of",
     "validate_session_id",
 ]
 
