@@ -16,6 +16,8 @@ from anc_core.store.tables import DONE, AudioSession
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
+_ROWS_AT_ONCE = 500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedSource:
@@ -84,6 +86,22 @@ def is_known_output(db: Session, output_path: str) -> bool:
         )
         is not None
     )
+
+
+def delivered_outputs(db: Session) -> Iterator[tuple[str, str]]:
+    """Yield id and output path of every session that delivered an output here."""
+    rows = db.execute(
+        select(AudioSession.id, AudioSession.output_path)
+        .where(
+            AudioSession.status.in_(("ok", "degraded")),
+            AudioSession.output_path.is_not(None),
+            AudioSession.imported_at.is_(None),
+        )
+        .order_by(AudioSession.finished_at, AudioSession.id),
+        execution_options={"yield_per": _ROWS_AT_ONCE},
+    )
+    for session_id, output_path in rows:
+        yield session_id, output_path or ""
 
 
 def session_of_file(db: Session, paths: Collection[str]) -> str | None:
