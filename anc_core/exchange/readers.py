@@ -11,6 +11,7 @@ import hashlib
 import io
 import tempfile
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ MAX_FAULTS = 20
 _MAX_LINE = 64 << 20
 _MAX_MANIFEST = 16 << 20
 _COPY_BYTES = 1 << 20
+# RuntimeError: it is encrypted; NotImplementedError: packed in a way that we never do.
+_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 
 class Faults:
@@ -72,12 +75,6 @@ class ExportFile(ABC):
         self.path = path
         self._file = file
         self.manifest = self._read_manifest()
-        if self.manifest.schema_version > SCHEMA_VERSION:
-            msg = (
-                f"{printable(path)}: schema_version {self.manifest.schema_version} is newer than "
-                f"this program's ({SCHEMA_VERSION}); update anc-platform"
-            )
-            raise InputError(msg)
         self.shapes = {name: self._shape(name) for name in self._table_names()}
 
     @abstractmethod
@@ -98,22 +95,18 @@ class ExportFile(ABC):
     def _parse_manifest(self, text: bytes) -> Manifest:
         try:
             value = parse_json(text)
-            version = value["manifest"]["schema_version"] if "manifest" in value else None
             value = value.get("manifest", value)
-            version = value.get("schema_version", version)
+            version = value["schema_version"]
             # Before all else: a newer one may have fields that this program does not know.
             if isinstance(version, int) and version > SCHEMA_VERSION:
                 msg = (
-                    f"schema_version {version} is newer than this program's ({SCHEMA_VERSION}); "
-                    "update anc-platform"
+                    f"{printable(self.path)}: schema_version {version} is newer than this "
+                    f"program's ({SCHEMA_VERSION}); update anc-platform"
                 )
                 raise InputError(msg)
             return Manifest.model_validate(value)
         except (AttributeError, TypeError, KeyError, ValidationError) as err:
-            msg = f"{printable(self.path)}: has no manifest of an export ({err})"
-            raise InputError(msg) from err
-        except InputError as err:
-            msg = f"{printable(self.path)}: its manifest {err}"
+            msg = f"{printable(self.path)}: has no manifest of an export, or a damaged one: {err}"
             raise InputError(msg) from err
 
     def _table_names(self) -> list[str]:
@@ -147,7 +140,9 @@ class ExportFile(ABC):
             raise InputError(msg)
         return TableShape(name, tuple(known[column] for column in given), full.key)
 
-    def _check_part(self, name: str, size: int, sha256: str) -> None:
+    def _check_part(self, faults: Faults, name: str, size: int, sha256: str) -> None:
+        # Who changed a row wants to know which one, not that the file was changed.
+        faults.raise_any(self.path)
         part = next((one for one in self.manifest.parts if one.name == name), None)
         if part is None or (part.size, part.sha256) != (size, sha256):
             msg = (
@@ -179,10 +174,7 @@ def open_export(path: Path) -> Iterator[ExportFile]:
             else:
                 msg = f"{printable(path)}: is no export of this program; 'anc export' writes them"
                 raise InputError(msg)
-        except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as err:
-            # RuntimeError: encrypted; NotImplementedError: a compression that we never write.
-            if isinstance(err, InputError):
-                raise
+        except _ZIP_FAULTS as err:
             msg = f"{printable(path)}: the zip is damaged or not an export's: {err}"
             raise InputError(msg) from err
         except UnicodeDecodeError as err:
@@ -254,7 +246,7 @@ class _CsvFile(_ZipFile):
                     raise InputError(msg)
                 text = io.TextIOWrapper(buffered, encoding="utf-8", newline="")
                 yield from self._table(shape, text, faults)
-                self._check_part(part, stream.size, stream.digest.hexdigest())
+                self._check_part(faults, part, stream.size, stream.digest.hexdigest())
 
     def _table(
         self, shape: TableShape, text: IO[str], faults: Faults
@@ -281,7 +273,7 @@ class _ParquetFile(_ZipFile):
         from pyarrow import parquet
 
         for name, shape in self.shapes.items():
-            with self._seekable(f"{name}{self.suffix}") as file:
+            with self._seekable(f"{name}{self.suffix}", faults) as file:
                 try:
                     table = parquet.ParquetFile(file)
                     if tuple(table.schema_arrow.names) != shape.names:
@@ -294,7 +286,7 @@ class _ParquetFile(_ZipFile):
                     raise InputError(msg) from err
 
     @contextmanager
-    def _seekable(self, part: str) -> Iterator[IO[bytes]]:
+    def _seekable(self, part: str, faults: Faults) -> Iterator[IO[bytes]]:
         """Copy a part to a nameless file, which Parquet is read from out of order."""
         # What is stored as it is cannot be larger than the zip: no bomb.
         if part in self._zip.namelist() and self._zip.getinfo(part).compress_type:
@@ -306,7 +298,7 @@ class _ParquetFile(_ZipFile):
                 digest.update(block)
                 size += len(block)
                 copy.write(block)
-            self._check_part(part, size, digest.hexdigest())
+            self._check_part(faults, part, size, digest.hexdigest())
             copy.seek(0)
             yield copy
 
@@ -343,7 +335,7 @@ class _JsonLinesFile(ExportFile):
         self._manifest_at = start + len(tail.rstrip(b"\r\n")) - len(line)
         return line
 
-    def _lines(self) -> Iterator[bytes]:
+    def _lines(self, faults: Faults) -> Iterator[bytes]:
         """Yield the lines before the manifest; at the end their digest is checked."""
         digest, size = hashlib.sha256(), 0
         self._file.seek(0)
@@ -355,7 +347,7 @@ class _JsonLinesFile(ExportFile):
             digest.update(line)
             size += len(line)
             yield line
-        self._check_part("before the manifest", size, digest.hexdigest())
+        self._check_part(faults, "before the manifest", size, digest.hexdigest())
 
     def pages(self, faults: Faults) -> Iterator[tuple[str, int, list[tuple[Cell, ...]]]]:
         parsers = {name: object_parser(shape, FROM_JSON) for name, shape in self.shapes.items()}
@@ -378,7 +370,7 @@ class _JsonLinesFile(ExportFile):
         yield table, first, rows
 
     def _named_rows(self, faults: Faults) -> Iterator[tuple[str, Any]]:
-        for number, line in enumerate(self._lines(), start=1):
+        for number, line in enumerate(self._lines(faults), start=1):
             if number == 1:
                 continue
             try:
@@ -392,17 +384,17 @@ class _JsonLinesFile(ExportFile):
 
 class _JsonFile(_JsonLinesFile):
     def _manifest_of(self, line: bytes) -> bytes:
-        return b"{" + line[:-1] + b"}" if line.endswith(b"}}") else line
+        return b"{" + line
 
-    def _named_rows(self, faults: Faults) -> Iterator[tuple[str, Any]]:  # noqa: ARG002 - as above
+    def _named_rows(self, faults: Faults) -> Iterator[tuple[str, Any]]:
         table = ""
-        for number, line in enumerate(self._lines(), start=1):
+        for number, line in enumerate(self._lines(faults), start=1):
             bare = line.rstrip(b"\r\n").rstrip(b",")
             if bare.startswith(b'"') and bare.endswith(b":["):
                 table = bare[1:-3].decode(errors="replace")
             elif bare.startswith(b"{") and number > 1 and table:
                 yield table, bare
-            elif bare not in {b"]", b"}"} and number > 2:
+            elif bare not in {b"]", b"]}"} and number > 2:
                 msg = (
                     f"{printable(self.path)}: line {number} is not laid out as it was exported "
                     "(was it formatted anew?); export as jsonl or csv to edit elsewhere"

@@ -10,7 +10,7 @@ no Python for each cell.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -239,6 +239,12 @@ def stream_plain(
     """
     for condition in _conditions(db, table, selection):
         yield from _stream(db, table, condition)
+
+
+def stream_batches(db: Session, batch_ids: Iterable[str]) -> Iterator[Sequence[PlainRow]]:
+    """Yield the rows of those of ``batch_ids`` that are here."""
+    for page in pages(sorted(batch_ids)):
+        yield from _stream(db, BATCHES, Batch.id.in_(page))
 
 
 def some_of(names: Sequence[str]) -> str:
