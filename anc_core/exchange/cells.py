@@ -111,9 +111,7 @@ def _replaced(row: PlainRow, i: int, marked: Mapping[str, str]) -> PlainRow:
 
 def _texts(shape: TableShape) -> list[tuple[int, bool]]:
     return [
-        (i, column.nullable)
-        for i, column in enumerate(shape.columns)
-        if column.kind is Kind.TEXT
+        (i, column.nullable) for i, column in enumerate(shape.columns) if column.kind is Kind.TEXT
     ]
 
 

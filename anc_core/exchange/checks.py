@@ -54,7 +54,10 @@ class RowChecks:
         self.batches[values["id"]] = row
 
     def _check_session(self, values: dict[str, Any]) -> None:
-        session_id, fingerprint = validate_session_id(values["id"], what="id"), values["fingerprint"]
+        session_id, fingerprint = (
+            validate_session_id(values["id"], what="id"),
+            values["fingerprint"],
+        )
         if values["status"] not in _STATUSES:
             _refuse(f"status is {values['status']!r}; it must be one of {', '.join(_STATUSES)}")
         if fingerprint in self._fingerprints:

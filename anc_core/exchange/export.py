@@ -16,10 +16,11 @@ from anc_core.exchange.records import (
     ExportResult,
     Format,
     Manifest,
+    PartManifest,
     TableManifest,
 )
 from anc_core.exchange.redaction import Redaction
-from anc_core.exchange.writers import require_pyarrow, tables_writer
+from anc_core.exchange.writers import TablesWriter, require_pyarrow, tables_writer
 from anc_core.files import atomic_path, printable
 from anc_core.jobs.naming import check_allowed
 from anc_core.settings import Settings
@@ -128,17 +129,33 @@ class _Export:
         """Write all tables and the manifest, which is returned."""
         request = self._request
         writer = tables_writer(request, sink)
-        tables: dict[str, TableManifest] = {}
+        try:
+            tables = self._write_tables(writer)
+            manifest = self._manifest(tables, writer.parts())
+            writer.finish(manifest)
+        except BaseException:
+            writer.abandon()
+            raise
+        return manifest
+
+    def _write_tables(self, writer: TablesWriter) -> dict[str, TableManifest]:
+        request = self._request
         with self._database.read() as db:
             begin_snapshot(db)
             if request.selection.session_ids is not None:
                 refuse_unknown(db, request.selection.session_ids)
             else:
                 self._running = count_running(db)
-            for name in (BATCHES, SESSIONS, *request.include):
-                tables[name] = self._write_table(db, name, writer)
-        digest = content_digest({name: table.digest for name, table in tables.items()})
-        manifest = Manifest(
+            return {
+                name: self._write_table(db, name, writer)
+                for name in (BATCHES, SESSIONS, *request.include)
+            }
+
+    def _manifest(
+        self, tables: dict[str, TableManifest], parts: Sequence[PartManifest]
+    ) -> Manifest:
+        request = self._request
+        return Manifest(
             schema_version=SCHEMA_VERSION,
             program=__version__,
             exported_at=datetime.now(UTC),
@@ -147,12 +164,10 @@ class _Export:
             bom=request.bom,
             redacted=request.redact,
             selection={} if request.redact else self._selection(),
-            digest=digest,
+            digest=content_digest({name: table.digest for name, table in tables.items()}),
             tables=tables,
-            parts=tuple(writer.parts()),
+            parts=tuple(parts),
         )
-        writer.finish(manifest)
-        return manifest
 
     def note(self, path: Path, manifest: Manifest) -> None:
         """Add the export to the audit log."""
@@ -191,7 +206,7 @@ class _Export:
             warnings=tuple(warnings),
         )
 
-    def _write_table(self, db: Session, name: str, writer: Any) -> TableManifest:  # noqa: ANN401
+    def _write_table(self, db: Session, name: str, writer: TablesWriter) -> TableManifest:
         shape = SHAPES[name]
         digest = TableDigest(shape)
         writer.begin(shape)

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from anc_core.errors import InputError
 from anc_core.exchange.parsing import FROM_ARROW, FROM_JSON, csv_row_parser, object_parser
 from anc_core.exchange.parsing import parse_json_line as parse_json
-from anc_core.exchange.records import SCHEMA_VERSION, Format, Manifest
+from anc_core.exchange.records import SCHEMA_VERSION, Manifest
 from anc_core.exchange.writers import BOM, MANIFEST_NAME, require_pyarrow
 from anc_core.files import open_regular, printable
 from anc_core.store.plain_rows import PAGE_ROWS, SHAPES, Cell, TableShape, some_of

@@ -46,6 +46,9 @@ class TablesWriter(Protocol):
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest; the file is complete."""
 
+    def abandon(self) -> None:
+        """Give up: nothing is written any more, not even on the way out."""
+
 
 def tables_writer(request: ExportRequest, sink: IO[bytes]) -> TablesWriter:
     """Return the writer of the format that is asked for.
@@ -101,6 +104,9 @@ class _Counted:
     def close(self) -> None:
         self.closed = True
 
+    def abandon(self) -> None:
+        self._sink = io.BytesIO()
+
     def part(self, name: str) -> PartManifest:
         return PartManifest(name=name, size=self.size, sha256=self._digest.hexdigest())
 
@@ -135,6 +141,9 @@ class _ZipTables:
         self._zip.writestr(MANIFEST_NAME, manifest.to_json(indent=2) + "\n")
         self._zip.close()
 
+    def abandon(self) -> None:
+        self._zip.fp = None
+
 
 class _CsvWriter(_ZipTables):
     suffix = ".csv"
@@ -161,6 +170,7 @@ class _ParquetWriter(_ZipTables):
     suffix = ".parquet"
     # Not packed twice, and a reader can seek in it.
     compression = zipfile.ZIP_STORED
+    _parquet: Any = None
 
     def begin(self, shape: TableShape) -> None:
         import pyarrow as pa
@@ -177,15 +187,13 @@ class _ParquetWriter(_ZipTables):
         self._batches: list[Any] = []
         self._waiting = 0
 
-    def write(self, rows: Sequence[PlainRow], lines: bytes) -> None:  # noqa: ARG002 - of the protocol
+    def write(self, rows: Sequence[PlainRow], lines: bytes) -> None:
         import pyarrow as pa
 
         columns = zip(*rows, strict=True)
         arrays = [
             pa.array(_arrow_cells(cells, column.kind), field.type)
-            for cells, column, field in zip(
-                columns, self._shape.columns, self._schema, strict=True
-            )
+            for cells, column, field in zip(columns, self._shape.columns, self._schema, strict=True)
         ]
         self._batches.append(pa.record_batch(arrays, schema=self._schema))
         self._waiting += len(rows)
@@ -195,13 +203,22 @@ class _ParquetWriter(_ZipTables):
     def end(self) -> None:
         self._write_group()
         self._parquet.close()
+        self._parquet = None
         super().end()
+
+    def abandon(self) -> None:
+        super().abandon()
+        if self._parquet is not None:
+            self._counted.abandon()
+            self._parquet.close()
 
     def _write_group(self) -> None:
         import pyarrow as pa
 
         if self._batches:
-            self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=_ROW_GROUP)
+            self._parquet.write_table(
+                pa.Table.from_batches(self._batches), row_group_size=_ROW_GROUP
+            )
         self._batches, self._waiting = [], 0
 
 
@@ -217,7 +234,7 @@ class _LinesWriter:
     def begin(self, shape: TableShape) -> None:
         self._table, self._row = shape.name, _row_reader(shape)
 
-    def write(self, rows: Sequence[PlainRow], lines: bytes) -> None:  # noqa: ARG002 - of the protocol
+    def write(self, rows: Sequence[PlainRow], lines: bytes) -> None:
         name, read = self._table, self._row
         text = io.BytesIO()
         for row in rows:
@@ -233,6 +250,9 @@ class _LinesWriter:
 
     def finish(self, manifest: Manifest) -> None:
         self._counted.write(_json({"manifest": json.loads(manifest.to_json())}) + b"\n")
+
+    def abandon(self) -> None:
+        """Nothing is held back."""
 
 
 class _JsonWriter(_LinesWriter):
@@ -250,7 +270,7 @@ class _JsonWriter(_LinesWriter):
         self._counted.write(separator + _json(shape.name) + b":[")
         self._is_first_table, self._is_first_row = False, True
 
-    def write(self, rows: Sequence[PlainRow], lines: bytes) -> None:  # noqa: ARG002 - of the protocol
+    def write(self, rows: Sequence[PlainRow], lines: bytes) -> None:
         text = ",\n".join(_json(self._row(row)).decode() for row in rows)
         self._counted.write(("\n" if self._is_first_row else ",\n").encode() + text.encode())
         self._is_first_row = False
@@ -272,7 +292,10 @@ def _about(format_: Format) -> dict[str, Any]:
 
 def _json(value: object) -> bytes:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # undecodable bytes of a file name, inside a JSON column
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _row_reader(shape: TableShape) -> Callable[[PlainRow], dict[str, Any]]:

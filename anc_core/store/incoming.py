@@ -69,7 +69,7 @@ class SessionDigests:
 
     def differing(self, other: SessionDigests) -> list[str]:
         """Return the sessions whose digests are not those of ``other``."""
-        theirs = other._digests  # noqa: SLF001 - one of us
+        theirs = other._digests
         return [one for one, digest in self._digests.items() if theirs.get(one) != digest]
 
 
@@ -98,7 +98,9 @@ def digests_present(
     return digests
 
 
-def batches_present(db: Session, rows: Mapping[str, PlainRow], shape: TableShape) -> dict[str, bool]:
+def batches_present(
+    db: Session, rows: Mapping[str, PlainRow], shape: TableShape
+) -> dict[str, bool]:
     """Return which batches are here, and whether they are the same as in ``rows``."""
     return {
         str(row[0]): row[1:] == tuple(rows[str(row[0])])[1:]
@@ -135,9 +137,7 @@ def remove_sessions(db: Session, session_ids: Collection[str]) -> None:
         )
 
 
-def write_plain(
-    db: Session, shape: TableShape, rows: Sequence[PlainRow], *, now: datetime
-) -> None:
+def write_plain(db: Session, shape: TableShape, rows: Sequence[PlainRow], *, now: datetime) -> None:
     """Add rows of a table; a session is marked as imported at ``now``.
 
     Raises

@@ -109,7 +109,9 @@ def _kind(column_type: Any) -> Kind:  # noqa: ANN401 - a column's type
         BigInteger: Kind.INTEGER,
         Double: Kind.NUMBER,
     }
-    return next((kind for known, kind in kinds.items() if isinstance(column_type, known)), Kind.TEXT)
+    return next(
+        (kind for known, kind in kinds.items() if isinstance(column_type, known)), Kind.TEXT
+    )
 
 
 def _shape(table: type[Base]) -> TableShape:
