@@ -26,6 +26,7 @@ from anc_core.store import Database, open_database, record_audit
 from anc_core.store.incoming import (
     Present,
     SessionDigests,
+    TotalsWriter,
     batches_present,
     digests_present,
     remove_sessions,
@@ -34,7 +35,7 @@ from anc_core.store.incoming import (
     update_batches,
     write_plain,
 )
-from anc_core.store.plain_rows import BATCHES, SESSIONS, PlainRow, TableShape, some_of
+from anc_core.store.plain_rows import BATCHES, SESSIONS, WINDOWS, PlainRow, TableShape, some_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -216,6 +217,7 @@ class _Import:
         written = dict.fromkeys(self._file.shapes, 0)
         done, faults = self._verified.rows, Faults()
         written[BATCHES] = self._write_batches(db)
+        totals = TotalsWriter(db, self._file.shapes[WINDOWS])
         for table, _, rows in self._file.pages(faults):
             if table == BATCHES:
                 continue
@@ -223,10 +225,13 @@ class _Import:
             place = shape.index("id" if table == SESSIONS else "session_id")
             new = [row for row in rows if row[place] not in skipped] if skipped else rows
             write_plain(db, shape, new, now=self._now)
+            if table == WINDOWS:
+                totals.add(new)
             written[table] += len(new)
             done += len(rows)
             if self._progress is not None:
                 self._progress(done)
+        totals.end()
         return written
 
     def _write_batches(self, db: Session) -> int:

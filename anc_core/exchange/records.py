@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -37,7 +37,7 @@ class ExportRequest:
 
     output_path: Path
     format: Format = Format.JSON
-    selection: SessionSelection = SessionSelection()
+    selection: SessionSelection = field(default_factory=SessionSelection)
     include: tuple[str, ...] = CHILD_TABLES
     """Tables besides the sessions and their batches."""
     csv_safe: bool = True

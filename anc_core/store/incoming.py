@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 
+from anc_core.errors import StoreError
+from anc_core.store.bulk import insert_rows
 from anc_core.store.column_types import unescape_text
+from anc_core.store.noise_totals import totals_of
 from anc_core.store.plain_rows import (
     BATCHES,
     SESSIONS,
     SHAPES,
-    TABLE_OF,
     Cell,
     Kind,
     PlainRow,
@@ -26,7 +30,7 @@ from anc_core.store.plain_rows import (
     stream_plain,
 )
 from anc_core.store.rows import pages
-from anc_core.store.tables import DELETING, RUNNING, AudioSession, Batch
+from anc_core.store.tables import DELETING, RUNNING, AudioSession, Batch, NoiseTotal
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -123,8 +127,8 @@ def same_recordings(db: Session, fingerprints: Mapping[str, str]) -> list[tuple[
     for page in pages(fingerprints):
         columns = (AudioSession.id, AudioSession.fingerprint)
         for row in db.execute(select(*columns).where(AudioSession.fingerprint.in_(page))):
-            if fingerprints[row.fingerprint] != row.id:
-                found.append((row.id, fingerprints[row.fingerprint]))
+            given = fingerprints[row.fingerprint]
+            found += [(row.id, given)] if given != row.id else []
     return found
 
 
@@ -147,19 +151,96 @@ def write_plain(db: Session, shape: TableShape, rows: Sequence[PlainRow], *, now
     """
     if not rows:
         return
-    values = _values(shape, rows)
+    columns: tuple[str, ...] = shape.names
+    converters = [_VALUE.get(column.kind) for column in shape.columns]
+    values = (_converted(row, converters) for row in rows)
     if shape.name == SESSIONS:
-        for value in values:
-            value["imported_at"] = now
-    # The table, not the class: one executemany, without the ORM's bookkeeping for each row.
-    db.execute(insert(TABLE_OF[shape.name].__table__), values)  # type: ignore[arg-type]
+        columns = (*columns, "imported_at")
+        values = ([*value, now] for value in values)
+    _insert(db, shape.name, columns, values)
+
+
+class TotalsWriter:
+    """Adds up windows as they pass by, session after session: they came without their sums."""
+
+    def __init__(self, db: Session, shape: TableShape) -> None:
+        self._db = db
+        self._window = itemgetter(*(shape.index(name) for name in _WindowCells._fields))
+        self._session = shape.index("session_id")
+        self._open: str | None = None
+        self._windows: list[_WindowCells] = []
+
+    def add(self, rows: Sequence[PlainRow]) -> None:
+        """Take in windows in the order of their sessions, which are written already."""
+        done: dict[str, list[_WindowCells]] = {}
+        for session_id, own in groupby(rows, key=itemgetter(self._session)):
+            if session_id != self._open:
+                self._close(done)
+                self._open = str(session_id)
+            self._windows += [_WindowCells(*self._window(row)) for row in own]
+        self._write(done)
+
+    def end(self) -> None:
+        """Write the sums of the last session."""
+        done: dict[str, list[_WindowCells]] = {}
+        self._close(done)
+        self._write(done)
+
+    def _close(self, done: dict[str, list[_WindowCells]]) -> None:
+        if self._open is not None:
+            done[self._open] = self._windows
+        self._open, self._windows = None, []
+
+    def _write(self, done: Mapping[str, list[_WindowCells]]) -> None:
+        for page in pages(done):
+            columns = (AudioSession.id, AudioSession.recorded_at)
+            dated = self._db.execute(select(*columns).where(AudioSession.id.in_(page)))
+            totals = [
+                {"session_id": row.id, **total}
+                for row in dated
+                for total in totals_of(done[row.id], row.recorded_at)
+            ]
+            if totals:
+                _insert(
+                    self._db,
+                    NoiseTotal.__tablename__,
+                    tuple(totals[0]),
+                    (total.values() for total in totals),
+                )
+
+
+class _WindowCells(NamedTuple):
+    start_s: float
+    end_s: float
+    noise_type: str
+    confidence: float
+    level_dbfs: float | None
+
+
+def _insert(
+    db: Session, table: str, columns: Sequence[str], values: Iterable[Iterable[Any]]
+) -> None:
+    try:
+        insert_rows(db, table, columns, values)
+    except db.get_bind().dialect.loaded_dbapi.Error as err:
+        msg = f"rows of {table} cannot be added: {err}"
+        raise StoreError(msg) from err
+
+
+def _converted(row: PlainRow, converters: Sequence[Callable[[Any], Any] | None]) -> list[Any]:
+    return [
+        cell if convert is None or cell is None else convert(cell)
+        for convert, cell in zip(converters, row, strict=True)
+    ]
 
 
 def update_batches(db: Session, shape: TableShape, rows: Sequence[PlainRow]) -> None:
     """Let batches be as in ``rows``; not deleted: their sessions would forget them."""
-    for value in _values(shape, rows):
+    converters = [_VALUE.get(column.kind) for column in shape.columns]
+    for row in rows:
+        values = dict(zip(shape.names, _converted(row, converters), strict=True))
         db.execute(
-            update(Batch).where(Batch.id == value.pop("id")).values(value),
+            update(Batch).where(Batch.id == values.pop("id")).values(values),
             execution_options={"synchronize_session": False},
         )
 
@@ -168,17 +249,6 @@ def _with_columns_of(shape: TableShape, page: Sequence[PlainRow]) -> list[tuple[
     """Return rows with the columns of ``shape``, which may be those of an older version."""
     places = [SHAPES[shape.name].index(column) for column in shape.names]
     return [tuple(row[i] for i in places) for row in page]
-
-
-def _values(shape: TableShape, rows: Sequence[PlainRow]) -> list[dict[str, Any]]:
-    columns = [(column.name, _VALUE.get(column.kind)) for column in shape.columns]
-    return [
-        {
-            name: cell if convert is None or cell is None else convert(cell)
-            for (name, convert), cell in zip(columns, row, strict=True)
-        }
-        for row in rows
-    ]
 
 
 def _time(cell: Any) -> datetime:  # noqa: ANN401 - a plain cell

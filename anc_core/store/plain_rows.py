@@ -56,7 +56,7 @@ PlainRow: TypeAlias = Sequence[Cell]
 PAGE_ROWS = 5_000
 """Rows that are in memory at a time."""
 
-# Whose work a session was while it ran: true on one machine, for a while, so no part of its content.
+# Whose work a session was while it ran, and how it came here: no part of its content.
 _LOCAL = {
     *("owner_host", "owner_pid", "owner_started_at", "heartbeat_at", "temp_path", "imported_at"),
 }
@@ -131,6 +131,7 @@ SHAPES = {name: _shape(table) for name, table in TABLE_OF.items()}
 """The exported tables, parents first."""
 
 SESSIONS, BATCHES = AudioSession.__tablename__, Batch.__tablename__
+WINDOWS = NoiseDetection.__tablename__
 CHILD_TABLES = tuple(name for name in SHAPES if name not in {SESSIONS, BATCHES})
 
 

@@ -123,6 +123,12 @@ def test_what_is_exported_and_imported_exports_the_same(database, store, other, 
     with database.read() as db, open_database(other.database_url).read() as theirs:
         for session_id in [row["id"] for row in db.execute(select(AudioSession.id)).mappings()]:
             assert get_session(db, session_id) == get_session(theirs, session_id)
+    # What an analysis reads came along.
+    sums = "SELECT * FROM noise_totals ORDER BY session_id, noise_type, quarter"
+    with database.read() as db, open_database(other.database_url).read() as theirs:
+        found = [tuple(row) for row in db.execute(text(sums))]
+        assert found
+        assert [tuple(row) for row in theirs.execute(text(sums))] == found
     # The same once more: nothing is new, nothing is written.
     twice = load(other, path)
     assert (twice.added, twice.skipped, sum(twice.rows.values())) == (0, 2, 0)
