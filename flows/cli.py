@@ -15,6 +15,7 @@ import click
 
 from flows.batch_command import batch
 from flows.compare_command import compare
+from flows.export_command import db_import, export
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
@@ -124,6 +125,7 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
+db.add_command(db_import)
 db.add_command(db_seed)
 
 _COMMANDS = (
@@ -131,6 +133,7 @@ _COMMANDS = (
     batch,
     cancel,
     compare,
+    export,
     simulate,
     train,
     train_suppressor,
