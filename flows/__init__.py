@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from flows.api_log_import import import_api_requests
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.data_export import export_session_data
@@ -27,6 +28,7 @@ _HOME_OF = {
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
     "export_session_data": "data_export",
+    "import_api_requests": "api_log_import",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
@@ -38,6 +40,7 @@ __all__ = [
     "batch_process_files",
     "compare_suppressors",
     "export_session_data",
+    "import_api_requests",
     "process_audio_file",
     "simulate_anc_sweep",
     "train_noise_classifier",

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from flows.api_log_command import import_api_log
 from flows.batch_command import batch
 from flows.compare_command import compare
 from flows.export_command import db_import, export
@@ -134,6 +135,7 @@ _COMMANDS = (
     cancel,
     compare,
     export,
+    import_api_log,
     simulate,
     train,
     train_suppressor,

@@ -62,3 +62,16 @@ def test_a_default_name_and_an_existing_file(anc: Anc, tmp_path: Path) -> None:
     assert {row["status"] for row in tables["audio_sessions"]} <= {"failed"}
     assert anc("export", "-o", str(made))[0] == 2
     assert anc("export", "-o", str(made), "--overwrite")[0] == 0
+
+
+def test_access_logs_are_read_once_and_a_missing_one_is_exit_code_1(
+    anc: Anc, tmp_path: Path
+) -> None:
+    line = '10.0.0.1 - - [01/May/2024:12:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "-" 0.5\n'
+    (tmp_path / "a.log").write_text(line + "\x1b[31mbad\n")
+    code, out, _ = anc("import-api-log", "a.log")
+    assert code == 0
+    assert "2 new lines, 1 requests, 1 bad lines" in out
+    assert "\x1b" not in out
+    code, out, _ = anc("import-api-log", "a.log", "nothing.log", "--json")
+    assert (code, json.loads(out)["lines"], json.loads(out)["failed"]) == (1, 0, 1)
