@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def lock_positions(db: Session) -> None:
-    """Let no other import of logs write until the transaction ends; SQLite has one writer anyway."""
+    """Let no other import write until the transaction ends; SQLite has one writer anyway."""
     if db.get_bind().dialect.name == "postgresql":
         table = ApiLogPosition.__tablename__
         db.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
