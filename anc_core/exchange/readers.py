@@ -353,7 +353,7 @@ class _JsonLinesFile(ExportFile):
         parsers = {name: object_parser(shape, FROM_JSON) for name, shape in self.shapes.items()}
         rank = {name: place for place, name in enumerate(self.shapes)}
         numbers = dict.fromkeys(self.shapes, 0)
-        table, rows, first = next(iter(rank)), [], 1
+        table, rows, first = next(iter(rank)), list[tuple[Cell, ...]](), 1
         for name, line in self._named_rows(faults):
             if name not in rank or rank[name] < rank[table]:
                 msg = f"{printable(self.path)}: tables are unknown or out of order at {name!r}"

@@ -15,16 +15,18 @@ import secrets
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from anc_core.errors import SettingsError
 from anc_core.store.plain_rows import BATCHES, SESSIONS, Cell, PlainRow, TableShape, compact_json
 
 KEY_NAME = "redaction.key"
 _KEY_BYTES = 32
+_T = TypeVar("_T")
 _PSEUDONYM_BYTES = 12
 
 # Column -> the word that its pseudonym begins with.
-PSEUDONYMS = {
+PSEUDONYMS: Mapping[str, Mapping[str, str]] = {
     SESSIONS: {
         "user_id": "user",
         "device_id": "device",
@@ -39,7 +41,7 @@ PSEUDONYMS = {
         "output_digest": "content",
     },
 }
-REMOVED = {
+REMOVED: Mapping[str, Mapping[str, Cell]] = {
     SESSIONS: {
         "source_mtime_ns": None,
         "error_message": None,
@@ -115,7 +117,7 @@ class Redaction:
         return f"{word}-{mac.digest()[:_PSEUDONYM_BYTES].hex()}"
 
 
-def _by_index(shape: TableShape, instead: Mapping[str, Cell]) -> dict[int, Cell]:
+def _by_index(shape: TableShape, instead: Mapping[str, _T]) -> dict[int, _T]:
     return {shape.index(name): value for name, value in instead.items()}
 
 

@@ -315,13 +315,13 @@ def _stream(
     documents = [i for i, column in enumerate(shape.columns) if column.kind is Kind.JSON]
     try:
         for page in rows.partitions():
-            yield _with_compact_json(page, documents) if documents else page  # type: ignore[misc]
+            yield _with_compact_json(page, documents) if documents else page
     finally:  # PostgreSQL keeps a cursor open on the server for a reader that stopped half way
         rows.close()
 
 
 def _with_compact_json(page: Sequence[Any], documents: Sequence[int]) -> list[PlainRow]:
-    plain = []
+    plain: list[PlainRow] = []
     for row in page:
         cells = list(row)
         for i in documents:
