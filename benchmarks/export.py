@@ -2,9 +2,9 @@
 
     python -m benchmarks.export --sessions 100000 [--database sqlite:///SEEDED.db] [--postgres URL]
 
-Each measurement runs in a process of its own. Memory is the peak resident set less what the process
-holds once everything is imported; CPU seconds are of the process (user + system), and rows are those
-of all tables.
+Each measurement runs in a process of its own. Memory is the peak resident set less what the
+process holds once everything is imported; CPU seconds are of the process (user + system), rows
+those of all tables.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ FORMATS = ("csv", "jsonl", "json", "parquet")
 def measured_export(url: str, format_: str, path: Path) -> dict[str, Any]:
     import psutil
 
-    import anc_core.exchange.load
     from anc_core.exchange.export import export_sessions
     from anc_core.exchange.requests import export_request
     from anc_core.settings import Settings

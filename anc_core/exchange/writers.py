@@ -23,7 +23,9 @@ from anc_core.store.plain_rows import Cell, Kind, PlainRow, TableShape
 MANIFEST_NAME = "manifest.json"
 BOM = "\ufeff".encode()
 
+# A row group of Parquet is held until it has so many rows or bytes; windows fill it by rows.
 _ROW_GROUP = 100_000
+_ROW_GROUP_BYTES = 16 << 20
 # Deflate's level: 1 packs these tables by 5 to 6, 6 by 7 to 8 in three times the time.
 _LEVEL = 1
 
@@ -185,7 +187,6 @@ class _ParquetWriter(_ZipTables):
         )
         self._parquet = parquet.ParquetWriter(self._counted, self._schema, compression="zstd")
         self._batches: list[Any] = []
-        self._waiting = 0
 
     def write(self, rows: Sequence[PlainRow], lines: bytes) -> None:
         import pyarrow as pa
@@ -196,8 +197,8 @@ class _ParquetWriter(_ZipTables):
             for cells, column, field in zip(columns, self._shape.columns, self._schema, strict=True)
         ]
         self._batches.append(pa.record_batch(arrays, schema=self._schema))
-        self._waiting += len(rows)
-        if self._waiting >= _ROW_GROUP:
+        is_many = sum(batch.num_rows for batch in self._batches) >= _ROW_GROUP
+        if is_many or sum(batch.nbytes for batch in self._batches) >= _ROW_GROUP_BYTES:
             self._write_group()
 
     def end(self) -> None:
@@ -219,7 +220,7 @@ class _ParquetWriter(_ZipTables):
             self._parquet.write_table(
                 pa.Table.from_batches(self._batches), row_group_size=_ROW_GROUP
             )
-        self._batches, self._waiting = [], 0
+        self._batches = []
 
 
 class _LinesWriter:
