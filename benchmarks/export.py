@@ -42,8 +42,8 @@ def measured_export(url: str, format_: str, path: Path) -> dict[str, Any]:
     result = export_sessions(settings, request, actor="benchmark")
     return {
         "what": f"export {format_}",
-        "rows": sum(result.rows.values()),
-        "counts": result.rows,
+        "rows": sum(result.row_counts.values()),
+        "counts": result.row_counts,
         "cpu_s": time.process_time() - cpu,
         "wall_s": time.perf_counter() - wall,
         "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / MIB,
@@ -66,7 +66,7 @@ def measured_import(url: str, path: Path) -> dict[str, Any]:
     result = import_sessions(settings, path, actor="benchmark")
     return {
         "what": f"import {result.format} into {url.partition(':')[0]}",
-        "rows": sum(result.rows.values()),
+        "rows": sum(result.row_counts.values()),
         "cpu_s": time.process_time() - cpu,
         "wall_s": time.perf_counter() - wall,
         "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / MIB,

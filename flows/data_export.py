@@ -47,7 +47,7 @@ def export_session_data(
 
     Args:
         session_id: One or several; an unknown one is an error. Empty: all that match the rest.
-        output_path: File; by default anc-export-<time> in the working directory.
+        output_path: File, or a folder for anc-export-<time>; by default the working directory.
         format: json, jsonl, csv (a zip of tables) or parquet (a zip of tables).
         start: Of the period [start, end): a day (UTC) or an ISO 8601 time with its zone.
         end: End of the period.
@@ -103,7 +103,7 @@ def write_export(request: ExportRequest) -> ExportResult:
     for warning in result.warnings:
         logger().warning("%s", warning)
     create_table_artifact(
-        [{"table": name, "rows": rows} for name, rows in result.rows.items()],
+        [{"table": name, "rows": rows} for name, rows in result.row_counts.items()],
         key="session-export",
         description=f"{Path(result.output_path).name}: content digest {result.digest}",
     )

@@ -33,7 +33,7 @@ _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress ba
     "--output",
     "output_path",
     type=click.Path(path_type=Path),
-    help="File; default: anc-export-<time> in the working directory.",
+    help="File, or a folder for anc-export-<time>; default: the working directory.",
 )
 @click.option("--from", "start", metavar="WHEN", help="A day (UTC), or an ISO 8601 time with zone.")
 @click.option("--to", "end", metavar="WHEN", help="End of the period, which is not part of it.")
@@ -147,7 +147,7 @@ def _print_export(result: ExportResult) -> None:
     from flows.console import safe, stdout
 
     out = stdout()
-    for name, rows in result.rows.items():
+    for name, rows in result.row_counts.items():
         out.print(safe(f"{rows:>12,} {name}"))
     for warning in result.warnings:
         out.print(safe(f"warning: {warning}"))

@@ -20,6 +20,7 @@ from anc_core.exchange.records import (
     TableManifest,
 )
 from anc_core.exchange.redaction import Redaction
+from anc_core.exchange.requests import default_output
 from anc_core.exchange.writers import TablesWriter, require_pyarrow, tables_writer
 from anc_core.files import atomic_path, printable
 from anc_core.jobs.naming import check_allowed
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 MAX_NOTED = 10_000
 """Users and sessions that the audit log names one by one; of more it tells the selection."""
 
+# A name that says one table; what is written is several.
+_TABLE_SUFFIXES = (".csv", ".parquet")
 _SQLITE_FILES = ("", "-wal", "-shm", "-journal")
 
 
@@ -89,6 +92,8 @@ def export_sessions(
     if request.format is Format.PARQUET:
         require_pyarrow()
     path = request.output_path.expanduser().absolute()
+    if path.is_dir():
+        path /= default_output(request.format)
     check_allowed(path, settings.allowed_roots)
     database = open_database(settings.resolved_database_url)
     try:
@@ -190,6 +195,11 @@ class _Export:
         warnings = []
         if not sessions:
             warnings.append("no session matches: the tables have a header and no rows")
+        if path.suffix.lower() in _TABLE_SUFFIXES:
+            warnings.append(
+                f"{path.name} is a zip with a file for each table, whatever its name; "
+                "unpack it to open them"
+            )
         if self._running:
             warnings.append(f"{self._running} sessions are still running and were left out")
         return ExportResult(
@@ -198,7 +208,7 @@ class _Export:
             format=manifest.format,
             exported_at=manifest.exported_at,
             sessions=sessions,
-            rows={name: table.rows for name, table in manifest.tables.items()},
+            row_counts={name: table.rows for name, table in manifest.tables.items()},
             digest=manifest.digest,
             size=path.stat().st_size,
             redacted=manifest.redacted,

@@ -264,6 +264,6 @@ class _Import:
             added=sessions - skipped - replaced,
             skipped=skipped,
             replaced=replaced,
-            rows=rows,
+            row_counts=rows,
             warnings=tuple(warnings),
         )

@@ -92,7 +92,7 @@ class ExportResult(Record):
     schema_version: int = SCHEMA_VERSION
     exported_at: datetime
     sessions: int
-    rows: dict[str, int]
+    row_counts: dict[str, int]
     """Table to its number of rows."""
     digest: str
     """Of the content: the same for every format and time."""
@@ -115,6 +115,6 @@ class ImportResult(Record):
     skipped: int
     """Were there already, all the same."""
     replaced: int
-    rows: dict[str, int]
+    row_counts: dict[str, int]
     """Table to the number of rows written."""
     warnings: tuple[str, ...] = ()

@@ -117,7 +117,7 @@ def test_what_is_exported_and_imported_exports_the_same(database, store, other, 
     first = export(store, path, format_)
     came = load(other, path)
     assert (came.added, came.skipped, came.replaced) == (2, 0, 0)
-    assert came.rows == first.rows
+    assert came.row_counts == first.row_counts
     again = export(other, tmp_path / "again", Format.JSONL)
     assert again.digest == first.digest == came.digest
     with database.read() as db, open_database(other.database_url).read() as theirs:
@@ -131,7 +131,7 @@ def test_what_is_exported_and_imported_exports_the_same(database, store, other, 
         assert [tuple(row) for row in theirs.execute(text(sums))] == found
     # The same once more: nothing is new, nothing is written.
     twice = load(other, path)
-    assert (twice.added, twice.skipped, sum(twice.rows.values())) == (0, 2, 0)
+    assert (twice.added, twice.skipped, sum(twice.row_counts.values())) == (0, 2, 0)
 
 
 def test_the_digest_is_the_same_for_every_format_and_time(database, store, tmp_path):
@@ -228,7 +228,7 @@ def test_numbers_that_are_none_are_null_and_zero_has_no_sign(database, store, tm
 @pytest.mark.parametrize("format_", ALL)
 def test_an_empty_database_is_an_export_without_rows(database, store, other, tmp_path, format_):
     empty = export(store, tmp_path / "x", format_)
-    assert (empty.sessions, set(empty.rows.values())) == (0, {0})
+    assert (empty.sessions, set(empty.row_counts.values())) == (0, {0})
     assert "no session matches" in empty.warnings[0]
     came = load(other, tmp_path / "x")
     assert (came.sessions, came.warnings) == (0, ("the export has no sessions",))
@@ -465,10 +465,19 @@ def test_a_truncated_export_is_refused(tmp_path, here, other, format_):
             load(other, tmp_path / "y")
 
 
+def test_a_folder_gets_a_name_and_a_misleading_one_a_warning(here, tmp_path):
+    made = export(here, tmp_path, Format.CSV)
+    assert made.output_path.startswith(str(tmp_path / "anc-export-"))
+    assert made.output_path.endswith(".zip")
+    assert made.warnings == ()
+    (warning,) = export(here, tmp_path / "x.csv").warnings
+    assert "a zip with a file for each table" in warning
+
+
 def test_a_part_of_the_tables_is_for_reading_only(database, store, other, tmp_path):
     fill(database)
     made = export(store, tmp_path / "x", include=("noise_events",))
-    assert set(made.rows) == {"batches", "audio_sessions", "noise_events"}
+    assert set(made.row_counts) == {"batches", "audio_sessions", "noise_events"}
     with pytest.raises(InputError, match="exported without noise_detections"):
         load(other, tmp_path / "x")
     with pytest.raises(InputError, match="choose from"):
