@@ -209,10 +209,9 @@ class PerformanceStatistics(Record):
     """audio_s / wall_s."""
     cancellation_db: Statistic = Statistic()
     snr_improvement_db: Statistic = Statistic()
-    speech_level_change_db: Statistic = Statistic()
     real_time_factor: Statistic = Statistic()
     processing_s: Statistic = Statistic()
-    """``wall_s`` of a session."""
+    """``wall_s`` of a session: how long it took."""
     became_noisier: int = 0
     """Sessions with a negative cancellation."""
     failures: tuple[Failure, ...] = ()
@@ -342,7 +341,8 @@ class Comparison(Record):
     n: int = 0
     """Sessions behind the smallest of the three."""
     trend: Literal["up", "down", "steady"] | None = None
-    """Against the previous period; within 5 % is steady, None where n < 5."""
+    """Against the previous period; within 5 % (levels and other dB: 0.5 dB) is steady,
+    None where n < 5."""
     baseline_trend: Literal["up", "down", "steady"] | None = None
 
 

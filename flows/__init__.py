@@ -13,6 +13,7 @@ from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from flows.api_log_import import import_api_requests
+    from flows.analytics import analyze_session_data
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.data_export import export_session_data
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 _HOME_OF = {
+    "analyze_session_data": "analytics",
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
     "export_session_data": "data_export",
@@ -37,6 +39,7 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "analyze_session_data",
     "batch_process_files",
     "compare_suppressors",
     "export_session_data",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         record_api_request,
         record_api_requests,
     )
+    from anc_core.store.analyses import analyse_period
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.bulk import insert_rows
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
         claim,
         heartbeat,
         release,
+    )
+    from anc_core.store.daily_aggregates import (
+        daily_figures,
+        database_bytes,
+        roll_up,
+        roll_up_sessions,
     )
     from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.identifiers import new_session_id, validate_session_id
@@ -48,6 +55,7 @@ if TYPE_CHECKING:
     from anc_core.store.models import mark_promoted, record_model
     from anc_core.store.noise_totals import totals_of
     from anc_core.store.owner import Owner
+    from anc_core.store.session_analysis import analyse_session
     from anc_core.store.sessions import (
         find_by_fingerprint,
         finish,
@@ -64,6 +72,7 @@ _HOMES = {
         "record_api_request",
         "record_api_requests",
     ),
+    "analyses": ("analyse_period",),
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
     "bulk": ("insert_rows",),
@@ -75,6 +84,12 @@ _HOMES = {
         "claim",
         "heartbeat",
         "release",
+    ),
+    "daily_aggregates": (
+        "daily_figures",
+        "database_bytes",
+        "roll_up",
+        "roll_up_sessions",
     ),
     "database": ("Database", "open_database", "open_existing"),
     "identifiers": ("new_session_id", "validate_session_id"),
@@ -88,6 +103,7 @@ _HOMES = {
     "models": ("mark_promoted", "record_model"),
     "noise_totals": ("totals_of",),
     "owner": ("Owner",),
+    "session_analysis": ("analyse_session",),
     "sessions": (
         "find_by_fingerprint",
         "finish",
@@ -110,10 +126,14 @@ __all__ = [
     "Owner",
     "Released",
     "api_request_figures",
+    "analyse_period",
+    "analyse_session",
     "batch_progress",
     "check_integrity",
     "claim",
     "close_batch",
+    "daily_figures",
+    "database_bytes",
     "find_by_fingerprint",
     "finish",
     "finished_by_fingerprint",
@@ -133,6 +153,8 @@ __all__ = [
     "record_audit",
     "record_model",
     "release",
+    "roll_up",
+    "roll_up_sessions",
     "sessions_between",
     "totals_of",
     "validate_session_id",
