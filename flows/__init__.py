@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from flows.api_log_import import import_api_requests
     from flows.analytics import analyze_session_data
+    from flows.api_log_import import import_api_requests
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.data_export import export_session_data

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from flows.api_log_command import import_api_log
 from flows.analyze_command import analyze
+from flows.api_log_command import import_api_log
 from flows.batch_command import batch
 from flows.compare_command import compare
 from flows.export_command import db_import, export

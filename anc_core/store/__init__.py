@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from anc_core.store.analyses import analyse_period
     from anc_core.store.api_requests import (
         ApiFigures,
         EndpointFigures,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         record_api_request,
         record_api_requests,
     )
-    from anc_core.store.analyses import analyse_period
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.bulk import insert_rows
@@ -125,9 +125,9 @@ __all__ = [
     "Outcome",
     "Owner",
     "Released",
-    "api_request_figures",
     "analyse_period",
     "analyse_session",
+    "api_request_figures",
     "batch_progress",
     "check_integrity",
     "claim",
