@@ -13,8 +13,10 @@ from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from flows.analytics import analyze_session_data
+    from flows.api_log_import import import_api_requests
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.data_export import export_session_data
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.simulation import simulate_anc_sweep
@@ -27,6 +29,8 @@ _HOME_OF = {
     "analyze_session_data": "analytics",
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
+    "export_session_data": "data_export",
+    "import_api_requests": "api_log_import",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
@@ -38,6 +42,8 @@ __all__ = [
     "analyze_session_data",
     "batch_process_files",
     "compare_suppressors",
+    "export_session_data",
+    "import_api_requests",
     "process_audio_file",
     "simulate_anc_sweep",
     "train_noise_classifier",

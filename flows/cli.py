@@ -14,8 +14,10 @@ from typing import Any
 import click
 
 from flows.analyze_command import analyze
+from flows.api_log_command import import_api_log
 from flows.batch_command import batch
 from flows.compare_command import compare
+from flows.export_command import db_import, export
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
@@ -125,6 +127,7 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
+db.add_command(db_import)
 db.add_command(db_seed)
 
 _COMMANDS = (
@@ -132,6 +135,8 @@ _COMMANDS = (
     batch,
     cancel,
     compare,
+    export,
+    import_api_log,
     simulate,
     train,
     train_suppressor,

@@ -18,6 +18,13 @@ from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from anc_core.store.analyses import analyse_period
+    from anc_core.store.api_requests import (
+        ApiFigures,
+        EndpointFigures,
+        api_request_figures,
+        record_api_request,
+        record_api_requests,
+    )
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.bulk import insert_rows
@@ -58,6 +65,13 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "api_requests": (
+        "ApiFigures",
+        "EndpointFigures",
+        "api_request_figures",
+        "record_api_request",
+        "record_api_requests",
+    ),
     "analyses": ("analyse_period",),
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
@@ -101,16 +115,19 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ApiFigures",
     "BatchProgress",
     "Claim",
     "ClaimRequest",
     "Database",
+    "EndpointFigures",
     "FinishedSource",
     "Outcome",
     "Owner",
     "Released",
     "analyse_period",
     "analyse_session",
+    "api_request_figures",
     "batch_progress",
     "check_integrity",
     "claim",
@@ -131,6 +148,8 @@ __all__ = [
     "open_batch",
     "open_database",
     "open_existing",
+    "record_api_request",
+    "record_api_requests",
     "record_audit",
     "record_model",
     "release",
