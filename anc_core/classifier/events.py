@@ -92,11 +92,6 @@ class NoiseEvents:
         )
 
 
-def windows_in_order(*windows: Iterable[Window]) -> tuple[Window, ...]:
-    """Return windows of several listeners in order of time, then of channel."""
-    return tuple(sorted(chain(*windows), key=lambda w: (w.start_s, w.channel, w.end_s)))
-
-
 def events_in_order(*events: Iterable[Event]) -> tuple[Event, ...]:
     """Return events of several listeners in order of time."""
     return tuple(sorted(chain(*events), key=lambda e: (e.start_s, e.end_s, e.noise_type)))

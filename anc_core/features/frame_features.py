@@ -56,7 +56,7 @@ _FLOOR_SHARE = np.float32(1e-7)
 _SILENCE = np.float32(1e-20)
 _ROLLOFF_SHARES = (0.5, 0.85, 0.95)
 _PITCH_HZ = (70.0, 1_000.0)
-_BLOCK_FRAMES = 64
+_BLOCK_FRAMES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +168,11 @@ def _fill(found: FrameFeatures, now: slice, frames: FloatArray) -> None:
         found.power[now],
         found.mel_power[:, now],
     )
-    logs = np.log(power)
+    logs, ordered = np.log(power), power.copy()
+    for low, high in zip(tables.octaves[:-1], tables.octaves[1:], strict=True):
+        ordered[:, low:high].sort(axis=1)
     kernels.octave_shapes(
-        power,
+        ordered,
         logs,
         tables.octaves,
         tables.num_extreme,

@@ -33,26 +33,9 @@ def _dot(row: FloatArray, weights: FloatArray) -> float:
 
 
 @part_of_kernel
-def _extremes(row: FloatArray, high: FloatArray, low: FloatArray) -> None:
-    """Write the largest values of ``row``, falling, and the smallest, rising."""
-    last = len(high) - 1
-    for k in range(len(high)):
-        high[k] = np.float32(-1.0)
-        low[k] = np.float32(np.inf)
+def _add_scaled(row: FloatArray, weight: float, sums: FloatArray) -> None:
     for n in range(len(row)):
-        value = row[n]
-        if value > high[last]:
-            k = last
-            while k > 0 and high[k - 1] < value:
-                high[k] = high[k - 1]
-                k -= 1
-            high[k] = value
-        if value < low[last]:
-            k = last
-            while k > 0 and low[k - 1] > value:
-                low[k] = low[k - 1]
-                k -= 1
-            low[k] = value
+        sums[n] += weight * row[n]
 
 
 @part_of_kernel
@@ -107,7 +90,7 @@ def powers_and_mels(
 
 @jit("void(float32[:, ::1], float32[:, ::1], int64[::1], int64[::1], float32[:, :], float32[:, :])")
 def octave_shapes(
-    power: FloatArray,
+    ordered: FloatArray,
     logs: FloatArray,
     octaves: IntArray,
     num_extreme: IntArray,
@@ -116,20 +99,17 @@ def octave_shapes(
 ) -> None:
     """Write peaks over valleys and flatness of each octave, dB; **changes the last two**.
 
-    ``power`` and its natural logarithms ``logs`` have shape (num_frames, num_bins); octave ``o``
-    begins at bin ``octaves[o]``, and ``num_extreme[o]`` of its bins are its peaks, as many its
-    valleys. ``contrast`` and ``flatness`` have shape (num_octaves, num_frames).
+    Octave ``o`` begins at bin ``octaves[o]``. ``ordered`` (num_frames, num_bins) holds the powers,
+    rising within each octave, ``logs`` their natural logarithms in any order; ``num_extreme[o]``
+    bins are the peaks of an octave, as many its valleys. ``contrast`` and ``flatness`` have shape
+    (num_octaves, num_frames).
     """
-    most = 0
-    for o in range(len(num_extreme)):
-        most = max(most, num_extreme[o])
-    high, low = np.empty(most, np.float32), np.empty(most, np.float32)
-    for frame in range(len(power)):
+    for frame in range(len(ordered)):
         for o in range(len(num_extreme)):
             start, stop, num = octaves[o], octaves[o + 1], num_extreme[o]
-            row = power[frame, start:stop]
-            _extremes(row, high[:num], low[:num])
-            contrast[o, frame] = _DB * np.float32(math.log(_sum(high[:num]) / _sum(low[:num])))
+            row = ordered[frame, start:stop]
+            peaks = _sum(row[len(row) - num :])
+            contrast[o, frame] = _DB * np.float32(math.log(peaks / _sum(row[:num])))
             size = np.float32(stop - start)
             mean_log = _sum(logs[frame, start:stop]) / size
             flatness[o, frame] = _DB * (mean_log - np.float32(math.log(_sum(row) / size)))
@@ -201,6 +181,20 @@ def highest_lags(
             best += 1
         strength[frame] = highest / correlation[frame, 0]
         lag[frame] = np.float32(shortest + best)
+
+
+@jit("void(float32[:, ::1], float32[:, ::1], float32[:, ::1])")
+def weighted_sums(weights: FloatArray, rows: FloatArray, sums: FloatArray) -> None:
+    """Write ``weights`` (m, k) times ``rows`` (k, n) into ``sums`` (m, n).
+
+    A matrix this small is not worth the threads that a BLAS library wakes for it: on a busy machine
+    they wait for each other a hundred times as long as they work.
+    """
+    for i in range(len(weights)):
+        out = sums[i]
+        out[:] = np.float32(0.0)
+        for k in range(len(rows)):
+            _add_scaled(rows[k], weights[i, k], out)
 
 
 @jit("void(float32[::1], int64, int64, float32[:])")
