@@ -143,7 +143,7 @@ def num_whole_frames(num_samples: int) -> int:
 
     Examples
     --------
-    >>> num_whole_frames(1_023), num_whole_frames(1_024), num_whole_frames(1_465)
+    >>> num_whole_frames(511), num_whole_frames(512), num_whole_frames(832)
     (0, 1, 2)
     """
     return max(0, (num_samples - FRAME_LENGTH) // HOP_LENGTH + 1)
