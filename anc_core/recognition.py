@@ -49,8 +49,9 @@ def detect(
         If the shape, the sample type or the rate breaks a rule.
     """
     alarms = detect_alarms(audio, sample_rate, parameters=parameters)
+    settings = Settings()
     try:
-        classifier = _installed_classifier(Settings())
+        classifier = _installed_classifier(settings) if settings.name_noises else None
         windows = [] if classifier is None else classifier.predict(audio, sample_rate)
     except ModelBundleError as error:
         _log.warning("the noise classifier is not available: %s", error)

@@ -14,9 +14,25 @@ from typing import Any
 from pydantic import Field
 
 from anc_core.errors import ErrorCode, WarningCode
-from anc_core.record import Record as Record
-from anc_core.windows import Window as Window
-from anc_core.windows import WindowTable as WindowTable
+from anc_core.record import Record
+from anc_core.windows import Window, WindowTable
+
+__all__ = [
+    "METRICS_VERSION",
+    "Detection",
+    "Event",
+    "Interval",
+    "IntervalMetrics",
+    "Metrics",
+    "Mode",
+    "Overwrite",
+    "Record",
+    "Remark",
+    "SessionSummary",
+    "Status",
+    "Window",
+    "WindowTable",
+]
 
 METRICS_VERSION = "1"
 
@@ -194,3 +210,13 @@ class SessionSummary(Record):
     recorded_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def noise_seconds(self) -> dict[str, float]:
+        """Noises that the classifier named -> seconds of their events, the longest first."""
+        seconds: dict[str, float] = {}
+        for event in self.events:
+            if not event.evidence:  # alarms are recognised by rules, which say why
+                duration_s = event.end_s - event.start_s
+                seconds[event.noise_type] = seconds.get(event.noise_type, 0.0) + duration_s
+        return dict(sorted(seconds.items(), key=lambda item: (-item[1], item[0])))

@@ -27,6 +27,10 @@ class Window(Record):
     level_dbfs: float | None = None
 
 
+SILENCE, SPEECH = "silence", "speech"
+NOT_NOISE = frozenset({SILENCE, SPEECH})
+"""Names of windows that say that there is no noise to name: they make no events."""
+
 _ROW = np.dtype(
     [
         ("start_s", np.float64),
@@ -48,6 +52,12 @@ class WindowTable(Sequence[Window]):
     ----------
     windows : iterable of Window
 
+    Attributes
+    ----------
+    rows : structured array, shape (num_windows,)
+        The fields of a window; ``name`` is a place in ``names``, a level of NaN is none.
+    names : tuple of str
+
     Examples
     --------
     >>> table = WindowTable([Window(start_s=0, end_s=1, channel=0, noise_type="fan", confidence=1)])
@@ -55,7 +65,7 @@ class WindowTable(Sequence[Window]):
     (1, 'fan', None)
     """
 
-    __slots__ = ("_names", "_rows")
+    __slots__ = ("names", "rows")
 
     def __init__(self, windows: Iterable[Window] = ()) -> None:
         names: dict[str, int] = {}
@@ -70,8 +80,8 @@ class WindowTable(Sequence[Window]):
             )
             for w in windows
         ]
-        self._rows: NDArray[Any] = np.array(rows, _ROW)
-        self._names = tuple(names)
+        self.rows: NDArray[Any] = np.array(rows, _ROW)
+        self.names = tuple(names)
 
     @classmethod
     def of_columns(
@@ -108,8 +118,8 @@ class WindowTable(Sequence[Window]):
         names: dict[str, int] = {}
         parts = []
         for table in tables:
-            part = table._rows.copy()
-            places = [names.setdefault(name, len(names)) for name in table._names]
+            part = table.rows.copy()
+            places = [names.setdefault(name, len(names)) for name in table.names]
             if places:
                 part["name"] = np.array(places, np.int32)[part["name"]]
             parts.append(part)
@@ -118,16 +128,16 @@ class WindowTable(Sequence[Window]):
     @property
     def noise_types(self) -> tuple[str, ...]:
         """The names that occur, sorted."""
-        return tuple(sorted(self._names[k] for k in np.unique(self._rows["name"])))
+        return tuple(sorted(self.names[k] for k in np.unique(self.rows["name"])))
 
     def in_order(self) -> WindowTable:
         """Return the windows in order of time, then of channel."""
-        rows = self._rows
+        rows = self.rows
         order = np.lexsort((rows["end_s"], rows["channel"], rows["start_s"]))
-        return self._made(rows[order], self._names)
+        return self._made(rows[order], self.names)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     @overload
     def __getitem__(self, index: int) -> Window: ...
@@ -135,12 +145,12 @@ class WindowTable(Sequence[Window]):
     def __getitem__(self, index: slice) -> WindowTable: ...
     def __getitem__(self, index: int | slice) -> Window | WindowTable:
         if isinstance(index, slice):
-            return self._made(self._rows[index], self._names)
-        return self._window(self._rows[index].item())
+            return self._made(self.rows[index], self.names)
+        return self._window(self.rows[index].item())
 
     def __iter__(self) -> Iterator[Window]:
         for start in range(0, len(self), _ROWS_AT_ONCE):
-            yield from map(self._window, self._rows[start : start + _ROWS_AT_ONCE].tolist())
+            yield from map(self._window, self.rows[start : start + _ROWS_AT_ONCE].tolist())
 
     def __eq__(self, other: object) -> bool:
         """Return whether ``other``, a table, tuple or list, holds the same windows."""
@@ -149,7 +159,7 @@ class WindowTable(Sequence[Window]):
         return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
 
     def __hash__(self) -> int:
-        return hash((len(self), self._rows["start_s"].tobytes(), self.noise_types))
+        return hash((len(self), self.rows["start_s"].tobytes(), self.noise_types))
 
     def __repr__(self) -> str:
         return f"WindowTable({len(self)} windows, {', '.join(self.noise_types) or 'no names'})"
@@ -157,7 +167,7 @@ class WindowTable(Sequence[Window]):
     @classmethod
     def _made(cls, rows: NDArray[Any], names: tuple[str, ...]) -> WindowTable:
         table = cls.__new__(cls)
-        table._rows, table._names = rows, names
+        table.rows, table.names = rows, names
         return table
 
     def _window(self, row: tuple[Any, ...]) -> Window:
@@ -166,7 +176,7 @@ class WindowTable(Sequence[Window]):
             start_s=start_s,
             end_s=end_s,
             channel=channel,
-            noise_type=self._names[name],
+            noise_type=self.names[name],
             confidence=confidence,
             level_dbfs=None if level != level else level,  # noqa: PLR0124 - NaN
         )

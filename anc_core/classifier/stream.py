@@ -18,11 +18,11 @@ from anc_core.classifier.model import UNKNOWN, NoiseModel
 from anc_core.dsp.finite import tame
 from anc_core.features import WindowFeatures, WindowVectors
 from anc_core.records import Window, WindowTable
+from anc_core.windows import SILENCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SILENCE = "silence"
 SILENCE_DBFS = -70.0
 """A softer window is silence, whatever its spectrum is like: below the noise of most recorders."""
 

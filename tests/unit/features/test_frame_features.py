@@ -61,7 +61,9 @@ def test_centroid_bandwidth_and_rolloff_are_those_of_librosa_for_power(sound, fr
     power = magnitudes(sound) ** 2
     centroid = librosa.feature.spectral_centroid(S=power, sr=f.SAMPLE_RATE, n_fft=f.FRAME_LENGTH)[0]
     np.testing.assert_allclose(scalar(frames, "centroid"), octaves(centroid), atol=1e-3)
-    bandwidth = librosa.feature.spectral_bandwidth(S=power, sr=f.SAMPLE_RATE, n_fft=f.FRAME_LENGTH)[0]
+    bandwidth = librosa.feature.spectral_bandwidth(S=power, sr=f.SAMPLE_RATE, n_fft=f.FRAME_LENGTH)[
+        0
+    ]
     np.testing.assert_allclose(scalar(frames, "bandwidth"), bandwidth / 8_000, atol=1e-3)
     for share in (50, 85, 95):
         rolloff = librosa.feature.spectral_rolloff(
