@@ -160,7 +160,7 @@ def _digest(path: Path, state: os.stat_result) -> str:
     return _digest_of_state(path, state.st_size, state.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _digest_of_state(path: Path, _size: int, _changed_ns: int) -> str:
     # ``anc train`` looks at the folder before Prefect starts, and the flow looks again.
     return hashlib.sha256(path.read_bytes()).hexdigest()
