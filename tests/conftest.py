@@ -32,13 +32,6 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("ANC_HOME", str(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture(autouse=True)
-def _few_subspaces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fit few discriminants: the mean of twenty is a figure of accuracy and takes seconds."""
-    if "train" in request.node.nodeid and "realdata" not in request.node.nodeid:
-        monkeypatch.setattr("anc_core.classifier_training.estimators.NUM_SUBSPACES", 2)
-
-
 @pytest.fixture
 def realdata() -> Path:
     """Return the folder of real recordings, or skip."""
