@@ -15,7 +15,7 @@ from pydantic import Field
 
 from anc_core.errors import ErrorCode, WarningCode
 from anc_core.record import Record
-from anc_core.windows import Window, WindowTable
+from anc_core.windows import UNKNOWN, Window, WindowTable
 
 __all__ = [
     "METRICS_VERSION",
@@ -213,10 +213,15 @@ class SessionSummary(Record):
 
     @property
     def noise_seconds(self) -> dict[str, float]:
-        """Noises that the classifier named -> seconds of their events, the longest first."""
+        """Noises that the classifier heard -> seconds of their events, the longest first.
+
+        ``unknown`` comes last.
+        """
         seconds: dict[str, float] = {}
         for event in self.events:
             if not event.evidence:  # alarms are recognised by rules, which say why
                 duration_s = event.end_s - event.start_s
                 seconds[event.noise_type] = seconds.get(event.noise_type, 0.0) + duration_s
-        return dict(sorted(seconds.items(), key=lambda item: (-item[1], item[0])))
+        return dict(
+            sorted(seconds.items(), key=lambda item: (item[0] == UNKNOWN, -item[1], item[0]))
+        )

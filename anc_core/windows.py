@@ -27,7 +27,7 @@ class Window(Record):
     level_dbfs: float | None = None
 
 
-SILENCE, SPEECH = "silence", "speech"
+SILENCE, SPEECH, UNKNOWN = "silence", "speech", "unknown"
 NOT_NOISE = frozenset({SILENCE, SPEECH})
 """Names of windows that say that there is no noise to name: they make no events."""
 

@@ -21,6 +21,7 @@ from anc_core.bundles.bundle import Bundle, open_bundle
 from anc_core.classifier.novelty import NUM_TERMS, NoveltyScale, NoveltySpace, entropy
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.features import FEATURE_SCHEMA, NUM_FEATURES
+from anc_core.windows import UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +35,6 @@ NOVELTY_FILE = "novelty.npz"
 GOLDEN_FILE = "golden.npz"
 FILES = (MODEL_FILE, SCALER_FILE, NOVELTY_FILE)
 """What a classifier needs at work; ``golden.npz`` is there for the validation."""
-
-UNKNOWN = "unknown"
 
 MAX_DEVIATION = np.float32(10.0)
 """Scaled features end here: one figure far out of what was seen must not outvote all others."""

@@ -14,11 +14,11 @@ from anc_core.arrays import (
     check_sample_rate,
 )
 from anc_core.classifier.levels import StretchLevels
-from anc_core.classifier.model import UNKNOWN, NoiseModel
+from anc_core.classifier.model import NoiseModel
 from anc_core.dsp.finite import tame
 from anc_core.features import WindowFeatures, WindowVectors
 from anc_core.records import Window, WindowTable
-from anc_core.windows import SILENCE
+from anc_core.windows import SILENCE, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,12 +18,12 @@ from anc_core.classifier.model import (
     MODEL_FILE,
     NOVELTY_FILE,
     SCALER_FILE,
-    UNKNOWN,
     NoiseModel,
     load_noise_model,
 )
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.features import NUM_FEATURES
+from anc_core.windows import UNKNOWN
 from tests.noise_bundles import CLASSES, heard, make_bundle
 from tests.onnx_models import linear_softmax
 
