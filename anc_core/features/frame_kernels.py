@@ -17,7 +17,7 @@ _DB = np.float32(10.0 / math.log(10.0))
 
 
 @part_of_kernel
-def _sum(row: FloatArray) -> float:
+def _sum(row: FloatArray) -> np.float32:
     total = np.float32(0.0)
     for k in range(len(row)):
         total += row[k]
@@ -25,7 +25,7 @@ def _sum(row: FloatArray) -> float:
 
 
 @part_of_kernel
-def _dot(row: FloatArray, weights: FloatArray) -> float:
+def _dot(row: FloatArray, weights: FloatArray) -> np.float32:
     total = np.float32(0.0)
     for k in range(len(row)):
         total += row[k] * weights[k]
@@ -39,7 +39,7 @@ def _add_scaled(row: FloatArray, weight: float, sums: FloatArray) -> None:
 
 
 @part_of_kernel
-def _crossings(samples: FloatArray) -> int:
+def _crossings(samples: FloatArray) -> np.int64:
     count = np.int32(0)
     for i in range(1, len(samples)):
         count += np.int32((samples[i] < 0) != (samples[i - 1] < 0))
