@@ -6,13 +6,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anc_core.classifier.events import NoiseEvents, events_in_order, windows_in_order
+from anc_core.classifier.events import NoiseEvents, events_in_order
 from anc_core.classifier.model import load_noise_model
 from anc_core.classifier.models import find_classifier, named_bundle
 from anc_core.classifier.stream import NoiseClassifier
 from anc_core.emergency.detect import detect as detect_alarms
 from anc_core.errors import ErrorCode, ModelBundleError
-from anc_core.records import Detection
+from anc_core.records import Detection, WindowTable
 from anc_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,14 +49,15 @@ def detect(
         If the shape, the sample type or the rate breaks a rule.
     """
     alarms = detect_alarms(audio, sample_rate, parameters=parameters)
+    settings = Settings()
     try:
-        classifier = _installed_classifier(Settings())
+        classifier = _installed_classifier(settings) if settings.name_noises else None
         windows = [] if classifier is None else classifier.predict(audio, sample_rate)
     except ModelBundleError as error:
         _log.warning("the noise classifier is not available: %s", error)
         return alarms
     return Detection(
-        windows=windows_in_order(alarms.windows, windows),
+        windows=tuple(WindowTable([*alarms.windows, *windows]).in_order()),
         events=events_in_order(alarms.events, NoiseEvents.of(windows)),
         protected=alarms.protected,
     )

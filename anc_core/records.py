@@ -7,57 +7,37 @@ no record ever carries NaN or an infinity.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticSerializationError
+from pydantic import Field
 
 from anc_core.errors import ErrorCode, WarningCode
+from anc_core.record import Record
+from anc_core.windows import UNKNOWN, Window, WindowTable
+
+__all__ = [
+    "METRICS_VERSION",
+    "Detection",
+    "Event",
+    "Interval",
+    "IntervalMetrics",
+    "Metrics",
+    "Mode",
+    "Overwrite",
+    "Record",
+    "Remark",
+    "SessionSummary",
+    "Status",
+    "Window",
+    "WindowTable",
+]
 
 METRICS_VERSION = "1"
 
 Interval = tuple[float, float]
 """(start_s, end_s) from the beginning of the recording, half open."""
-
-
-class Record(BaseModel):
-    """Base of all records: immutable, closed, finite, and readable like the dict it becomes."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - the type is that of the named field
-        """Return the field ``name``; ``record["status"]`` is ``record.status``."""
-        if name not in type(self).model_fields:
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def to_json(self, *, indent: int | None = None, exclude: AbstractSet[str] | None = None) -> str:
-        r"""Return the record as JSON; undecodable bytes of file names become ``\udcNN``.
-
-        Those stand in a name as lone surrogates, which UTF-8 cannot hold and pydantic refuses.
-        """
-        fields = set(exclude or ())
-        try:
-            return self.model_dump_json(indent=indent, exclude=fields)
-        except PydanticSerializationError:
-            return json.dumps(self.model_dump(mode="json", exclude=fields), indent=indent)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Return the record that :meth:`to_json` wrote.
-
-        Raises
-        ------
-        ValueError
-            If it is no JSON or no such record.
-        """
-        return cls.model_validate(json.loads(text))
 
 
 class Status(StrEnum):
@@ -91,17 +71,6 @@ class Remark(Record):
 
     code: WarningCode
     message: str
-
-
-class Window(Record):
-    """One decision of a classifier or detector."""
-
-    start_s: float
-    end_s: float
-    channel: int
-    noise_type: str
-    confidence: float = Field(ge=0, le=1)
-    level_dbfs: float | None = None
 
 
 class Event(Record):
@@ -224,7 +193,7 @@ class SessionSummary(Record):
     parameters: dict[str, Any] = Field(default_factory=dict)
     metrics: Metrics = Field(default_factory=Metrics)
     intervals: tuple[IntervalMetrics, ...] = Field(default=(), repr=False)
-    windows: tuple[Window, ...] = Field(default=(), repr=False)
+    windows: WindowTable = Field(default_factory=WindowTable, repr=False)
     events: tuple[Event, ...] = ()
     protected: tuple[Interval, ...] = ()
     warnings: tuple[Remark, ...] = ()
@@ -241,3 +210,18 @@ class SessionSummary(Record):
     recorded_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def noise_seconds(self) -> dict[str, float]:
+        """Noises that the classifier heard -> seconds of their events, the longest first.
+
+        ``unknown`` comes last.
+        """
+        seconds: dict[str, float] = {}
+        for event in self.events:
+            if not event.evidence:  # alarms are recognised by rules, which say why
+                duration_s = event.end_s - event.start_s
+                seconds[event.noise_type] = seconds.get(event.noise_type, 0.0) + duration_s
+        return dict(
+            sorted(seconds.items(), key=lambda item: (item[0] == UNKNOWN, -item[1], item[0]))
+        )

@@ -69,6 +69,8 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("ANC_ML_SCALER_PATH", "ML_SCALER_PATH"),
     )
     """Feature scaler that belongs to ``ml_model_path``."""
+    name_noises: bool = True
+    """Whether the classifier listens. Without it a session has no names, and takes less time."""
     workers: int = Field(default=0, ge=0, le=1_024)
     """Worker processes of a batch; 0 = as many as this process may use cores."""
     shard_s: float = Field(default=15.0, ge=0.1, le=3_600)

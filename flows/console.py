@@ -30,6 +30,8 @@ from anc_core.store import BatchProgress
 _TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 _PIPE_WIDTH = 160
+_MAX_NOISES = 3
+"""In a line of a batch: those that were heard longest."""
 
 _STYLE = {
     Status.OK: "green",
@@ -88,6 +90,7 @@ def print_batch(summary: BatchSummary, *, max_rows: int = 60) -> None:
     table.add_column("recording", overflow="fold", min_width=24)
     for name in ("s", "before\ndBFS", "after\ndBFS", "cancelled\ndB", "alarm\ns", "speed\nx"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("noises", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("note", overflow="fold")
     root = _common(summary)
@@ -229,6 +232,7 @@ def _cells(line: RecordingResult, root: Path) -> list[Text]:
         Text(_number(line.cancellation_db)),
         Text(_number(line.protected_s) if line.protected_s else ""),
         Text(_number(line.speed_x, digits=0)),
+        safe(", ".join(list(line.noises)[:_MAX_NOISES])),
         Text(status, style=_STYLE[line.status]),
         safe(_note(line, root)),
     ]
@@ -253,14 +257,8 @@ def _common(summary: BatchSummary) -> Path:
 
 
 def _noises(summary: SessionSummary) -> str | None:
-    """Return the noises that the classifier heard, the longest first."""
-    seconds: dict[str, float] = {}
-    for event in summary.events:
-        if not event.evidence:
-            duration_s = event.end_s - event.start_s
-            seconds[event.noise_type] = seconds.get(event.noise_type, 0.0) + duration_s
-    longest = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {total:.1f} s" for name, total in longest) or None
+    seconds = summary.noise_seconds
+    return ", ".join(f"{name} {total:.1f} s" for name, total in seconds.items()) or None
 
 
 def _number(value: float | None, digits: int = 1) -> str:

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 
 @click.command("train")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--prepare-from",
+    "data",
+    metavar="DATA",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Fill FOLDER first, as that of the model that ships was: from the recordings of "
+    "DATA/manifest.csv whose licence is free, and computed sounds.",
+)
 @click.option(
     "--model",
     type=click.Choice(["random_forest", "lda", "extra_trees", "vote", "auto"]),
@@ -45,7 +53,7 @@ if TYPE_CHECKING:
     help="Whether to put it into use.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the flow's record on stdout.")
-def train(folder: Path, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
+def train(folder: Path, data: Path | None, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
     """Train the noise classifier on FOLDER, which has a folder of clips for each category.
 
     It is judged by recordings it never met. Stop it whenever you like and start it again: it goes
@@ -53,6 +61,10 @@ def train(folder: Path, as_json: bool, **parameters: Any) -> None:  # noqa: ANN4
     """
     from anc_core.classifier_training.recordings import scan
 
+    if data is not None:
+        from anc_core.classifier_training.default_folder import prepare
+
+        prepare(data, folder)
     # What is wrong with the folder is said in one sentence, before Prefect has a server to start.
     scan(folder, parameters["groups"])
     from flows.console import print_json

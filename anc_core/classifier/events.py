@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
-from anc_core.classifier.stream import SILENCE
 from anc_core.records import Event, Window
+from anc_core.windows import NOT_NOISE
 
 GO_ON = 0.3
 """Confidence at which an event goes on, ..."""
@@ -35,7 +35,7 @@ class NoiseEvents:
     Notes
     -----
     Hysteresis: an event goes on with windows of confidence 0.3 and counts if one reaches 0.5.
-    Silence is no event. There is no shortest event: a window is long enough.
+    Silence and speech are no events. There is no shortest event: a window is long enough.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class NoiseEvents:
     def add(self, windows: Iterable[Window]) -> None:
         """Take windows in order of time."""
         for window in windows:
-            if window.confidence < GO_ON or window.noise_type == SILENCE:
+            if window.confidence < GO_ON or window.noise_type in NOT_NOISE:
                 continue
             event = self._open.get(window.noise_type)
             if event is not None and _is_over(event, window):
@@ -90,11 +90,6 @@ class NoiseEvents:
                 window_count=event.num_windows,
             )
         )
-
-
-def windows_in_order(*windows: Iterable[Window]) -> tuple[Window, ...]:
-    """Return windows of several listeners in order of time, then of channel."""
-    return tuple(sorted(chain(*windows), key=lambda w: (w.start_s, w.channel, w.end_s)))
 
 
 def events_in_order(*events: Iterable[Event]) -> tuple[Event, ...]:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from anc_core.arrays import Chunk
 
-_PIECE_FRAMES = FRAMES_PER_S // 2
-"""Powers are summed in half seconds counted from the start: any split gives the same bits."""
-
 
 class StretchLevels:
     """Powers of the frames of a stream; a frame is the hop of the features, 20 ms.
@@ -40,31 +37,36 @@ class StretchLevels:
         """Take finite samples (num_samples, num_channels)."""
         self.num_samples += len(chunk)
         self._buffer.put(chunk)
-        while self._is_whole():
-            self._sum_piece(_PIECE_FRAMES)
+        self._sum_frames(self.num_samples * FRAMES_PER_S // self._rate - self._num_frames)
 
     def finish(self) -> None:
-        """Sum what is left of the last half second."""
-        frames = -(-len(self._buffer) * FRAMES_PER_S // self._rate)
-        self._sum_piece(min(frames, _PIECE_FRAMES))
+        """Sum what is left, less than a frame."""
+        self._sum_frames(int(len(self._buffer) > 0))
 
-    def mean_power(self, start_s: float, end_s: float) -> NDArray[np.float64]:
-        """Return the mean square of each channel.
+    def mean_power(
+        self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the mean square of each channel in stretches.
 
         Parameters
         ----------
-        start_s, end_s : float
+        start_s, end_s : float64, shape (num_stretches,)
             The frames that begin there, taken whole; not before what was forgotten.
 
         Returns
         -------
-        float64, shape (num_channels,)
+        float64, shape (num_stretches, num_channels)
         """
-        start, stop = round(start_s * FRAMES_PER_S), round(end_s * FRAMES_PER_S)
-        stop = max(stop, start + 1)
-        num_samples = min(self._sample(stop), self.num_samples) - self._sample(start)
-        energy = self._energy[start - self._first : stop - self._first].sum(axis=0)
-        return np.asarray(energy / max(1, num_samples))
+        first = np.rint(start_s * FRAMES_PER_S).astype(np.int64)
+        stop = np.maximum(np.rint(end_s * FRAMES_PER_S).astype(np.int64), first + 1)
+        num_samples = np.minimum(self._sample(stop), self.num_samples) - self._sample(first)
+        energy = np.stack(
+            [
+                self._energy[begin:end].sum(axis=0)
+                for begin, end in zip(first - self._first, stop - self._first, strict=True)
+            ]
+        )
+        return energy / np.maximum(1, num_samples)[:, np.newaxis]
 
     def forget(self, before_s: float) -> None:
         """Drop the frames before ``before_s``."""
@@ -82,19 +84,16 @@ class StretchLevels:
     def _num_frames(self) -> int:
         return self._first + len(self._energy)
 
-    def _sample(self, frame: int) -> int:
+    def _sample(self, frame: NDArray[np.int64]) -> NDArray[np.int64]:
         return frame * self._rate // FRAMES_PER_S
 
-    def _is_whole(self) -> bool:
-        stop = self._sample(self._num_frames + _PIECE_FRAMES)
-        return len(self._buffer) >= stop - self._sample(self._num_frames)
-
-    def _sum_piece(self, num_frames: int) -> None:
-        if not num_frames:
+    def _sum_frames(self, num_frames: int) -> None:
+        if num_frames <= 0:
             return
-        first = self._num_frames
-        starts = np.array([self._sample(first + i) for i in range(num_frames + 1)])
+        starts = self._sample(self._num_frames + np.arange(num_frames + 1))
         starts -= starts[0]
-        samples = self._buffer.take(int(starts[-1])).astype(np.float64)
-        sums = np.add.reduceat(samples**2, starts[:-1][starts[:-1] < len(samples)], axis=0)
+        samples = self._buffer.take(min(int(starts[-1]), len(self._buffer))).astype(np.float64)
+        samples *= samples
+        # Every frame is summed by itself: any split gives the same bits.
+        sums = np.add.reduceat(samples, starts[:-1], axis=0)
         self._energy = np.concatenate([self._energy, sums])

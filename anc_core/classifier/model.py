@@ -21,6 +21,7 @@ from anc_core.bundles.bundle import Bundle, open_bundle
 from anc_core.classifier.novelty import NUM_TERMS, NoveltyScale, NoveltySpace, entropy
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.features import FEATURE_SCHEMA, NUM_FEATURES
+from anc_core.windows import UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +35,6 @@ NOVELTY_FILE = "novelty.npz"
 GOLDEN_FILE = "golden.npz"
 FILES = (MODEL_FILE, SCALER_FILE, NOVELTY_FILE)
 """What a classifier needs at work; ``golden.npz`` is there for the validation."""
-
-UNKNOWN = "unknown"
 
 MAX_DEVIATION = np.float32(10.0)
 """Scaled features end here: one figure far out of what was seen must not outvote all others."""
@@ -137,7 +136,12 @@ class NoiseModel:
         scaled = self._scaled(vectors)
         return self._novelty(scaled, self._answers(scaled))
 
-    def label(self, vectors: FloatArray) -> list[tuple[str, float]]:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What :meth:`label` may say: the classes, then ``unknown``."""
+        return (*self._classes, UNKNOWN)
+
+    def label(self, vectors: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return name and confidence for each vector.
 
         Parameters
@@ -146,25 +150,23 @@ class NoiseModel:
 
         Returns
         -------
-        list of (str, float)
-            The most probable class with its calibrated probability. Beyond the novelty threshold t
-            it is ``unknown``, at distance d with confidence d / (d + t): 0.5 at the threshold. What
-            the model has no finite answer for is ``unknown`` with confidence 0.
+        names : int64, shape (n,)
+            Places in :attr:`names`.
+        confidence : float64, shape (n,)
+            Of the most probable class, its calibrated probability. Beyond the novelty threshold t
+            the name is ``unknown``, at distance d with confidence d / (d + t): 0.5 at the
+            threshold. What the model has no finite answer for is ``unknown`` with confidence 0.
         """
         scaled = self._scaled(vectors)
         answers = self._answers(scaled)
         probabilities, distance = self._calibrated(answers), self._novelty(scaled, answers)
-        return [
-            self._decide(row, float(far)) for row, far in zip(probabilities, distance, strict=True)
-        ]
-
-    def _decide(self, probabilities: NDArray[np.float64], distance: float) -> tuple[str, float]:
-        if not (np.all(np.isfinite(probabilities)) and np.isfinite(distance)):
-            return UNKNOWN, 0.0
-        if distance > self._threshold:
-            return UNKNOWN, distance / (distance + self._threshold)
-        best = int(np.argmax(probabilities))
-        return self._classes[best], float(probabilities[best])
+        is_answer = np.isfinite(probabilities).all(axis=1) & np.isfinite(distance)
+        is_known = is_answer & (distance <= self._threshold)
+        far = np.where(is_answer, distance / (distance + self._threshold), 0.0)
+        return (
+            np.where(is_known, probabilities.argmax(axis=1), len(self._classes)),
+            np.where(is_known, probabilities.max(axis=1), far),
+        )
 
     def _scaled(self, vectors: FloatArray) -> FloatArray:
         scaled: FloatArray = np.clip(

@@ -14,16 +14,15 @@ from anc_core.arrays import (
     check_sample_rate,
 )
 from anc_core.classifier.levels import StretchLevels
-from anc_core.classifier.model import UNKNOWN, NoiseModel
+from anc_core.classifier.model import NoiseModel
 from anc_core.dsp.finite import tame
-from anc_core.dsp.levels import level_db
 from anc_core.features import WindowFeatures, WindowVectors
-from anc_core.records import Window
+from anc_core.records import Window, WindowTable
+from anc_core.windows import SILENCE, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SILENCE = "silence"
 SILENCE_DBFS = -70.0
 """A softer window is silence, whatever its spectrum is like: below the noise of most recorders."""
 
@@ -83,7 +82,8 @@ class NoiseClassifier:
         windows: list[Window] = []
         for start in range(0, len(columns), _CHUNK_S * rate):
             windows += stream.process(columns[start : start + _CHUNK_S * rate])
-        return windows + stream.flush()
+        windows += stream.flush()
+        return windows
 
     def stream(self, sample_rate: float, num_channels: int = 1) -> NoiseStream:
         """Return what listens to a stream of chunks."""
@@ -115,7 +115,7 @@ class NoiseStream:
         self._features = WindowFeatures(self._rate, num_channels)
         self._levels = StretchLevels(self._rate, num_channels)
 
-    def process(self, chunk: Chunk) -> list[Window]:
+    def process(self, chunk: Chunk) -> WindowTable:
         """Listen to ``chunk`` (num_samples >= 0, num_channels); return the windows that are ready.
 
         Raises
@@ -127,9 +127,9 @@ class NoiseStream:
         """
         chunk = tame(check_chunk(chunk, self._num_channels))
         self._levels.put(chunk)
-        return self._named(self._features.process(chunk))
+        return self._named(self._features.process_tame(chunk))
 
-    def flush(self) -> list[Window]:
+    def flush(self) -> WindowTable:
         """Return the windows of the rest, and begin anew."""
         self._levels.finish()
         windows = self._named(self._features.flush())
@@ -141,52 +141,35 @@ class NoiseStream:
         self._features.reset()
         self._levels.reset()
 
-    def _named(self, batches: list[WindowVectors]) -> list[Window]:
-        windows: list[Window] = []
+    def _named(self, batches: list[WindowVectors]) -> WindowTable:
+        tables = []
         # One batch at a time: sums of floats depend on how many are taken together.
         for batch in batches:
-            windows += self._name(batch)
+            tables.append(self._name(batch))
             self._levels.forget(float(batch.start_s[-1]))
-        return windows
+        return WindowTable.joined(tables)
 
-    def _name(self, batch: WindowVectors) -> list[Window]:
+    def _name(self, batch: WindowVectors) -> WindowTable:
         duration_s = self._levels.num_samples / self._rate
         # Frames of a stream that is no window long end before it does; its window is all of it.
-        length_s = max(batch.length_s, WINDOW_S)
-        spans = [
-            (start_s, min(start_s + length_s, duration_s)) for start_s in batch.start_s.tolist()
-        ]
-        powers = np.stack([self._levels.mean_power(*span) for span in spans])
-        levels = [[level_db(power) for power in row] for row in powers.tolist()]
-        is_audible = np.array(
-            [[level is not None and level >= SILENCE_DBFS for level in row] for row in levels]
-        )
+        end_s = np.minimum(batch.start_s + max(batch.length_s, WINDOW_S), duration_s)
+        powers = self._levels.mean_power(batch.start_s, end_s)
+        levels = 10.0 * np.log10(powers, out=np.full_like(powers, -np.inf), where=powers > 0.0)
+        is_audible = levels >= SILENCE_DBFS
+        names = (*self._model.names, SILENCE)
+        name = np.full(powers.shape, len(names) - 1)
+        confidence = np.ones(powers.shape)
         if duration_s < _SHORTEST_S:
-            found = [(UNKNOWN, 0.0)] * int(is_audible.sum())
+            name[is_audible], confidence[is_audible] = names.index(UNKNOWN), 0.0
         else:
-            found = self._model.label(batch.vectors[is_audible])
-        names = iter(found)
-        return [
-            _window(
-                span,
-                channel,
-                next(names) if is_audible[row, channel] else (SILENCE, 1.0),
-                levels[row][channel],
-            )
-            for row, span in enumerate(spans)
-            for channel in range(self._num_channels)
-        ]
-
-
-def _window(
-    span: tuple[float, float], channel: int, found: tuple[str, float], level: float | None
-) -> Window:
-    name, confidence = found
-    return Window(
-        start_s=span[0],
-        end_s=span[1],
-        channel=channel,
-        noise_type=name,
-        confidence=min(1.0, confidence),
-        level_dbfs=level,
-    )
+            name[is_audible], confidence[is_audible] = self._model.label(batch.vectors[is_audible])
+        num_channels = self._num_channels
+        return WindowTable.of_columns(
+            start_s=np.repeat(batch.start_s, num_channels),
+            end_s=np.repeat(end_s, num_channels),
+            channel=np.tile(np.arange(num_channels), len(batch)),
+            name=name.ravel(),
+            names=names,
+            confidence=np.minimum(confidence, 1.0).ravel(),
+            level_dbfs=np.where(powers > 0.0, levels, np.nan).ravel(),
+        )

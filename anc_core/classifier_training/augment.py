@@ -24,7 +24,7 @@ _CROP_RANGE_S = (0.9, 2.0)
 _CROP_FLOOR = 1e-3
 """A crop with less of the clip's mean power is a pause."""
 _CROP_TRIES = 20
-_FRAME = 441  # 20 ms
+_FRAME = 320  # 20 ms
 _ACTIVE = 1e-6
 """Frames within 60 dB of the loudest count for the level."""
 

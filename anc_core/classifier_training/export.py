@@ -1,7 +1,7 @@
 """The members of a model as one ONNX graph: scaled features in, their mean probabilities out.
 
-Context: skl2onnx converts forests, but not what the squashed member does with its figures.
-Decision: forests are converted by it, the linear members are spelt out (they are four operators),
+Context: skl2onnx converts forests, but not what the squared member does with its figures.
+Decision: forests are converted by it, the linear members are spelt out (a few operators),
 and all are joined here. Consequence: a training compares the graph with the estimators before it
 keeps it.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from anc_core.classifier_training.estimators import FORESTS, Member
+from anc_core.classifier_training.estimators import FORESTS, SHARPNESS, Member
 from anc_core.features import FEATURE_SCHEMA, NUM_FEATURES
 
 _OPSET, _ML_OPSET, _IR_VERSION = 17, 3, 9
@@ -55,10 +55,12 @@ def to_onnx(members: Sequence[Member]) -> bytes:
 
 
 def _add_forest(member: Member, prefix: str, nodes: list[Any], constants: list[Any]) -> None:
+    from onnx import helper, numpy_helper
     from onnx.compose import add_prefix
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 
+    raw = f"{prefix}forest_"
     made = convert_sklearn(
         member.estimator,
         "forest",
@@ -66,24 +68,36 @@ def _add_forest(member: Member, prefix: str, nodes: list[Any], constants: list[A
         options={id(member.estimator): {"zipmap": False}},
         target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET},
     )
-    graph = add_prefix(made, prefix, rename_inputs=False).graph
+    graph = add_prefix(made, raw, rename_inputs=False).graph
     nodes.extend(graph.node)
     constants.extend(graph.initializer)
+    constants.append(numpy_helper.from_array(np.float32([SHARPNESS]), f"{prefix}sharpness"))
+    constants.append(numpy_helper.from_array(np.int64([1]), f"{prefix}classes"))
+    power, total = f"{prefix}power", f"{prefix}total"
+    nodes += [
+        helper.make_node("Pow", [raw + _OUTPUT, f"{prefix}sharpness"], [power]),
+        helper.make_node("ReduceSum", [power, f"{prefix}classes"], [total]),
+        helper.make_node("Div", [power, total], [prefix + _OUTPUT]),
+    ]
 
 
 def _add_linear(member: Member, prefix: str, nodes: list[Any], constants: list[Any]) -> None:
     from onnx import helper, numpy_helper
 
-    weight, bias = member.estimator.coef_, member.estimator.intercept_
-    if len(weight) == 1:  # two classes: the logistic function is the softmax of 0 and x
-        weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
-    for name, array in (("weight", weight.T), ("bias", bias)):
+    for name, array in (
+        ("weight", member.estimator.coef_.T),
+        ("bias", member.estimator.intercept_),
+    ):
         content = np.ascontiguousarray(array, np.float32)
         constants.append(numpy_helper.from_array(content, prefix + name))
     seen = _INPUT
-    if member.name == "squashed_lda":
-        seen = f"{prefix}seen"
-        nodes.append(helper.make_node("Tanh", [_INPUT], [seen]))
+    if member.name == "squared_lda":
+        seen, squashed, squares = (f"{prefix}{name}" for name in ("seen", "squashed", "squares"))
+        nodes += [
+            helper.make_node("Tanh", [_INPUT], [squashed]),
+            helper.make_node("Mul", [squashed, squashed], [squares]),
+            helper.make_node("Concat", [squashed, squares], [seen], axis=1),
+        ]
     product, logits = f"{prefix}product", f"{prefix}logits"
     nodes += [
         helper.make_node("MatMul", [seen, f"{prefix}weight"], [product]),

@@ -8,7 +8,9 @@ recording, and recordings are never divided.
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -62,7 +64,7 @@ def scan(root: Path, groups: str | None = None) -> TrainingData:
     for path in _audio_files(root):
         name = path.relative_to(root).as_posix()
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = _digest(path, path.stat())
         except OSError as error:
             skipped.append(Skipped(path=name, reason=f"cannot be read: {error.strerror}"))
             continue
@@ -151,6 +153,17 @@ def without(data: TrainingData, bad: Iterable[Skipped]) -> TrainingData:
     )
     check_recordings(left)
     return left
+
+
+def _digest(path: Path, state: os.stat_result) -> str:
+    """Return the SHA-256 of a file, read once a process for as long as it is not touched."""
+    return _digest_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+@functools.cache
+def _digest_of_state(path: Path, _size: int, _changed_ns: int) -> str:
+    # ``anc train`` looks at the folder before Prefect starts, and the flow looks again.
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _licences(path: Path) -> dict[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ModelChoice: TypeAlias = Literal["random_forest", "lda", "extra_trees", "vote", "auto"]
 
-_REVISION = 2
+_REVISION = 3
 """To be raised with any change of what is fitted, so that nothing older is taken for it."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "skl2onnx", "onnx")
 

@@ -17,20 +17,22 @@ from anc_core.features.filterbanks import mel_filters, octave_bins
 
 FloatArray = NDArray[np.float32]
 
-SAMPLE_RATE = 22_050
-"""Hz: recordings of another rate are resampled first."""
-FRAME_LENGTH = 1_024
-HOP_LENGTH = 441
+SAMPLE_RATE = 16_000
+"""Hz: recordings of another rate are resampled first. What lies above 8 kHz would add a point of
+accuracy and double the time."""
+FRAME_LENGTH = 512
+HOP_LENGTH = 320
 """20 ms."""
 FRAMES_PER_S = SAMPLE_RATE // HOP_LENGTH
-FAST_PER_FRAME = 9
+FAST_PER_FRAME = 10
 NUM_BINS = FRAME_LENGTH // 2 + 1
+_BIN_HZ = np.float32(SAMPLE_RATE / FRAME_LENGTH)
 
 NUM_MELS = 64
-MEL_RANGE_HZ = (30.0, 10_500.0)
+MEL_RANGE_HZ = (30.0, 7_900.0)
 
-BAND_EDGES_HZ = (60.0, 200.0, 400.0, 800.0, 1_600.0, 3_200.0, 6_400.0, 10_500.0)
-"""Octaves for contrast and flatness."""
+BAND_EDGES_HZ = (60.0, 200.0, 400.0, 800.0, 1_600.0, 3_200.0, 5_000.0, 7_900.0)
+"""Octaves for contrast and flatness, the last of them in two."""
 NUM_BANDS = len(BAND_EDGES_HZ) - 1
 
 SCALARS = (
@@ -54,7 +56,7 @@ _FLOOR_SHARE = np.float32(1e-7)
 _SILENCE = np.float32(1e-20)
 _ROLLOFF_SHARES = (0.5, 0.85, 0.95)
 _PITCH_HZ = (70.0, 1_000.0)
-_BLOCK_FRAMES = 64
+_BLOCK_FRAMES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class FrameFeatures:
         harmonicity: largest autocorrelation between the lags of 1 kHz and 70 Hz, about 0 to 1.
         pitch: frequency of that lag, octaves above 50 Hz.
     fast_power : (2, num_frames * FAST_PER_FRAME)
-        Power of the samples and of their differences (what is high-pitched), every 2.2 ms from the
+        Power of the samples and of their differences (what is high-pitched), every 2 ms from the
         beginning of the first frame on: blades and motors pulse too fast for the frames.
     """
 
@@ -141,73 +143,56 @@ def num_whole_frames(num_samples: int) -> int:
 
     Examples
     --------
-    >>> num_whole_frames(1_023), num_whole_frames(1_024), num_whole_frames(1_465)
+    >>> num_whole_frames(511), num_whole_frames(512), num_whole_frames(832)
     (0, 1, 2)
     """
     return max(0, (num_samples - FRAME_LENGTH) // HOP_LENGTH + 1)
 
 
 def _fill(found: FrameFeatures, now: slice, frames: FloatArray) -> None:
-    from anc_core.features import frame_kernels
+    from scipy import fft  # several frames at once in SIMD registers, which numpy does not
+
+    from anc_core.features import frame_kernels as kernels
 
     tables = _tables()
-    spectra = np.fft.rfft(frames * tables.window, axis=-1)
-    power = np.square(spectra.real)
-    power += np.square(spectra.imag)
-    mean = power.mean(axis=1)
-    found.power[now] = mean
-    found.mel_power[:, now] = tables.mel @ power.T
-    power += (_FLOOR_SHARE * mean + _SILENCE)[:, np.newaxis]
-    decibels = np.log10(power)
-    decibels *= np.float32(10.0)
-    total = power.sum(axis=1)
-    mean_db = 10.0 * np.log10(total / NUM_BINS)
-
-    octaves = power[:, : tables.octaves[-1]]
-    widths = np.diff(tables.octaves)
-    band_db = 10.0 * np.log10(np.add.reduceat(octaves, tables.octaves[:-1], axis=1) / widths)
-    log_mean = np.add.reduceat(decibels[:, : tables.octaves[-1]], tables.octaves[:-1], axis=1)
-    found.band_flatness[:, now] = (log_mean / widths - band_db).T
-    for band, (low, high) in enumerate(zip(tables.octaves, tables.octaves[1:], strict=False)):
-        found.contrast[band, now] = _contrast(power[:, low:high])
-
+    spectra = fft.rfft(frames * tables.window, axis=-1, overwrite_x=True)
+    power = np.empty((len(frames), NUM_BINS), np.float32)
+    kernels.powers_and_mels(
+        spectra.view(np.float32),
+        tables.mel_first,
+        tables.mel_ends,
+        tables.mel_weights,
+        _FLOOR_SHARE,
+        _SILENCE,
+        power,
+        found.power[now],
+        found.mel_power[:, now],
+    )
+    logs, ordered = np.log(power), power.copy()
+    for low, high in zip(tables.octaves[:-1], tables.octaves[1:], strict=True):
+        ordered[:, low:high].sort(axis=1)
+    kernels.octave_shapes(
+        ordered,
+        logs,
+        tables.octaves,
+        tables.num_extreme,
+        found.contrast[:, now],
+        found.band_flatness[:, now],
+    )
+    shapes = np.empty((4 + len(_ROLLOFF_SHARES), len(frames)), np.float32)
+    kernels.spectral_shapes(power, logs, _BIN_HZ, np.array(_ROLLOFF_SHARES, np.float32), shapes)
     scalars = found.scalars[:, now]
-    scalars[0] = decibels.mean(axis=1) - mean_db
-    moments = power @ tables.moments
-    moments /= total[:, np.newaxis]
-    centroid = moments[:, 0]
+    flatness, centroid, bandwidth, crest = shapes[:4]
+    scalars[0] = flatness
     scalars[1] = _octaves(centroid)
-    spread = np.maximum(moments[:, 1] - np.square(centroid), 0.0)
-    scalars[2] = np.sqrt(spread) / np.float32(SAMPLE_RATE / 2)
-    rolloffs = np.empty((len(_ROLLOFF_SHARES), len(power)), np.float32)
-    frame_kernels.rolloff_bins(power, total, np.array(_ROLLOFF_SHARES, np.float32), rolloffs)
-    scalars[3:6] = _octaves(rolloffs * np.float32(SAMPLE_RATE / FRAME_LENGTH))
-    scalars[7] = decibels.max(axis=1) - mean_db
-    scalars[8], scalars[9] = _harmonicity(power)
-
-
-def _contrast(power: FloatArray) -> FloatArray:
-    """Return the peaks of a band over its valleys, dB, shape (num_frames,)."""
-    num = max(1, round(_CONTRAST_SHARE * power.shape[1]))
-    ordered = np.sort(power, axis=1)
-    peaks, valleys = ordered[:, -num:].mean(axis=1), ordered[:, :num].mean(axis=1)
-    ratio: FloatArray = np.log10(peaks / valleys)
-    return np.float32(10.0) * ratio
-
-
-def _harmonicity(power: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the largest normalised autocorrelation and its frequency in octaves above 50 Hz.
-
-    Of the windowed frame, over that of the window (P. Boersma, "Accurate short-term analysis of
-    the fundamental frequency", IFA Proceedings 17, 1993, Eq. 9).
-    """
-    tables = _tables()
-    lags = tables.lags
-    correlation = np.fft.irfft(power, FRAME_LENGTH, axis=1)
-    normalised = correlation[:, lags] * tables.window_correlation
-    best = np.argmax(normalised, axis=1)
-    frequency = (SAMPLE_RATE / (best + lags.start)).astype(np.float32)
-    return normalised.max(axis=1) / correlation[:, 0], _octaves(frequency)
+    scalars[2] = bandwidth / np.float32(SAMPLE_RATE / 2)
+    scalars[3:6] = _octaves(shapes[4:] * _BIN_HZ)
+    scalars[7] = crest
+    # The autocorrelation is the cosine transform of the power, which is real and even.
+    correlation = fft.dct(power, type=1, axis=-1, overwrite_x=True)
+    lags = np.empty(len(frames), np.float32)
+    kernels.highest_lags(correlation, tables.lags.start, tables.lag_weights, scalars[8], lags)
+    scalars[9] = _octaves(np.float32(SAMPLE_RATE) / lags)
 
 
 def _octaves(frequency_hz: FloatArray) -> FloatArray:
@@ -216,27 +201,36 @@ def _octaves(frequency_hz: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
+    """What does not depend on the samples; see :mod:`anc_core.features.frame_kernels`."""
+
     window: FloatArray
-    mel: FloatArray
+    mel_first: NDArray[np.int64]
+    mel_ends: NDArray[np.int64]
+    mel_weights: FloatArray
     octaves: NDArray[np.int64]
-    moments: FloatArray
+    num_extreme: NDArray[np.int64]
     lags: slice
-    window_correlation: FloatArray
-    """Inverse, at ``lags``."""
+    lag_weights: FloatArray
+    """Inverse autocorrelation of the window at ``lags``: P. Boersma, "Accurate short-term analysis
+    of the fundamental frequency", IFA Proceedings 17, 1993, Eq. 9."""
 
 
 @cache
 def _tables() -> _Tables:
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_LENGTH) / FRAME_LENGTH)
-    frequency = np.arange(NUM_BINS) * (SAMPLE_RATE / FRAME_LENGTH)
     correlation = np.fft.irfft(np.square(np.abs(np.fft.rfft(window))))
     low_hz, high_hz = _PITCH_HZ
     lags = slice(round(SAMPLE_RATE / high_hz), round(SAMPLE_RATE / low_hz) + 1)
+    mel = mel_filters(SAMPLE_RATE, FRAME_LENGTH, NUM_MELS, *MEL_RANGE_HZ)
+    spans = [np.flatnonzero(row) for row in mel]
+    octaves = octave_bins(SAMPLE_RATE, FRAME_LENGTH, BAND_EDGES_HZ)
     return _Tables(
         window=window.astype(np.float32),
-        mel=mel_filters(SAMPLE_RATE, FRAME_LENGTH, NUM_MELS, *MEL_RANGE_HZ),
-        octaves=octave_bins(SAMPLE_RATE, FRAME_LENGTH, BAND_EDGES_HZ),
-        moments=np.stack([frequency, np.square(frequency)], axis=1).astype(np.float32),
+        mel_first=np.array([span[0] for span in spans]),
+        mel_ends=np.cumsum([len(span) for span in spans]),
+        mel_weights=np.concatenate([row[span] for row, span in zip(mel, spans, strict=True)]),
+        octaves=octaves,
+        num_extreme=np.maximum(1, np.rint(_CONTRAST_SHARE * np.diff(octaves))).astype(np.int64),
         lags=lags,
-        window_correlation=(correlation[0] / correlation[lags]).astype(np.float32),
+        lag_weights=(correlation[0] / correlation[lags]).astype(np.float32),
     )

@@ -40,13 +40,21 @@ def track_statistics(tracks: FloatArray, audible: NDArray[np.bool_]) -> list[Flo
     count = audible.sum(axis=1)
     weight = audible / count[:, np.newaxis].astype(np.float32)
     mean = np.einsum("twl,wl->tw", tracks, weight)
-    variance = np.einsum("twl,wl->tw", np.square(tracks - mean[:, :, np.newaxis]), weight)
-    ordered = np.sort(np.where(audible, tracks, np.float32(np.inf)), axis=2)
+    # One array for all that follows: fresh memory costs more than what is computed in it.
+    work = np.subtract(tracks, mean[:, :, np.newaxis])
+    np.square(work, out=work)
+    variance = np.einsum("twl,wl->tw", work, weight)
+    np.copyto(work, tracks)
+    np.copyto(work, np.float32(np.inf), where=~audible)
+    work.sort(axis=2)
     quantiles = []
     for q in _QUANTILES:
         place = np.rint(q * (count - 1)).astype(np.int64)[np.newaxis, :, np.newaxis]
-        quantiles.append(np.take_along_axis(ordered, place, axis=2)[:, :, 0])
+        quantiles.append(np.take_along_axis(work, place, axis=2)[:, :, 0])
     both = (audible[:, 1:] & audible[:, :-1]).astype(np.float32)
     both /= np.maximum(both.sum(axis=1, keepdims=True), 1.0)
-    change = np.einsum("twl,wl->tw", np.abs(np.diff(tracks, axis=2)), both)
+    steps = work[:, :, 1:]
+    np.subtract(tracks[:, :, 1:], tracks[:, :, :-1], out=steps)
+    np.abs(steps, out=steps)
+    change = np.einsum("twl,wl->tw", steps, both)
     return [mean, np.sqrt(variance), *quantiles, change]

@@ -113,27 +113,29 @@ def window_vectors(frames: FrameFeatures, starts: NDArray[np.int64], length: int
         raise InputError(msg)
     if not len(starts):
         return np.empty((0, NUM_FEATURES), np.float32)
+    from anc_core.features import frame_kernels
 
-    def windows(tracks: FloatArray, per_frame: int = 1) -> FloatArray:
-        seen = sliding_window_view(tracks, length * per_frame, axis=-1)
+    def windows(figures: FloatArray, per_frame: int = 1) -> FloatArray:
+        seen = sliding_window_view(figures, length * per_frame, axis=-1)
         return seen[..., starts * per_frame, :]
 
-    mel, power = windows(frames.mel_power), windows(frames.power)
-    log_mel = _relative_db(mel, mel.mean(axis=(0, 2))[:, np.newaxis])
-    level = _relative_db(power, power.mean(axis=1, keepdims=True))
-    flux = np.zeros_like(level)
+    power = windows(frames.power)
+    # One array, filled in place: fresh memory costs more than what is computed in it.
+    tracks = np.empty((len(_TRACKS), len(starts), length), np.float32)
+    log_mel = tracks[:NUM_MELS]
+    log_mel[...] = windows(frames.mel_power)
+    _to_relative_db(log_mel, log_mel.mean(axis=(0, 2))[:, np.newaxis])
+    done = NUM_MELS + NUM_CEPSTRA
+    cepstra = tracks[NUM_MELS:done].reshape(NUM_CEPSTRA, -1)
+    frame_kernels.weighted_sums(_cosines(), log_mel.reshape(NUM_MELS, -1), cepstra)
+    for figures in (frames.contrast, frames.band_flatness, frames.scalars):
+        tracks[done : done + len(figures)] = windows(figures)
+        done += len(figures)
+    level, flux = tracks[done:]
+    level[...] = power
+    _to_relative_db(level, power.mean(axis=1, keepdims=True))
+    flux[:, 0] = 0.0
     flux[:, 1:] = np.maximum(np.diff(log_mel, axis=2), 0.0).mean(axis=0)
-    tracks = np.concatenate(
-        [
-            log_mel,
-            np.tensordot(_cosines(), log_mel, axes=1),
-            windows(frames.contrast),
-            windows(frames.band_flatness),
-            windows(frames.scalars),
-            level[np.newaxis],
-            flux[np.newaxis],
-        ]
-    )
     rows = [
         *track_statistics(tracks, is_audible(power)),
         *slow_modulation(log_mel),
@@ -144,9 +146,12 @@ def window_vectors(frames: FrameFeatures, starts: NDArray[np.int64], length: int
     return np.ascontiguousarray(np.concatenate(rows).T)
 
 
-def _relative_db(power: FloatArray, reference: FloatArray) -> FloatArray:
-    share = power / np.maximum(reference, _SILENCE)
-    return np.float32(10.0) * np.log10(share + _FLOOR)
+def _to_relative_db(power: FloatArray, reference: FloatArray) -> None:
+    """Put in place of ``power`` its dB over ``reference``."""
+    power /= np.maximum(reference, _SILENCE)
+    power += _FLOOR
+    np.log10(power, out=power)
+    power *= np.float32(10.0)
 
 
 @cache

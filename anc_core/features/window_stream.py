@@ -96,7 +96,10 @@ class WindowFeatures:
         InputError
             If ``chunk`` has another shape or is not floating point.
         """
-        chunk = tame(check_chunk(chunk, self._num_channels))
+        return self.process_tame(tame(check_chunk(chunk, self._num_channels)))
+
+    def process_tame(self, chunk: Chunk) -> list[WindowVectors]:
+        """Do the same for a chunk that :func:`anc_core.dsp.finite.tame` has seen already."""
         self._buffer.put(self._resampler.process(chunk))
         ready = []
         needed = (_WINDOWS_AT_ONCE - 1) * HOP_FRAMES + WINDOW_FRAMES

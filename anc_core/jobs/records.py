@@ -87,6 +87,8 @@ class RecordingResult(Record):
     speed_x: float | None = None
     emergency_events: int = 0
     protected_s: float = 0.0
+    noises: dict[str, float] = Field(default_factory=dict)
+    """Name -> seconds, the longest first."""
     warnings: tuple[str, ...] = ()
     error_code: ErrorCode | None = None
     error_message: str | None = None
@@ -119,6 +121,7 @@ class RecordingResult(Record):
             speed_x=metrics.speed_x,
             emergency_events=sum(event.is_emergency for event in summary.events),
             protected_s=metrics.protected_s,
+            noises={name: round(s, 3) for name, s in summary.noise_seconds.items()},
             warnings=tuple(remark.code for remark in summary.warnings),
             error_code=summary.error_code,
             error_message=summary.error_message,

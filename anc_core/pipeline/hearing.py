@@ -16,7 +16,7 @@ from anc_core.classifier.model import load_noise_model
 from anc_core.classifier.models import Choice
 from anc_core.classifier.stream import NoiseStream
 from anc_core.errors import ModelBundleError, WarningCode
-from anc_core.records import Event, Remark, Window
+from anc_core.records import Event, Remark, WindowTable
 
 
 class Hearing:
@@ -35,7 +35,7 @@ class Hearing:
         """Seconds it took; None where nothing listened."""
         self._fault = choice.fault
         self._stream: NoiseStream | None = None
-        self._windows: list[Window] = []
+        self._windows: list[WindowTable] = []
         if choice.bundle is not None:
             try:
                 model = load_noise_model(choice.bundle)
@@ -45,14 +45,14 @@ class Hearing:
                 self._stream = NoiseStream(model, sample_rate, num_channels)
 
     @property
-    def windows(self) -> tuple[Window, ...]:
+    def windows(self) -> WindowTable:
         """All windows, once it was flushed."""
-        return tuple(self._windows)
+        return WindowTable.joined(self._windows)
 
     @property
     def events(self) -> tuple[Event, ...]:
         """The windows merged."""
-        return NoiseEvents.of(self._windows)
+        return NoiseEvents.of(self.windows)
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
@@ -73,12 +73,15 @@ class Hearing:
             self._hear(self._stream.flush)
             self._stream = None
 
-    def _hear(self, listen: Callable[[], list[Window]]) -> None:
+    def _hear(self, listen: Callable[[], WindowTable]) -> None:
         started = time.perf_counter()
         try:
-            self._windows += listen()
+            heard = listen()
         except ModelBundleError as error:
             self._give_up(error)
+        else:
+            if len(heard):
+                self._windows.append(heard)
         self.classify_s = (self.classify_s or 0.0) + time.perf_counter() - started
 
     def _give_up(self, error: ModelBundleError) -> None:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from anc_core.classifier.events import events_in_order, windows_in_order
+from anc_core.classifier.events import events_in_order
 from anc_core.errors import GateError, WarningCode
 from anc_core.files import SourceIdentity, digest_file, identify
 from anc_core.pipeline import sidecar
@@ -25,7 +25,7 @@ from anc_core.pipeline.hearing import Hearing
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
 from anc_core.pipeline.stream import OnProgress
 from anc_core.presets import PRESETS, CancellationParameters, Preset, SuppressionOverrides
-from anc_core.records import Metrics, Mode, Remark, SessionSummary, Status
+from anc_core.records import Metrics, Mode, Remark, SessionSummary, Status, WindowTable
 from anc_core.settings import Settings
 from anc_core.version import __version__
 
@@ -236,9 +236,12 @@ def _summarise(
             algorithmic_latency_ms=1e3 * outcome.latency / rate,
         ),
         intervals=stream.meter.intervals,
-        windows=windows_in_order(
-            outcome.detector.windows if outcome.detector else (), outcome.hearing.windows
-        ),
+        windows=WindowTable.joined(
+            [
+                WindowTable(outcome.detector.windows if outcome.detector else ()),
+                outcome.hearing.windows,
+            ]
+        ).in_order(),
         events=events_in_order(outcome.events, outcome.hearing.events),
         protected=tuple((start / rate, stop / rate) for start, stop in stream.protected),
         warnings=remarks,

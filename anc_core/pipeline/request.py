@@ -81,9 +81,11 @@ class RecordingRequest:
             "preset": chosen.model_dump(mode="json"),
             "output": None if sink is None else Path(sink).suffix.lower(),
         }
-        classifier = choose_classifier(
-            settings.models_dir, model=settings.ml_model_path, scaler=settings.ml_scaler_path
-        )
+        classifier = Choice()
+        if settings.name_noises:
+            classifier = choose_classifier(
+                settings.models_dir, model=settings.ml_model_path, scaler=settings.ml_scaler_path
+            )
         if classifier.model_id is not None:
             parameters["classifier"] = classifier.model_id
         if resolved is Mode.CANCEL:

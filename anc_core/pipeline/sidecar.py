@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from anc_core.files import digest_file, temp_path, write_text_atomic
+from anc_core.files import atomic_path, digest_file, temp_path
 from anc_core.records import SessionSummary
 
 _MAX_NAME_BYTES = 255  # of one path component on every common file system
@@ -35,8 +35,16 @@ def write(summary: SessionSummary, token: str) -> None:
     """Write ``summary`` to its ``sidecar_path``, atomically; the output may still be growing."""
     if summary.sidecar_path is None:
         return
-    text = summary.to_json(indent=2, exclude={"batch_id"})
-    write_text_atomic(Path(summary.sidecar_path), text + "\n", token=token + _TOKEN_SUFFIX)
+    text = summary.to_json(indent=2, exclude={"batch_id", "windows"})
+    with (
+        atomic_path(Path(summary.sidecar_path), token=token + _TOKEN_SUFFIX) as temp,
+        temp.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        # A day has 172 800 windows a channel: a line each, and never all of them in memory.
+        file.write(text.removesuffix("\n}") + ',\n  "windows": [')
+        for number, window in enumerate(summary.windows):
+            file.write(("," if number else "") + "\n    " + window.to_json())
+        file.write("\n  ]\n}\n")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sqlalchemy import delete, insert, select
@@ -16,6 +17,7 @@ from anc_core.records import (
     SessionSummary,
     Status,
     Window,
+    WindowTable,
 )
 from anc_core.store.noise_totals import totals_of
 from anc_core.store.tables import (
@@ -40,6 +42,8 @@ METRIC_COLUMNS = tuple(
 
 _PARAMETERS_AT_ONCE = 500
 """SQLite builds may be limited to 999 bound parameters a statement."""
+
+_ROWS_AT_ONCE = 2_000
 
 _CHILD_FIELDS = {"intervals", "windows", "events"}
 _JSON_FIELDS = {"parameters", "metrics", "protected", "warnings"}
@@ -79,7 +83,7 @@ def summary_of(
     return SessionSummary(
         session_id=row.id,
         intervals=tuple(intervals),
-        windows=tuple(windows),
+        windows=windows,
         events=tuple(events),
         **fields,
     )
@@ -121,9 +125,9 @@ def load_intervals(db: Session, session_id: str) -> tuple[IntervalMetrics, ...]:
     return _load(db, ProcessingMetric, session_id, IntervalMetrics)
 
 
-def load_windows(db: Session, session_id: str) -> tuple[Window, ...]:
+def load_windows(db: Session, session_id: str) -> WindowTable:
     """Return the windows of a session in the order they were given."""
-    return _load(db, NoiseDetection, session_id, Window)
+    return WindowTable(_loaded(db, NoiseDetection, session_id, Window))
 
 
 def load_events(db: Session, session_id: str) -> tuple[Event, ...]:
@@ -132,19 +136,24 @@ def load_events(db: Session, session_id: str) -> tuple[Event, ...]:
 
 
 def _insert(db: Session, table: type[_Child], session_id: str, records: Sequence[Record]) -> None:
-    if not records:
-        return
-    rows = [
+    rows = (
         {"session_id": session_id, "position": position} | vars(record)
         for position, record in enumerate(records)
-    ]
-    # The table, not the class: one executemany, without the ORM's bookkeeping for each row.
-    db.execute(insert(table.__table__), rows)  # type: ignore[arg-type]
+    )
+    # The table, not the class: an executemany without the ORM's bookkeeping for each row, and not
+    # all at once: a day has 172 800 windows a channel.
+    while some := list(islice(rows, _ROWS_AT_ONCE)):
+        db.execute(insert(table.__table__), some)  # type: ignore[arg-type]
 
 
 def _load(db: Session, table: type[_Child], session_id: str, record: type[_R]) -> tuple[_R, ...]:
+    return tuple(_loaded(db, table, session_id, record))
+
+
+def _loaded(db: Session, table: type[_Child], session_id: str, record: type[_R]) -> Iterator[_R]:
     columns = [table.__table__.c[name] for name in record.model_fields]
     rows = db.execute(
-        select(*columns).where(table.session_id == session_id).order_by(table.position)
+        select(*columns).where(table.session_id == session_id).order_by(table.position),
+        execution_options={"yield_per": _ROWS_AT_ONCE},
     )
-    return tuple(record(**row) for row in rows.mappings())
+    return (record(**row) for row in rows.mappings())

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from anc_core.bundles.bundle import open_bundle
-from anc_core.bundles.registry import Registry
+from anc_core.bundles.registry import Registry, shipped_models
 from anc_core.classifier.model import KIND, NoiseModel
 from anc_core.errors import InputError
 from anc_core.jobs import model_rows
@@ -25,6 +25,7 @@ def bench(tmp_path, monkeypatch, store_url):
     monkeypatch.setenv("ANC_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ANC_WORKERS", "1")
     monkeypatch.setenv("ANC_RETRIES", "0")
+    monkeypatch.setattr("anc_core.classifier_training.estimators.NUM_SUBSPACES", 2)
     return {"training_data_dir": write_clips(tmp_path / "clips"), "trees": 8}
 
 
@@ -47,7 +48,8 @@ def test_a_model_is_trained_judged_registered_and_put_into_use(bench, tmp_path, 
     assert result.test_accuracy == result.macro_f1 == result.train_accuracy == 1.0
     assert result.confusion_matrix == [[4, 0, 0], [0, 4, 0], [0, 0, 4]]
     assert [one.path for one in result.skipped] == ["fan/text-a.wav"]
-    assert result.comparison is None
+    assert result.comparison.active_model_id == Registry(shipped_models()).active(KIND).model_id
+    assert result.comparison.active_accuracy < 1.0, "it knows no typing"
     assert result.confusion_picture.is_file()
     registry = Registry(tmp_path / "home" / "models")
     bundle = registry.active(KIND)

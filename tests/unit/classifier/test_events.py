@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from anc_core.classifier.events import MAX_EVENT_S, NoiseEvents
-from anc_core.classifier.stream import SILENCE
 from anc_core.records import Window
+from anc_core.windows import SILENCE, SPEECH
 
 
 def window(
@@ -55,8 +55,11 @@ def test_what_never_is_as_likely_as_not_is_no_event() -> None:
     assert spans([window(0.5 * i, confidence=0.49) for i in range(9)]) == []
 
 
-def test_silence_is_no_event() -> None:
-    assert spans([window(0.0, SILENCE, 1.0)]) == []
+@pytest.mark.parametrize("name", [SILENCE, SPEECH])
+def test_what_is_no_noise_is_no_event(name: str) -> None:
+    assert spans([window(0.0, name, 1.0), window(0.5), window(1.0, name, 1.0)]) == [
+        ("fan", 0.5, 1.5)
+    ]
 
 
 def test_channels_share_an_event() -> None:

@@ -18,12 +18,12 @@ from anc_core.classifier.model import (
     MODEL_FILE,
     NOVELTY_FILE,
     SCALER_FILE,
-    UNKNOWN,
     NoiseModel,
     load_noise_model,
 )
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.features import NUM_FEATURES
+from anc_core.windows import UNKNOWN
 from tests.noise_bundles import CLASSES, heard, make_bundle
 from tests.onnx_models import linear_softmax
 
@@ -38,8 +38,13 @@ def unseen() -> np.ndarray:
     return np.stack([heard(kind, 50 + seed) for kind in CLASSES for seed in range(3)])
 
 
+def labelled(model: NoiseModel, vectors: np.ndarray) -> list[tuple[str, float]]:
+    names, confidence = model.label(vectors)
+    return [(model.names[k], c) for k, c in zip(names, confidence.tolist(), strict=True)]
+
+
 def test_noises_get_their_names(bundle: Bundle) -> None:
-    found = load_noise_model(bundle).label(unseen())
+    found = labelled(load_noise_model(bundle), unseen())
     assert [name for name, _ in found] == [CLASSES[0]] * 3 + [CLASSES[1]] * 3
     assert all(0.5 < confidence <= 1.0 for _, confidence in found)
 
@@ -79,9 +84,9 @@ def test_what_is_far_from_all_classes_is_unknown(tmp_path: Path) -> None:
     distance = float(plain.novelty(far)[0])
     assert distance > threshold
     model = load_noise_model(make_bundle(tmp_path / "strict", novelty_threshold=threshold))
-    assert {name for name, _ in model.label(vectors)} == set(CLASSES)
-    assert plain.label(far)[0][1] > 0.9, "a softmax is sure of what it never saw"
-    assert model.label(far) == [(UNKNOWN, pytest.approx(distance / (distance + threshold)))]
+    assert {name for name, _ in labelled(model, vectors)} == set(CLASSES)
+    assert labelled(plain, far)[0][1] > 0.9, "a softmax is sure of what it never saw"
+    assert labelled(model, far) == [(UNKNOWN, pytest.approx(distance / (distance + threshold)))]
 
 
 def test_a_model_that_answers_nan_knows_nothing(tmp_path: Path) -> None:
@@ -93,12 +98,12 @@ def test_a_model_that_answers_nan_knows_nothing(tmp_path: Path) -> None:
         np.zeros(len(CLASSES), np.float32),
     )
     model = NoiseModel(seal(folder, bundle.card))
-    assert model.label(unseen()) == [(UNKNOWN, 0.0)] * 6
+    assert labelled(model, unseen()) == [(UNKNOWN, 0.0)] * 6
 
 
 def test_no_vectors_have_no_labels(bundle: Bundle) -> None:
     nothing = np.empty((0, NUM_FEATURES), np.float32)
-    assert load_noise_model(bundle).label(nothing) == []
+    assert labelled(load_noise_model(bundle), nothing) == []
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, SCALER_FILE, NOVELTY_FILE])

@@ -12,7 +12,7 @@ import pytest
 
 import anc_core
 from anc_core import detect, load_classifier
-from anc_core.audio.synth import alarm, noise
+from anc_core.audio.synth import alarm, noise, voice
 from anc_core.bundles.bundle import Bundle
 from anc_core.bundles.registry import Registry
 from anc_core.classifier.imports import digest_of, record_import
@@ -20,6 +20,9 @@ from anc_core.classifier.model import KIND, MODEL_FILE, SCALER_FILE
 from anc_core.classifier.models import choose_classifier, find_classifier
 from anc_core.errors import ErrorCode, ModelBundleError
 from tests.noise_bundles import CLASSES, RATE, make_bundle
+
+KNOWN = {"hum": "hum", "white": "hiss", "fan": "machine", "engine": "machine", "babble": "babble"}
+"""Computed sounds -> what the classifier that ships calls them."""
 
 
 @pytest.fixture
@@ -143,7 +146,10 @@ def test_a_choice_is_whole_and_of_these_features(tmp_path: Path) -> None:
 def test_detect_names_noises_beside_alarms(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     audio = noise("rain", 10.0, RATE, seed=60, level_dbfs=-30.0)
     audio = audio + alarm("t3_3100", 10.0, RATE)[: len(audio)]
+    monkeypatch.setenv("ANC_NAME_NOISES", "0")
     before = detect(audio, RATE)
+    assert all(event.is_emergency for event in before.events)
+    monkeypatch.delenv("ANC_NAME_NOISES")
     monkeypatch.setenv("ML_MODEL_PATH", str(bundle.path))
     both = detect(audio, RATE)
     assert both.protected == before.protected != ()
@@ -162,3 +168,13 @@ def test_detect_hears_alarms_where_the_classifier_is_refused(
     assert any(event.is_emergency for event in found.events)
     assert "classifier is not available" in caplog.text
     assert detect(np.zeros(0, np.float32), RATE).windows == ()
+
+
+def test_the_classifier_that_ships_names_noises_without_a_training() -> None:
+    classifier = load_classifier()
+    assert "speech" in classifier.classes
+    heard = {kind: classifier.predict(noise(kind, 4.0, RATE, seed=61), RATE) for kind in KNOWN}
+    names = {kind: {window.noise_type for window in heard[kind]} for kind in KNOWN}
+    assert names == {kind: {name} for kind, name in KNOWN.items()}
+    spoken = classifier.predict(voice(6.0, RATE, seed=61), RATE)
+    assert np.mean([window.noise_type == "speech" for window in spoken]) > 0.6

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anc_core.audio.synth import noise
-from anc_core.classifier.model import UNKNOWN, load_noise_model
-from anc_core.classifier.stream import SILENCE, NoiseClassifier
+from anc_core.classifier.model import load_noise_model
+from anc_core.classifier.stream import NoiseClassifier
 from anc_core.errors import InputError
 from anc_core.records import Window
+from anc_core.windows import SILENCE, UNKNOWN
 from tests.noise_bundles import RATE, make_bundle
 from tests.strategies import splits
 

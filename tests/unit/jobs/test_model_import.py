@@ -74,7 +74,7 @@ def test_it_answers_as_scikit_learn_does(
     assert np.abs(inside).max() > 20.0
     expected = fitted.predict_proba(inside)
     np.testing.assert_allclose(model.probabilities(seen), expected, atol=5e-3)
-    names = [name for name, _ in model.label(seen)]
+    names = [model.names[k] for k in model.label(seen)[0]]
     assert names == list(LABELS[expected.argmax(axis=1)]), "none is unknown: it cannot tell"
 
 

@@ -35,7 +35,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def run(source: Path, bundle: Bundle | None, **words: object) -> SessionSummary:
-    settings = Settings(ml_model_path=None if bundle is None else bundle.path)
+    settings = Settings(name_noises=False)
+    if bundle is not None:
+        settings = Settings(ml_model_path=bundle.path)
     return process_recording(source, settings=settings, **words)
 
 
