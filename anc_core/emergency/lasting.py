@@ -39,11 +39,10 @@ CONTEXT_FRAMES = 4 * FRAMES_PER_S
 MIN_FRAMES = 16
 """Least length of a track, 0.25 s."""
 
-MIN_EVIDENCE = {"default": 0.0, "strict": 0.0}
-_PER_OCTAVE_OF_LENGTH = 1.0
-_PER_OCTAVE_OF_ROUGHNESS = -140.0
-_PER_DB_BELOW_LOUD = -0.18
-_BIAS = 0.0
+MIN_EVIDENCE = {"default": 1.2, "strict": 0.75}
+_PER_OCTAVE_OF_ROUGHNESS = -100.0
+_PER_DB_BELOW_LOUD = -0.19
+"""Beside 1 for every doubling of the length."""
 _LOUD_SHARE = 0.95
 """Of the strongest peaks of all frames in the context: what is loud there."""
 
@@ -295,8 +294,7 @@ def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
             j = i - a
             c, d = max(0, j - REACH_FRAMES), min(size, j + REACH_FRAMES + 1)
             evidence = (
-                _BIAS
-                + _PER_OCTAVE_OF_LENGTH * np.log2(min(d - c, REACH_FRAMES))
+                np.log2(min(d - c, REACH_FRAMES))
                 + _PER_OCTAVE_OF_ROUGHNESS * (rough[d] - rough[c]) / (d - c)
                 + _PER_DB_BELOW_LOUD * (loud_db - (loudness[d] - loudness[c]) / (d - c))
             )
