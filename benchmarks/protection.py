@@ -203,9 +203,9 @@ def track_loss(scene: Scene, output: Samples, cells: NDArray[np.bool_]) -> Loss:
 
 def _around(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sums over 5 frames and 3 bins."""
-    kernel_t, kernel_f = np.ones(5), np.ones(3)
-    smooth = np.apply_along_axis(np.convolve, 0, values, kernel_t, "same")
-    return np.apply_along_axis(np.convolve, 1, smooth, kernel_f, "same")
+    padded = np.pad(values, ((2, 2), (1, 1)))
+    over_time = sum(padded[i : i + len(values)] for i in range(5))
+    return sum(over_time[:, k : k + values.shape[1]] for k in range(3))
 
 
 def _db(ratio: NDArray[np.float64] | float) -> NDArray[np.float64]:
