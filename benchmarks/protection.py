@@ -117,7 +117,7 @@ def _stitched(parts: list[tuple[int, int, Path]]) -> Samples:
 
 
 def _overlap(whole: Samples, clip: Samples) -> int:
-    """Return how many samples of ``clip`` the end of ``whole`` holds already: clips hop by 0.5 s."""
+    """Return how many samples of ``clip`` the end of ``whole`` holds: clips hop by 2 s."""
     for half_seconds in range(7, 0, -1):
         length = half_seconds * RATE_HZ // 2
         if length <= min(len(whole), len(clip)):
@@ -194,7 +194,7 @@ def _linked(peaks: list[NDArray[np.intp]]) -> list[list[tuple[int, int]]]:
         free = set(bins.tolist())
         going_on = []
         for track in sorted(open_tracks, key=len, reverse=True):
-            nearest = min(free, key=lambda k: abs(np.log2(k / track[-1][1])), default=None)  # noqa: B023
+            nearest = min(free, key=lambda k: abs(np.log2(k / track[-1][1])), default=None)
             if nearest and abs(np.log2(nearest / track[-1][1])) <= max(
                 _REACH_OCTAVES, 1.5 / track[-1][1]
             ):
@@ -278,7 +278,7 @@ def outputs_of(mixture: Samples, method: str) -> Iterator[tuple[str, Samples]]:
         parameters = ProtectionParameters(ridges=ridges)
         detector = AlarmDetector(RATE_HZ, parameters=parameters, keep_ridges=True)
         if not bypasses:
-            detector.protected = lambda start, stop: []  # noqa: ARG005
+            detector.protected = lambda start, stop: []
         guard = EmergencyGuard(Played(suppressed), detector, sample_rate=RATE_HZ)
         yield name, _run(guard, columns)[:, 0].astype(np.float64)
 
@@ -361,8 +361,12 @@ def speech_table(data: Path, method: str) -> list[str]:
                     measured = meter.measure(output.astype(np.float32), RATE_HZ, target=clean)
                     gains[name].append(measured.figures)
             print(mixture.id, file=sys.stderr, flush=True)
-    lines = [f"cost on {len(mixtures)} mixtures of speech and noise (0 to 15 dB): mean change by the"]
-    lines += ["ridges, with the bypass before and after; 95 % interval of a bootstrap over the clips"]
+    lines = [
+        f"cost on {len(mixtures)} mixtures of speech and noise (0 to 15 dB): mean change by the"
+    ]
+    lines += [
+        "ridges, with the bypass before and after; 95 % interval of a bootstrap over the clips"
+    ]
     for name in ("bypass + ridges", "bypass + strict"):
         cells = []
         for figure, digits in (("pesq", 3), ("estoi", 4), ("si_sdr_db", 2)):
@@ -415,12 +419,16 @@ def speed_table(data: Path) -> list[str]:
     siren = 0.3 * siren * _rms(speech) / _rms(siren.astype(np.float64))
     with tempfile.TemporaryDirectory() as folder:
         places = {"speech in noise": speech + hiss, "the same and a wail": speech + hiss + siren}
-        lines = [f"speed from file to file, {SPEED_S:.0f} s at 16 kHz: seconds of audio a CPU second"]
-        lines += [f"{'':<22}" + "".join(f"{'ridges ' + r:>17}" for r in ("off", "default", "strict"))]
+        lines = [
+            f"speed from file to file, {SPEED_S:.0f} s at 16 kHz: seconds of audio a CPU second"
+        ]
+        lines += [
+            f"{'':<22}" + "".join(f"{'ridges ' + r:>17}" for r in ("off", "default", "strict"))
+        ]
         for name, audio in places.items():
             source, sink = Path(folder) / "in.wav", Path(folder) / "out.wav"
             sf.write(source, audio, RATE_HZ, subtype="PCM_16")
-            speeds = {r: 0.0 for r in ("off", "default", "strict")}
+            speeds = dict.fromkeys(("off", "default", "strict"), 0.0)
             for _ in range(REPEATS + 1):  # in turn, so that a busy minute hits all
                 for ridges in speeds:
                     speeds[ridges] = max(speeds[ridges], _speed(source, sink, ridges))

@@ -6,8 +6,8 @@ the stray peaks of noise and from the harmonics of a voice is found out on their
 
 - they *last*, for a quarter of a second at least;
 - they are *smooth*: the harmonics of a voice bend, and what noise links into a track jitters;
-- they are *loud*: a siren stands at the level of what is loud within seconds, the tones of a machine
-  or a bird behind a voice lie far below it.
+- they are *loud*: a siren stands at the level of what is loud within seconds, the tones of a
+  machine or a bird behind a voice lie far below it.
 
 Strictness is the evidence that these three must sum up to; weights and sums are measured, see
 docs/emergency.md. A ridge of a few bins costs little where it is kept for nothing, so much less
@@ -284,7 +284,7 @@ def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
             line[j], level[j] = line[j - 1], level[j - 1]
         size = b - a
         for j in range(size):
-            half = min(4, min(j, size - 1 - j))
+            half = min(4, j, size - 1 - j)
             mean = 0.0
             for m in range(j - half, j + half + 1):
                 mean += line[m]

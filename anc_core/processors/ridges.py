@@ -220,9 +220,7 @@ class RidgeGuard:
             _WIDTH + width_hz[is_near] / bin_hz,
         )
 
-    def _restore(
-        self, original: Chunk, processed: Chunk, bands: _Bands, output: Chunk
-    ) -> None:
+    def _restore(self, original: Chunk, processed: Chunk, bands: _Bands, output: Chunk) -> None:
         """Add to ``output`` what the inner output lacks on ``bands``, **in place**."""
         hop = self._hop_length
         with np.errstate(over="ignore", invalid="ignore"):

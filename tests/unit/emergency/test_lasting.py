@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def judged(ridges: Ridges, *, strictness: str = "default", cuts: list[int] | Non
     lasting = LastingRidges(1, strictness)
     labeller = TrackLabeller()
     edges = [0, *(cuts or []), len(ridges.pitch)]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         part = slice(start, stop)
         block = Ridges(ridges.pitch[part], ridges.level_db[part], ridges.prominence_db[part])
         lasting.add(0, block, labeller.label(block))

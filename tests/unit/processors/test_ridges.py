@@ -43,7 +43,7 @@ class Ridge:
     look_ahead_s, decided_s = 0.0, np.inf
 
     def __init__(self, start_s: float, stop_s: float, hertz: float, slope: float = 0.0):
-        time_s = FRAMES_S[(FRAMES_S >= start_s) & (FRAMES_S < stop_s)]
+        time_s = FRAMES_S[(start_s <= FRAMES_S) & (stop_s > FRAMES_S)]
         pitch = np.log2(hertz) + slope * (time_s - start_s)
         self._points = RidgePoints(time_s, pitch, np.full(len(time_s), slope))
 
