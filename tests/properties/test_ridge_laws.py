@@ -76,7 +76,7 @@ def test_reset_makes_the_next_run_identical(seed, heard):
 @laws
 @given(seed=seeds)
 def test_without_ridges_and_where_none_are_the_inner_output_passes_bit_for_bit(seed):
-    audio = recording(seed, 2)
+    audio = np.clip(np.nan_to_num(recording(seed, 2)), -0.5, 0.5)
     inner = run_aligned(Suppressor(RATE, 2, parameters=BARE), [audio])
     off = run_aligned(guarded(2, ridges="off"), [audio])
     np.testing.assert_array_equal(off.view(np.int32), inner.view(np.int32))
