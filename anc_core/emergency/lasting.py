@@ -39,7 +39,10 @@ CONTEXT_FRAMES = 4 * FRAMES_PER_S
 MIN_FRAMES = 16
 """Least length of a track, 0.25 s."""
 
-MIN_EVIDENCE = {"default": 1.2, "strict": 0.75}
+MIN_EVIDENCE = {"default": 0.9, "strict": 0.6}
+MIN_PROMINENCE_DB = {"default": 12.0, "strict": 11.0}
+"""Mean over the track. Where there is nothing but noise its peaks are what is loud, and link by
+chance; they stand 9 to 13 dB over their neighbourhood, sirens 13 to 37 dB."""
 _PER_OCTAVE_OF_ROUGHNESS = -100.0
 _PER_DB_BELOW_LOUD = -0.19
 """Beside 1 for every doubling of the length."""
@@ -80,6 +83,7 @@ class LastingRidges:
     def __init__(self, num_channels: int, strictness: str) -> None:
         self._num_channels = num_channels
         self._min_evidence = MIN_EVIDENCE[strictness]
+        self._min_prominence_db = MIN_PROMINENCE_DB[strictness]
         self.reset()
 
     @property
@@ -110,7 +114,9 @@ class LastingRidges:
             due = min(known, BLOCK_FRAMES) if is_last else BLOCK_FRAMES
             if due == 0 or (not is_last and known < BLOCK_FRAMES + CONTEXT_FRAMES):
                 break
-            found = [c.judge(due, self._min_evidence) for c in self._channels]
+            found = [
+                c.judge(due, self._min_evidence, self._min_prominence_db) for c in self._channels
+            ]
             frame, pitch, slope = np.concatenate(found, axis=1)
             order = np.argsort(frame, kind="stable")
             time_s = (frame[order] + self._num_judged) * _FRAME_S + _CENTRE_S
@@ -140,6 +146,7 @@ class _Channel:
     def __init__(self) -> None:
         self._pitch = np.zeros((0, 0), np.float32)
         self._level_db = np.zeros((0, 0), np.float32)
+        self._prominence_db = np.zeros((0, 0), np.float32)
         self._number = np.zeros((0, 0), np.int64)
         self._num_before = 0
 
@@ -151,13 +158,17 @@ class _Channel:
     def add(self, ridges: Ridges, tracks: Tracks) -> None:
         if not len(self._pitch):
             self._pitch, self._level_db = ridges.pitch, ridges.level_db
+            self._prominence_db = ridges.prominence_db
             self._number = tracks.number
             return
         self._pitch = np.concatenate([self._pitch, ridges.pitch])
         self._level_db = np.concatenate([self._level_db, ridges.level_db])
+        self._prominence_db = np.concatenate([self._prominence_db, ridges.prominence_db])
         self._number = np.concatenate([self._number, tracks.number])
 
-    def judge(self, num_frames: int, min_evidence: float) -> NDArray[np.float64]:
+    def judge(
+        self, num_frames: int, min_evidence: float, min_prominence_db: float
+    ) -> NDArray[np.float64]:
         """Return frame (from the block's first), pitch and slope (octaves a frame) of the points.
 
         The next ``num_frames`` are judged, shape (3, num_points).
@@ -172,32 +183,37 @@ class _Channel:
         num_found = _judge(
             np.ascontiguousarray(pitch),
             np.ascontiguousarray(level_db),
+            np.ascontiguousarray(self._prominence_db[seen]),
             np.ascontiguousarray(number),
             first,
             stop,
             loud_db,
             min_evidence,
+            min_prominence_db,
             found,
         )
         drop = max(0, stop - CONTEXT_FRAMES)
         self._pitch, self._level_db = self._pitch[drop:], self._level_db[drop:]
+        self._prominence_db = self._prominence_db[drop:]
         self._number = self._number[drop:]
         self._num_before = stop - drop
         return found[:, :num_found]
 
 
 @jit(
-    "int64(float32[:, ::1], float32[:, ::1], int64[:, ::1], int64, int64, float64, float64,"
-    " float64[:, ::1])"
+    "int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1], int64, int64,"
+    " float64, float64, float64, float64[:, ::1])"
 )
 def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
     pitch: NDArray[np.float32],
     level_db: NDArray[np.float32],
+    prominence_db: NDArray[np.float32],
     number: NDArray[np.int64],
     first: int,
     stop: int,
     loud_db: float,
     min_evidence: float,
+    min_prominence_db: float,
     found: NDArray[np.float64],
 ) -> int:
     """Write the points of frames ``first`` to ``stop`` that last; return how many."""
@@ -228,7 +244,8 @@ def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
     start, last = max(0, first - REACH_FRAMES - 4), min(num_frames, stop + REACH_FRAMES + 4)
     length = last - start
     line, level = np.zeros(length), np.zeros(length)
-    rough, loudness = np.zeros(length + 1), np.zeros(length + 1)
+    standing = np.zeros(length)
+    rough, loudness, clear = np.zeros(length + 1), np.zeros(length + 1), np.zeros(length + 1)
     places = np.zeros(length, np.int64)
     num_found = 0
     for t in range(num_tracks):
@@ -267,21 +284,23 @@ def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
             for k in range(num_peaks):
                 if number[i, k] == t + lowest:
                     line[i - a], level[i - a] = pitch[i, k], level_db[i, k]
+                    standing[i - a] = prominence_db[i, k]
                     places[num_points] = i - a
                     num_points += 1
                     break
         if num_points == 0:
             continue
         for j in range(places[0]):
-            line[j], level[j] = line[places[0]], level[places[0]]
+            line[j], level[j], standing[j] = line[places[0]], level[places[0]], standing[places[0]]
         for q in range(num_points - 1):
             p, n = places[q], places[q + 1]
             for j in range(p + 1, n):
                 share = (j - p) / (n - p)
                 line[j] = line[p] + share * (line[n] - line[p])
                 level[j] = level[p] + share * (level[n] - level[p])
+                standing[j] = standing[p] + share * (standing[n] - standing[p])
         for j in range(places[num_points - 1] + 1, b - a):
-            line[j], level[j] = line[j - 1], level[j - 1]
+            line[j], level[j], standing[j] = line[j - 1], level[j - 1], standing[j - 1]
         size = b - a
         for j in range(size):
             half = min(4, j, size - 1 - j)
@@ -290,9 +309,12 @@ def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
                 mean += line[m]
             rough[j + 1] = rough[j] + abs(line[j] - mean / (2 * half + 1))
             loudness[j + 1] = loudness[j] + level[j]
+            clear[j + 1] = clear[j] + standing[j]
         for i in range(max(first, a), min(stop, b)):
             j = i - a
             c, d = max(0, j - REACH_FRAMES), min(size, j + REACH_FRAMES + 1)
+            if clear[d] - clear[c] < min_prominence_db * (d - c):
+                continue
             evidence = (
                 np.log2(min(d - c, REACH_FRAMES))
                 + _PER_OCTAVE_OF_ROUGHNESS * (rough[d] - rough[c]) / (d - c)

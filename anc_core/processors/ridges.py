@@ -81,6 +81,7 @@ class RidgeGuard:
         self._rate = check_sample_rate(sample_rate)
         self._window = sqrt_hann(fast_frame_length(_FRAME_S, self._rate))
         self._hop_length = len(self._window) // 2
+        self._has_ended: bool = False
         self._original = SampleBuffer(inner.num_channels)
         self._processed = SampleBuffer(inner.num_channels)
         self.reset()
@@ -150,7 +151,7 @@ class RidgeGuard:
         self._num_frames = 0
         self._num_restored_frames = 0
         self._num_restored_cells = 0
-        self._has_ended: bool = False
+        self._has_ended = False
 
     def _advance(self) -> Chunk:
         """Return all blocks that are ready, after the delay and not beyond the end."""
@@ -242,8 +243,8 @@ class RidgeGuard:
                 is_kept,
             )
             kept = frames[is_kept]
-            samples = np.fft.irfft(difference[is_kept], len(self._window), axis=1)
-            samples = samples.astype(np.float32, copy=False) * self._window
+            whole = np.fft.irfft(difference[is_kept], len(self._window), axis=1)
+            samples = whole.astype(np.float32, copy=False) * self._window
             for frame, part in zip(kept.tolist(), samples, strict=True):
                 output[frame * hop : (frame + 1) * hop, channel] += part[:hop]
                 following = output[(frame + 1) * hop : (frame + 2) * hop, channel]
