@@ -77,12 +77,13 @@ def test_reset_makes_the_next_run_identical(seed, heard):
 @given(seed=seeds)
 def test_without_ridges_and_where_none_are_the_inner_output_passes_bit_for_bit(seed):
     audio = np.clip(np.nan_to_num(recording(seed, 2)), -0.5, 0.5)
+    audio[: RATE // 2] = 0.0
     inner = run_aligned(Suppressor(RATE, 2, parameters=BARE), [audio])
     off = run_aligned(guarded(2, ridges="off"), [audio])
     np.testing.assert_array_equal(off.view(np.int32), inner.view(np.int32))
     kept = run_aligned(guarded(2), [audio])
-    # Nothing sounds in the first half second but noise; a block of ridges needs a track.
-    np.testing.assert_array_equal(kept[: RATE // 8], inner[: RATE // 8])
+    quiet = slice(0, RATE // 3)  # less than a window and the reach of a ridge before the noise
+    np.testing.assert_array_equal(kept[quiet].view(np.int32), inner[quiet].view(np.int32))
     assert not np.array_equal(kept, inner)
 
 

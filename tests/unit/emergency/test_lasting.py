@@ -14,12 +14,15 @@ from anc_core.emergency.tracks import TrackLabeller
 NUM_FRAMES = 10 * FRAMES_PER_S
 
 
-def lines(*pitches: np.ndarray, level_db: tuple[float, ...] = ()) -> Ridges:
+def lines(
+    *pitches: np.ndarray, level_db: tuple[float, ...] = (), prominence_db: float = 20.0
+) -> Ridges:
     """Return ridges of which each column is one of ``pitches``, NaN = no peak."""
     pitch = np.stack(pitches, axis=1).astype(np.float32)
     level = np.array(level_db or [-20.0] * len(pitches), np.float32)
     level = np.where(np.isnan(pitch), np.float32(np.nan), level)
-    return Ridges(pitch=pitch, level_db=level, prominence_db=level + 50.0)
+    prominence = np.where(np.isnan(pitch), np.nan, prominence_db).astype(np.float32)
+    return Ridges(pitch=pitch, level_db=level, prominence_db=prominence)
 
 
 def between(start: int, stop: int, values: np.ndarray | float) -> np.ndarray:
@@ -50,6 +53,13 @@ def test_a_smooth_sweep_is_kept_from_its_first_frame_to_its_last():
     assert frames_of(points) == list(range(200, 300))
     np.testing.assert_allclose(points.slope, FRAMES_PER_S / 99, rtol=1e-3)
     np.testing.assert_allclose(points.pitch, np.linspace(9.5, 10.5, 100), atol=1e-6)
+
+
+@pytest.mark.parametrize(("prominence_db", "is_kept"), [(11.5, False), (12.5, True)])
+def test_what_hardly_stands_out_is_not_kept(prominence_db, is_kept):
+    ridges = lines(between(200, 300, 10.0), prominence_db=prominence_db)
+    assert bool(frames_of(judged(ridges))) == is_kept
+    assert frames_of(judged(ridges, strictness="strict")) == list(range(200, 300))
 
 
 def test_what_is_missing_of_a_track_is_filled():
