@@ -97,10 +97,14 @@ class ProtectionParameters(Record):
     """When a stretch passes untouched because an emergency sound is heard in it."""
 
     enabled: bool = True
+    """``False`` turns both layers off: stretches that pass, and ridges that are kept."""
     threshold: float = Field(default=0.5, ge=0.0, le=1.0)
     """Detector score from which a window is protected; lower protects more."""
     guard_s: float = Field(default=0.5, ge=0.0, le=10.0)
     """Protected on both sides of every detection."""
+    ridges: Literal["off", "default", "strict"] = "default"
+    """Tones and sweeps that last keep their level everywhere, recognised or not; ``strict`` keeps
+    what is weaker or less clean as well, and costs more noise."""
     fade_s: float = Field(default=0.02, gt=0.0, le=1.0)
     """Raised-cosine crossfade outside the guard, so that switching does not click."""
 
@@ -158,6 +162,12 @@ _ALL = (
         description="Outdoor recordings: long frames for steady wind and engines, wide guards.",
         suppression=SuppressionParameters(max_attenuation_db=12.0, frame_s=0.064),
         protection=ProtectionParameters(guard_s=1.0),
+        fallback="gentle",
+    ),
+    Preset(
+        name="safety",
+        description="Where a missed siren is worse than noise: weaker tones and sweeps stay too.",
+        protection=ProtectionParameters(ridges="strict", guard_s=1.0),
         fallback="gentle",
     ),
     Preset(

@@ -122,6 +122,10 @@ class Metrics(Record):
     noise_only_s: float = 0.0
     speech_s: float = 0.0
     protected_s: float = 0.0
+    ridges_restored_s: float = 0.0
+    """Time in which tones and sweeps that last were given back (see docs/emergency.md)."""
+    ridges_restored_share: float = 0.0
+    """Share of all time-frequency cells in which they were, 0 to 1."""
     floor_limited: bool = False
     clipped_samples_in: int = 0
     clipped_samples_out: int = 0

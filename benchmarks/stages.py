@@ -74,7 +74,7 @@ def _detector(rate: int, channels: int) -> Callable[[Chunk], object]:
 
 
 def _guarded(rate: int, channels: int) -> Callable[[Chunk], object]:
-    inner, detector = Suppressor(rate, channels), AlarmDetector(rate, channels)
+    inner, detector = Suppressor(rate, channels), AlarmDetector(rate, channels, keep_ridges=True)
     return EmergencyGuard(inner, detector, sample_rate=rate).process
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from anc_core.arrays import Chunk
+from anc_core.emergency import AlarmDetector
 from anc_core.presets import SuppressionParameters
 from anc_core.processors import (
     Chain,
@@ -67,6 +68,9 @@ KINDS: dict[str, Callable[[int, int], Processor]] = {
     ),
     "guard": lambda rate, width: EmergencyGuard(
         Suppressor(rate, width), FixedIntervals([(50, 300), (700, 701)]), sample_rate=rate
+    ),
+    "guard, ridges": lambda rate, width: EmergencyGuard(
+        Suppressor(rate, width), AlarmDetector(rate, width, keep_ridges=True), sample_rate=rate
     ),
     "guard, late detector": lambda rate, width: EmergencyGuard(
         Suppressor(rate, width),

@@ -55,6 +55,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.identification_phases",
     "anc_core.dsp.online_identification_kernel",
     "anc_core.dsp.content_kernels",
+    "anc_core.dsp.ridge_mask",
     "anc_core.features.frame_kernels",
     "anc_core.metrics.frame_kernels",
 )

@@ -24,6 +24,7 @@ from anc_core.emergency.decisions import (
     WindowLog,
 )
 from anc_core.emergency.events import EventLog
+from anc_core.emergency.lasting import LastingRidges
 from anc_core.emergency.listener import BLOCK_ADVANCE, BLOCK_FRAMES, BLOCK_LENGTH, Listener
 from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, HOP_LENGTH
 from anc_core.presets import ProtectionParameters
@@ -56,6 +57,8 @@ class AlarmDetector:
         Threshold and guard; with ``enabled=False`` alarms are reported and not protected.
     start_s : float
         Time of the first sample, added to the times of windows and events.
+    keep_ridges : bool, default False
+        Also say where ridges last, as ``parameters.ridges`` has it: for a guard.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class AlarmDetector:
         *,
         parameters: ProtectionParameters | None = None,
         start_s: float = 0.0,
+        keep_ridges: bool = False,
     ) -> None:
         self._rate = check_sample_rate(sample_rate)
         self._num_channels = check_num_channels(num_channels)
@@ -83,6 +87,9 @@ class AlarmDetector:
         self._start_s = start_s
         self._listeners = [Listener() for _ in range(num_channels)]
         self._is_deaf = self._rate < MIN_SAMPLE_RATE_HZ
+        self._ridges = None
+        if keep_ridges and self._parameters.ridges != "off" and not self._is_deaf:
+            self._ridges = LastingRidges(self._num_channels, self._parameters.ridges)
         self.reset()
 
     @property
@@ -110,6 +117,11 @@ class AlarmDetector:
         return max(0, min(self._num_heard, int(seconds * self._rate)))
 
     @property
+    def ridges(self) -> LastingRidges | None:
+        """Where tones and sweeps last, on any channel; None if that was not asked for."""
+        return self._ridges
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         """Decisions so far, in order of time (complete after ``flush``)."""
         return tuple(sorted(self._windows.windows, key=lambda w: (w.start_s, w.channel, w.end_s)))
@@ -124,6 +136,8 @@ class AlarmDetector:
         threshold = self._parameters.threshold
         for listener in self._listeners:
             listener.reset()
+        if self._ridges is not None:
+            self._ridges.reset()
         self._resampler = self._new_resampler()
         self._input = np.zeros((0, self._num_channels), np.float32)
         self._analysed = np.zeros((0, self._num_channels), np.float32)
@@ -162,6 +176,8 @@ class AlarmDetector:
         if not self._has_ended and not self._is_deaf and self._num_heard:
             self._take(self._input, is_last=True)
             self._hear_rest()
+            if self._ridges is not None:
+                self._ridges.judge(is_last=True)
             end_s = self._num_heard / self._rate
             num_cells = int(np.ceil(end_s * CELLS_PER_S))
             self._decide(num_cells, num_cells)
@@ -218,6 +234,8 @@ class AlarmDetector:
             for finding in listener.hear(column, is_last=is_last):
                 self._board.paint(channel, finding)
                 self._events.note(finding)
+            if self._ridges is not None and listener.heard is not None:
+                self._ridges.add(channel, *listener.heard)
         self._num_frames += num_frames
 
     def _hear_rest(self) -> None:
@@ -231,6 +249,8 @@ class AlarmDetector:
             self._hear(samples, num_frames, is_last=not len(self._analysed))
 
     def _decide_heard(self) -> None:
+        if self._ridges is not None:
+            self._ridges.judge()
         horizon = self._num_frames // CELL_FRAMES
         self._decide(horizon - LOOKAHEAD_CELLS, horizon)
 

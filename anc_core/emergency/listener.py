@@ -14,6 +14,7 @@ from anc_core.emergency.ridges import (
     FRAMES_PER_S,
     HOP_LENGTH,
     NUM_PEAKS,
+    Ridges,
     find_ridges,
 )
 from anc_core.emergency.sweeps import (
@@ -22,7 +23,7 @@ from anc_core.emergency.sweeps import (
     contour_of,
     run_findings,
 )
-from anc_core.emergency.tracks import TrackLabeller
+from anc_core.emergency.tracks import TrackLabeller, Tracks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +54,8 @@ class Listener:
         self._fast_pitch, self._fast_level_db = empty, empty
         self._steady = np.zeros((CONTEXT_FRAMES, NUM_PEAKS), np.int64)
         self._num_frames = 0
+        self.heard: tuple[Ridges, Tracks] | None = None
+        """Peaks of the last block and their tracks."""
 
     def hear(self, samples: NDArray[np.float32], *, is_last: bool = False) -> list[Finding]:
         """Return what the rules find in the frames of ``samples`` and their past.
@@ -70,6 +73,7 @@ class Listener:
         fast = find_ridges(samples[_CENTRING:], FAST_FRAME_LENGTH)
         num = len(long.pitch)
         tracks = self._labeller.label(long)
+        self.heard = (long, tracks)
         first = self._num_frames
         self._num_frames += num
         self._pitch = _append(self._pitch, long.pitch)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.dsp.jit import jit
+from anc_core.dsp.jit import jit, part_of_kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,9 +128,10 @@ def _levels(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.flo
 
 def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the 40 % quantile of the neighbourhood of every fourth bin, in dB."""
-    around = level[:, _neighbours(level.shape[1])]
-    around.partition(_QUANTILE_RANK, axis=2)
-    return np.ascontiguousarray(around[:, :, _QUANTILE_RANK])
+    neighbours = _neighbours(level.shape[1])
+    background = np.empty((len(neighbours), len(level)), np.float32)
+    _quantiles(np.ascontiguousarray(level.T), neighbours, background)
+    return np.ascontiguousarray(background.T)
 
 
 @lru_cache(maxsize=2)
@@ -141,6 +142,35 @@ def _neighbours(num_bins: int) -> NDArray[np.intp]:
     last = num_bins - 1
     mirrored: NDArray[np.intp] = last - np.abs(last - around)
     return mirrored
+
+
+@part_of_kernel
+def _sort_in(new: NDArray[np.float32], smallest: NDArray[np.float32]) -> None:
+    """Keep of ``new`` and the rows of ``smallest`` the smallest, **in place**, in order."""
+    for rank in range(len(smallest)):
+        row = smallest[rank]
+        for i in range(len(new)):
+            low, high = min(row[i], new[i]), max(row[i], new[i])
+            row[i], new[i] = low, high
+
+
+@jit("void(float32[:, ::1], int64[:, ::1], float32[:, ::1])")
+def _quantiles(
+    level: NDArray[np.float32], neighbours: NDArray[np.int64], background: NDArray[np.float32]
+) -> None:
+    """Write the value of rank :data:`_QUANTILE_RANK` among the neighbours of every place.
+
+    ``level`` is (num_bins, num_frames), ``background`` (num_places, num_frames): the smallest
+    values are sorted one by one, but for all frames at once, which becomes SIMD code and takes half
+    the time of a selection for each.
+    """
+    num_frames = level.shape[1]
+    smallest = np.empty((_QUANTILE_RANK + 1, num_frames), np.float32)
+    for place in range(len(neighbours)):
+        smallest[:] = np.inf
+        for neighbour in neighbours[place]:
+            _sort_in(level[neighbour].copy(), smallest)
+        background[place] = smallest[_QUANTILE_RANK]
 
 
 @jit(

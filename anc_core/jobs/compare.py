@@ -300,7 +300,8 @@ class Comparer:
             return processor
         from anc_core.emergency import AlarmDetector
 
-        return EmergencyGuard(processor, AlarmDetector(rate, width), sample_rate=rate)
+        detector = AlarmDetector(rate, width, keep_ridges=True)
+        return EmergencyGuard(processor, detector, sample_rate=rate)
 
     def _try_system(
         self, system: System, loaded: Loaded, before: dict[str, float | None]

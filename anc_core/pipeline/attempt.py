@@ -278,7 +278,14 @@ class Attempt:
             return None
         from anc_core.emergency import AlarmDetector  # brings compiled kernels: only who works pays
 
-        return AlarmDetector(reader.sample_rate, reader.num_channels, parameters=protection)
+        # A canceller takes only what its reference heard, above all the tones of machines: to give
+        # those back would undo its work.
+        return AlarmDetector(
+            reader.sample_rate,
+            reader.num_channels,
+            parameters=protection,
+            keep_ridges=self.preset is not None and self.request.mode is Mode.SUPPRESS,
+        )
 
     def _check_gate(
         self,

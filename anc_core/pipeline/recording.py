@@ -230,6 +230,8 @@ def _summarise(
         parameters=request.parameters,
         metrics=Metrics(
             **_rounded(stream.meter.figures),
+            ridges_restored_s=round(stream.ridges_restored_s, _FIGURE_DIGITS),
+            ridges_restored_share=round(stream.ridges_restored_share, 6),
             residual_lag_samples=stream.meter.gate.residual_lag_samples,
             non_finite_samples=reader.non_finite_samples,
             clipped_samples_out=outcome.clipped_samples_out,

@@ -26,6 +26,8 @@ class StreamResult:
     num_samples_out: int
     meter: MeterResult
     protected: tuple[tuple[int, int], ...]
+    ridges_restored_s: float
+    ridges_restored_share: float
 
 
 def run_stream(
@@ -98,4 +100,6 @@ def run_stream(
         num_samples_out=num_out,
         meter=result,
         protected=tuple(guard.protected),
+        ridges_restored_s=guard.restored_s,
+        ridges_restored_share=guard.restored_share,
     )

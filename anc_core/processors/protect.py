@@ -14,6 +14,7 @@ from anc_core.dsp.finite import repair
 from anc_core.errors import InputError
 from anc_core.processors.aligned import Undelayed
 from anc_core.processors.base import Processor
+from anc_core.processors.ridges import RidgeGuard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +47,9 @@ class EmergencyGuard:
 
     Notes
     -----
+    Where the detector says where ridges last (``detector.ridges``), these are kept as well, by a
+    :class:`~anc_core.processors.ridges.RidgeGuard` around ``inner``.
+
     A sample waits until the detector has decided it and all that a fade could reach from it.
     Non-finite samples count as 0, protected or not. :attr:`protected` may be read until the next
     stream begins; like the detector's events it outlives :meth:`flush`.
@@ -62,6 +66,9 @@ class EmergencyGuard:
         if not 0.0 < fade_s <= 1.0:
             msg = f"fade_s is {fade_s} s; it must be above 0 and at most 1 s"
             raise InputError(msg)
+        self._ridge_guard: RidgeGuard | None = None
+        if detector.ridges is not None:
+            inner = self._ridge_guard = RidgeGuard(inner, detector.ridges, sample_rate)
         self._inner = Undelayed(inner)
         self._detector = detector
         self._num_fade = max(1, round(fade_s * check_sample_rate(sample_rate)))
@@ -90,6 +97,16 @@ class EmergencyGuard:
     def num_protected_samples(self) -> int:
         """Samples (instants) in :attr:`protected`."""
         return sum(stop - start for start, stop in self._protected)
+
+    @property
+    def restored_s(self) -> float:
+        """Time in which ridges were given back, in seconds; 0 without that layer."""
+        return 0.0 if self._ridge_guard is None else self._ridge_guard.restored_s
+
+    @property
+    def restored_share(self) -> float:
+        """Share of all time-frequency cells that were given back, 0 to 1."""
+        return 0.0 if self._ridge_guard is None else self._ridge_guard.restored_share
 
     def protected_within(self, start: int, stop: int) -> list[Stretch]:
         """Return the parts of :attr:`protected` in [start, stop); final for what has come out."""
@@ -182,6 +199,7 @@ class FixedIntervals:
     """
 
     def __init__(self, stretches: Iterable[Stretch], *, latency: int = 0) -> None:
+        self.ridges = None
         self._stretches = _merge(stretches)
         if latency < 0:
             msg = f"latency is {latency}; it must be 0 or more samples"

@@ -239,7 +239,7 @@ def test_a_reference_at_another_rate_and_length_is_brought_to_the_recordings(pai
 def test_guarded_systems_let_an_alarm_pass(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alarm = (RATE, 2 * RATE)
     monkeypatch.setattr(
-        "anc_core.emergency.AlarmDetector", lambda rate, width: FixedIntervals([alarm])
+        "anc_core.emergency.AlarmDetector", lambda rate, width, **_: FixedIntervals([alarm])
     )
     plan = plan_comparison(request(pairs, protect=True), Settings.load())
     comparer = Comparer(plan)

@@ -10,6 +10,7 @@ import soundfile as sf
 
 import anc_core.emergency as emergency
 import anc_core.pipeline.attempt as attempt_module
+from anc_core.audio.synth import alarm, noise
 from anc_core.errors import ErrorCode, GateError, SinkError, SourceChangedError, SourceError
 from anc_core.files import digest_file, identify
 from anc_core.pipeline.attempt import Attempt
@@ -128,6 +129,36 @@ def test_a_copy_keeps_bytes_that_could_not_be_encoded_again(tmp_path: Path) -> N
         trial.deliver()
     assert (tmp_path / "out.wav").read_bytes() == source.read_bytes()
     assert outcome.remarks == ()
+
+
+def siren_in_noise(path: Path) -> Path:
+    """Write two tones in noise, which no engine would leave in."""
+    siren = alarm("hi_lo", 6.0, RATE, seed=1) + noise("pink", 6.0, RATE, seed=2, level_dbfs=-20.0)
+    sf.write(path, siren, RATE)
+    return path
+
+
+@pytest.mark.parametrize(("ridges", "is_restored"), [("off", False), ("default", True)])
+def test_ridges_are_given_back_as_the_preset_has_it(
+    tmp_path: Path, ridges: str, is_restored: bool
+) -> None:
+    trial = attempt(siren_in_noise(tmp_path / "in.wav"), None)
+    preset = trial.request.preset
+    protection = preset.protection.model_copy(update={"ridges": ridges})
+    suppression = preset.suppression.model_copy(update={"do_no_harm": False})
+    trial.preset = preset.model_copy(update={"protection": protection, "suppression": suppression})
+    object.__setattr__(trial.request, "preset", trial.preset)
+    with trial.run() as outcome:
+        stream = outcome.stream
+    assert (stream.ridges_restored_s > 3.0) == is_restored
+    assert (0.0 < stream.ridges_restored_share < 0.5) == is_restored
+
+
+def test_a_canceller_keeps_what_it_took_of_a_tone(tmp_path: Path) -> None:
+    source = siren_in_noise(tmp_path / "in.wav")
+    with attempt(source, None, reference=source).run() as outcome:
+        assert outcome.detector is not None
+        assert outcome.detector.ridges is None
 
 
 def test_protection_may_be_switched_off(
