@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.dsp.frames import spectra_of
 from anc_core.dsp.jit import jit, part_of_kernel
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _levels(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.flo
     """Return the power in dBFS per frame and bin of the analysed band."""
     length = len(analysis.window)
     frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::HOP_LENGTH]
-    spectrum = np.fft.rfft(frames * analysis.window, axis=1)
+    spectrum = spectra_of(frames * analysis.window)
     spectrum = spectrum[:, analysis.first_bin : analysis.stop_bin]
     power = spectrum.real**2 + spectrum.imag**2
     level: NDArray[np.float32] = np.log10(analysis.power_scale * power + _TINY_POWER)

@@ -11,11 +11,12 @@ so sums are always formed in the same order and no split of the stream changes a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anc_core.arrays import check_num_channels, check_sample_rate
+from anc_core.dsp.frames import spectra_of
 from anc_core.dsp.third_octave import (
     BandSums,
     ThirdOctaveBands,
@@ -93,12 +94,10 @@ class Transform:
         powers = np.zeros((num_stretches, self.n_fft // 2 + 1))
         # Zeros beyond the window: where the transform is longer.
         windowed = np.zeros((num_stretches, self.n_fft), np.float32)
-        spectra: Any = np.empty(powers.shape, np.complex64)
         for channel in samples:  # one by one: memory stays small with many channels
             stretches = channel[: num_stretches * self.length].reshape(-1, self.length)
             centre_and_window(stretches, self._window, windowed)
-            np.fft.rfft(windowed, out=spectra)
-            add_powers(spectra.view(np.float32), self._scale, powers)
+            add_powers(spectra_of(windowed).view(np.float32), self._scale, powers)
         return powers
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from anc_core.arrays import Chunk, check_chunk, check_sample_rate
 from anc_core.dsp.buffer import SampleBuffer
 from anc_core.dsp.finite import repair, tame
-from anc_core.dsp.frames import fast_frame_length, sqrt_hann
+from anc_core.dsp.frames import fast_frame_length, spectra_of, sqrt_hann
 from anc_core.processors.aligned import Undelayed
 from anc_core.processors.base import Processor
 
@@ -260,4 +260,4 @@ class RidgeGuard:
         """Return the spectra of ``frames`` of a block, complex64, (len(frames), num_bins)."""
         hop = self._hop_length
         every = np.lib.stride_tricks.sliding_window_view(samples, 2 * hop)[::hop]
-        return np.fft.rfft(every[frames] * self._window, axis=1).astype(np.complex64, copy=False)
+        return spectra_of(every[frames] * self._window)
