@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from flows.alert_delivery import deliver_emergency_alert
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.model_training import train_noise_classifier
@@ -25,6 +26,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 _HOME_OF = {
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
+    "deliver_emergency_alert": "alert_delivery",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
@@ -35,6 +37,7 @@ _HOME_OF = {
 __all__ = [
     "batch_process_files",
     "compare_suppressors",
+    "deliver_emergency_alert",
     "process_audio_file",
     "simulate_anc_sweep",
     "train_noise_classifier",

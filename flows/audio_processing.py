@@ -41,6 +41,7 @@ from anc_core.presets import CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
 from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database, open_existing
+from flows.alerting import announce_emergencies
 from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
 from flows.common import is_last_attempt, logged, logger, retry_options
 
@@ -155,7 +156,10 @@ def process_recording_task(job: RecordingJob) -> SessionSummary:
     """Process one recording and record its session; safe to repeat."""
     settings = Settings.load()
     with _opened(settings) as database:
-        return run_recording(job, database=database, settings=settings)
+        summary = run_recording(job, database=database, settings=settings)
+        if any(event.is_emergency for event in summary.events):
+            announce_emergencies(database, [summary.session_id])
+    return summary
 
 
 # --------------------------------------------------------------------------- many recordings
@@ -341,6 +345,9 @@ def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
         )
         results = results_of_lost_shard(shard, running.database, err)
     _log_results(results, retries=settings.retries if final else 0)
+    heard = [r.session_id for r in results if r.emergency_events and r.session_id is not None]
+    if heard:
+        announce_emergencies(running.database, heard)
     return results
 
 

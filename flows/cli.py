@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from flows.alert_command import alert
 from flows.batch_command import batch
 from flows.compare_command import compare
 from flows.model_command import model, validate
@@ -133,6 +134,7 @@ _COMMANDS = (
     train_suppressor,
     validate,
     model,
+    alert,
 )
 
 for command in _COMMANDS:

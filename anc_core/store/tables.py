@@ -268,6 +268,41 @@ class Report(Base):
     created_at: Mapped[datetime]
 
 
+class AlertDelivery(Base):
+    """What became of the alert for one emergency event; outlives its session.
+
+    ``idempotency_key`` is unique, so an alert has one row and at most one sender at a time: the one
+    that holds the lease.
+    """
+
+    __tablename__ = "alert_deliveries"
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(_ID, unique=True)
+    session_id: Mapped[str]
+    event_type: Mapped[str]
+    place: Mapped[str]
+    start_s: Mapped[float]
+    flow_run_id: Mapped[str | None]
+    is_test: Mapped[bool]
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    last_error: Mapped[str | None]
+    response_code: Mapped[int | None]
+    created_at: Mapped[datetime]
+    announced_at: Mapped[datetime | None]
+    attempted_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None] = mapped_column(index=True)
+    leased_until: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('pending', 'delivered', 'suppressed', 'failed')", name="status"
+        ),
+        Index(None, "status", "created_at"),
+    )
+
+
 class AuditEntry(Base):
     """Who did what to which subject; never updated, never deleted with a session."""
 
