@@ -100,15 +100,15 @@ class Settings(BaseSettings):
     """A session on another host is taken for dead after this long without a heartbeat."""
     allowed_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """If set (separated by the system's path separator), no file outside is read or written."""
-    alert_webhook_url: SecretStr | None = None  # services put a token into it
+    alert_webhook_url: SecretStr | None = Field(default=None, repr=False)  # may hold a token
     """Where every emergency event is posted (http or https); without it none is."""
-    alert_webhook_secret: SecretStr | None = None
+    alert_webhook_secret: SecretStr | None = Field(default=None, repr=False)
     """Key of the signature; without it nothing is posted."""
     alert_cooldown_s: float = Field(default=0.0, ge=0, le=86_400)
     """After a delivered alert the same sound at the same place is suppressed for so long."""
     alert_timeout_s: float = Field(default=10.0, gt=0, le=300)
     """How long the receiver may take to answer."""
-    alert_retry_for_s: float = Field(default=6 * 3_600.0, ge=0, le=86_400)
+    alert_retry_for_s: float = Field(default=6 * 3_600.0, ge=0, le=6 * 3_600)
     """How long the flow goes on trying while the receiver is away, ever more patiently."""
     alert_max_age_s: float = Field(default=86_400.0, ge=60, le=30 * 86_400)
     """Events of sessions that finished longer ago are not posted any more."""
