@@ -19,6 +19,7 @@ from anc_core.settings import Settings
 from anc_core.store import open_database
 from flows.alert_sending import SendReport, send_outstanding
 from flows.common import is_transient, logged, logger
+from flows.forms import form
 
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 600.0
@@ -39,6 +40,7 @@ def _run_name() -> str:
 
 
 @flow(name="deliver-emergency-alert", flow_run_name=_run_name, validate_parameters=True)
+@form()
 def deliver_emergency_alert(alert: EmergencyAlert | None = None) -> SendReport:
     """Post emergency alerts to the webhook, signed, each once, until the receiver has them.
 
