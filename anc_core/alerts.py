@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID, uuid5
 
 from pydantic import Field
@@ -27,6 +28,7 @@ class EmergencyAlert(Record):
     """One emergency event of a recorded session, as receivers are told of it."""
 
     version: int = ALERT_VERSION
+    kind: Literal["emergency"] = "emergency"
     alert_id: UUID
     """The same for every repetition: the idempotency key."""
     session_id: str

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flows.alert_delivery import deliver_emergency_alert
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.job_alerts import report_failed_job
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.simulation import simulate_anc_sweep
@@ -28,6 +29,7 @@ _HOME_OF = {
     "compare_suppressors": "comparison",
     "deliver_emergency_alert": "alert_delivery",
     "process_audio_file": "audio_processing",
+    "report_failed_job": "job_alerts",
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
     "train_noise_suppressor": "suppressor_training",
@@ -39,6 +41,7 @@ __all__ = [
     "compare_suppressors",
     "deliver_emergency_alert",
     "process_audio_file",
+    "report_failed_job",
     "simulate_anc_sweep",
     "train_noise_classifier",
     "train_noise_suppressor",

@@ -175,7 +175,7 @@ def _send(
     if taken is not Taken.SEND:
         return _COUNTED[taken]
     try:
-        code = post(receiver, alert, now=datetime.now(UTC))
+        code = post(receiver, alert.alert_id, alert.to_json().encode())
     except ReceiverAwayError as err:
         with database.begin() as db:
             now = datetime.now(UTC)

@@ -17,8 +17,16 @@ from flows.alert_command import alert
 from flows.batch_command import batch
 from flows.compare_command import compare
 from flows.model_command import model, validate
-from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
+from flows.options import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    database_option,
+    load_settings,
+    open_store,
+)
 from flows.process_command import cancel, process
+from flows.serve_command import serve
 from flows.simulate_command import simulate
 from flows.train_command import train
 from flows.training_command import train_suppressor
@@ -61,7 +69,9 @@ def run(name: str, params: tuple[str, ...], wait_s: float) -> None:
     """Trigger the deployment NAME (flow/deployment) on the Prefect server."""
     from anc_core.errors import InputError
     from flows.prefect_defaults import apply_prefect_defaults
+    from flows.standing_server import use_standing_server
 
+    use_standing_server(load_settings(None))
     apply_prefect_defaults()
     from prefect.deployments import run_deployment
     from prefect.exceptions import ObjectNotFound
@@ -135,6 +145,7 @@ _COMMANDS = (
     validate,
     model,
     alert,
+    serve,
 )
 
 for command in _COMMANDS:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
-from anc_core.alerts import EmergencyAlert
 from anc_core.errors import SettingsError, TransientError
 from anc_core.settings import Settings
 from anc_core.version import __version__
@@ -86,8 +86,8 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
     return "v1=" + hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
-def post(receiver: Receiver, alert: EmergencyAlert, *, now: datetime) -> int:
-    """Send ``alert`` and return the receiver's answer, an HTTP code of success.
+def post(receiver: Receiver, key: UUID, body: bytes, *, now: datetime | None = None) -> int:
+    """Send ``body``, JSON, under the idempotency key ``key``; return the HTTP code of success.
 
     Raises
     ------
@@ -98,11 +98,11 @@ def post(receiver: Receiver, alert: EmergencyAlert, *, now: datetime) -> int:
     """
     import httpx
 
-    body, timestamp = alert.to_json().encode(), int(now.timestamp())
+    timestamp = int((now or datetime.now(UTC)).timestamp())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"anc-platform/{__version__}",
-        KEY_HEADER: str(alert.alert_id),
+        KEY_HEADER: str(key),
         TIMESTAMP_HEADER: str(timestamp),
         SIGNATURE_HEADER: sign(receiver.secret, timestamp, body),
     }

@@ -32,6 +32,7 @@ def test_an_alert_tells_what_a_receiver_must_know() -> None:
     told = json.loads(alert.to_json())
     assert {name: told[name] for name in told if name != "alert_id"} == {
         "version": 1,
+        "kind": "emergency",
         "session_id": "s-1",
         "source_path": "/audio/a.wav",
         "event_type": "siren",
