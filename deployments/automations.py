@@ -14,10 +14,9 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from anc_core.alerts import ALERT_EVENT
+from deployments.environment import HEARTBEAT_S
 from deployments.schedules import SCHEDULED_TAG
 
-HEARTBEAT_S = 30
-"""How often a run says that it is alive (PREFECT_FLOWS_HEARTBEAT_FREQUENCY)."""
 _DEAD_AFTER = timedelta(seconds=4 * HEARTBEAT_S)
 _ENDED_BADLY = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 _ANY_RUN = {"prefect.resource.id": "prefect.flow-run.*"}

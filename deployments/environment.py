@@ -18,8 +18,10 @@ from dotenv import dotenv_values
 
 from anc_core.settings import Settings
 from anc_core.store.engine import parse_url, sqlite_file
-from deployments.automations import HEARTBEAT_S
 from flows.prefect_defaults import DEFAULTS
+
+HEARTBEAT_S = 30
+"""How often a run says that it is alive."""
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 _OURS = ("ANC_", "AUDIO_", "ML_")

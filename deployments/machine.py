@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 import httpx
@@ -23,6 +24,8 @@ import psutil
 
 from anc_core.errors import AncError, InputError
 from anc_core.files import write_text_atomic
+from anc_core.settings import Settings
+from anc_core.store import open_database, unsent_alerts
 from deployments.environment import Place, environment
 from deployments.schedules import POOL
 from flows.standing_server import StandingServer, note_of
@@ -70,7 +73,7 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             say("starting the server ...")
             if not _wait_for_api(place, server, stop):
                 return
-            _say_what_is_registered(normal_limit, say)
+            _register(place.settings, normal_limit, say)
             if stop.is_set():
                 return
             worker = _start("deployments.worker", *_worker_options())
@@ -80,10 +83,11 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             say("stopping ...")
             if worker is not None:
                 _stop_worker(worker)
-            _stop(server)
+            server.terminate()
+            _wait_for_end(server)
 
 
-def _say_what_is_registered(normal_limit: int, say: Say) -> None:
+def _register(settings: Settings, normal_limit: int, say: Say) -> None:
     # Prefect reads the environment when it is imported first.
     from deployments.register import register
     from deployments.schedules import JOBS
@@ -94,7 +98,25 @@ def _say_what_is_registered(normal_limit: int, say: Say) -> None:
     scheduled = sum(job.cron is not None for job in JOBS)
     news = ", ".join((*done.deployments, *done.automations)) if done.is_news else "nothing"
     say(f"{len(JOBS)} deployments, {scheduled} schedules (UTC); new or changed: {news}")
+    if _alerts_wait(settings):
+        from prefect.deployments import run_deployment
+
+        run_deployment("deliver-emergency-alert/alert", timeout=0)
+        say("alerts wait since the last time: they are sent now")
     say(f"for Prefect's own commands: export PREFECT_API_URL={os.environ['PREFECT_API_URL']}")
+
+
+def _alerts_wait(settings: Settings) -> bool:
+    """Return whether emergencies were heard that nobody was told of, and there is a receiver."""
+    if settings.alert_webhook_url is None:
+        return False
+    since = datetime.now(UTC) - timedelta(seconds=settings.alert_max_age_s)
+    database = open_database(settings.resolved_database_url)
+    try:
+        with database.read() as db:
+            return bool(unsent_alerts(db, since=since))
+    finally:
+        database.dispose()
 
 
 def _worker_options() -> Sequence[str]:
@@ -190,12 +212,10 @@ def _stop_worker(worker: subprocess.Popen[bytes]) -> None:
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    _stop(worker)
+    _wait_for_end(worker)
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
+def _wait_for_end(child: subprocess.Popen[bytes]) -> None:
     try:
         child.wait(_END_PATIENCE_S)
     except subprocess.TimeoutExpired:

@@ -66,7 +66,7 @@ def main() -> None:
 @click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="JSON or text.")
 @click.option("--wait", "wait_s", type=float, default=0.0, help="Seconds to wait for its end.")
 def run(name: str, params: tuple[str, ...], wait_s: float) -> None:
-    """Trigger the deployment NAME (flow/deployment) on the Prefect server."""
+    """Trigger the deployment NAME, as ``process`` or ``flow/deployment``, on the Prefect server."""
     from anc_core.errors import InputError
     from flows.prefect_defaults import apply_prefect_defaults
     from flows.standing_server import use_standing_server
@@ -78,7 +78,7 @@ def run(name: str, params: tuple[str, ...], wait_s: float) -> None:
 
     parameters = dict(_parameter(param) for param in params)
     try:
-        flow_run: Any = run_deployment(name, parameters=parameters, timeout=wait_s)
+        flow_run: Any = run_deployment(_full_name(name), parameters=parameters, timeout=wait_s)
     except (ObjectNotFound, ValueError) as err:
         msg = f"deployment {name!r} was not started: {err}"
         raise InputError(msg) from err
@@ -150,6 +150,23 @@ _COMMANDS = (
 
 for command in _COMMANDS:
     cli.add_command(command)
+
+
+def _full_name(name: str) -> str:
+    """Return ``flow/deployment``, where only the deployment is named."""
+    if "/" in name:
+        return name
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    with get_client(sync_client=True) as client:
+        named = DeploymentFilter(name=DeploymentFilterName(any_=[name]))
+        found = client.read_deployments(deployment_filter=named)
+        flows = [client.read_flow(deployment.flow_id).name for deployment in found]
+    if len(flows) != 1:
+        msg = "there is none of that name" if not flows else "write FLOW/DEPLOYMENT"
+        raise ValueError(msg)
+    return f"{flows[0]}/{name}"
 
 
 def _parameter(text: str) -> tuple[str, Any]:
