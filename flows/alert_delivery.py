@@ -22,9 +22,8 @@ from flows.common import is_transient, logged, logger
 from flows.forms import form
 
 _FIRST_DELAY_S = 1.0
-_LONGEST_DELAY_S = 600.0
-_MAX_RETRIES = 50
-"""Prefect's own limit to a list of delays."""
+_LONGEST_DELAY_S = 60.0
+"""An alert that comes while the receiver is away waits no longer than this once it is back."""
 
 
 class AlertsWaitingError(TransientError):
@@ -52,10 +51,8 @@ def deliver_emergency_alert(alert: EmergencyAlert | None = None) -> SendReport:
     How many alerts were delivered, suppressed by the cooldown, refused, and still wait.
     """
     settings = Settings.load()
-    delays = retry_delays(settings.alert_retry_for_s)
     return send_alerts.with_options(
-        retries=len(delays),
-        retry_delay_seconds=delays,
+        **patience(settings.alert_retry_for_s),
         retry_jitter_factor=0.2,
         retry_condition_fn=is_transient,
     )(alert)
@@ -81,9 +78,14 @@ def send_alerts(alert: EmergencyAlert | None) -> SendReport:
     return report
 
 
-def retry_delays(retry_for_s: float) -> list[float]:
-    """Return the delays: each twice the one before, 10 min at most, ``retry_for_s`` in all."""
-    delays: list[float] = []
-    while len(delays) < _MAX_RETRIES and sum(delays) < retry_for_s:
-        delays.append(min(_FIRST_DELAY_S * 2 ** len(delays), _LONGEST_DELAY_S))
-    return delays
+def patience(retry_for_s: float) -> dict[str, Any]:
+    """Return how often to try, and the delays: each twice the one before, then every minute."""
+    delays = [_FIRST_DELAY_S]
+    while delays[-1] < _LONGEST_DELAY_S:
+        delays.append(min(2 * delays[-1], _LONGEST_DELAY_S))
+    # Prefect repeats the last delay for all further retries.
+    retries, waited_s = 0, 0.0
+    while waited_s < retry_for_s:
+        waited_s += delays[min(retries, len(delays) - 1)]
+        retries += 1
+    return {"retries": retries, "retry_delay_seconds": delays}

@@ -16,6 +16,7 @@ import click
 from flows.alert_command import alert
 from flows.batch_command import batch
 from flows.compare_command import compare
+from flows.doctor_command import doctor
 from flows.model_command import model, validate
 from flows.options import (
     EXIT_FAILED,
@@ -146,6 +147,7 @@ _COMMANDS = (
     model,
     alert,
     serve,
+    doctor,
 )
 
 for command in _COMMANDS:
