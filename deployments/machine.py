@@ -83,6 +83,7 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             say("stopping ...")
             if worker is not None:
                 _stop_worker(worker)
+                _crash_left_over_runs()
             server.terminate()
             _wait_for_end(server)
 
@@ -94,6 +95,7 @@ def _register(settings: Settings, normal_limit: int, say: Say) -> None:
     from flows.common import apply_prefect_defaults
 
     apply_prefect_defaults()
+    _crash_left_over_runs()  # of a machine that lost its power
     done = register(normal_limit=normal_limit)
     scheduled = sum(job.cron is not None for job in JOBS)
     news = ", ".join((*done.deployments, *done.automations)) if done.is_news else "nothing"
@@ -104,6 +106,16 @@ def _register(settings: Settings, normal_limit: int, say: Say) -> None:
         run_deployment("deliver-emergency-alert/alert", timeout=0)
         say("alerts wait since the last time: they are sent now")
     say(f"for Prefect's own commands: export PREFECT_API_URL={os.environ['PREFECT_API_URL']}")
+
+
+def _crash_left_over_runs() -> None:
+    """Say of runs that ended without a word that they did; the server may be gone as well."""
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    from deployments.left_over import crash_left_over_runs
+
+    with suppress(httpx.HTTPError, PrefectHTTPStatusError, RuntimeError):
+        crash_left_over_runs()
 
 
 def _alerts_wait(settings: Settings) -> bool:

@@ -76,7 +76,10 @@ def watch_parent() -> None:
 
 
 def _leave_with_parent() -> None:
-    sys.stdin.buffer.read()  # returns when the last holder of the other end is gone
+    # Returns when the last holder of the other end is gone. Not sys.stdin: a thread that is inside
+    # its lock when the interpreter ends brings that down.
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
