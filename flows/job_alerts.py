@@ -39,7 +39,7 @@ def report_failed_job(
         run_id: Its run, by which the receiver knows a repetition.
         run_name: As the run is shown.
         state: How it ended.
-        message: Why.
+        message: Why, in Prefect's words.
 
     Returns
     -------
