@@ -8,6 +8,8 @@ as no other machine works for the pool: a run knows the number of its process, n
 
 from __future__ import annotations
 
+from typing import Any
+
 import psutil
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -17,7 +19,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import StateType, WorkerStatus
+from prefect.client.schemas.objects import State, StateType, WorkerStatus
 from prefect.states import Crashed
 
 from deployments.register import WORKER_NAME
@@ -39,7 +41,7 @@ def crash_left_over_runs() -> int:
         )
         for run in runs:
             if _is_left_over(run.infrastructure_pid):
-                gone = Crashed(message="anc serve was stopped while it ran")
+                gone: State[Any] = Crashed(message="anc serve was stopped while it ran")
                 client.set_flow_run_state(run.id, gone, force=True)
                 count += 1
     return count

@@ -92,7 +92,7 @@ def _register(settings: Settings, normal_limit: int, say: Say) -> None:
     # Prefect reads the environment when it is imported first.
     from deployments.register import register
     from deployments.schedules import JOBS
-    from flows.common import apply_prefect_defaults
+    from flows.prefect_defaults import apply_prefect_defaults
 
     apply_prefect_defaults()
     _crash_left_over_runs()  # of a machine that lost its power

@@ -29,7 +29,8 @@ def prefect_yaml() -> str:
         "pull": [],
         "deployments": [_deployment(job) for job in JOBS],
     }
-    return _HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return _HEAD + text
 
 
 def _deployment(job: Job) -> dict[str, Any]:

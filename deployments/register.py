@@ -179,7 +179,7 @@ def _same(known: Automation, wanted: AutomationCore) -> bool:
         found = one.model_dump(mode="json", include=ours)
         return json.loads(json.dumps(found, sort_keys=True, default=sorted))
 
-    return _without_ids(told(known)) == _without_ids(told(wanted))
+    return bool(_without_ids(told(known)) == _without_ids(told(wanted)))
 
 
 def _without_ids(value: Any) -> Any:  # noqa: ANN401 - JSON

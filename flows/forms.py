@@ -19,6 +19,9 @@ from anc_core.titles import title_of
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# To a type checker Annotated is no function; here its argument is a value.
+_annotated: Any = Annotated
+
 
 def form(
     *,
@@ -43,8 +46,8 @@ def form(
             extra: dict[str, Any] = {"title": given.get(name, title_of(name))}
             if name in allowed:
                 extra["enum"] = list(allowed[name])
-            annotation = Annotated[parameter.annotation, Field(json_schema_extra=extra)]
-            shown.append(parameter.replace(annotation=annotation))
+            kind = _annotated[parameter.annotation, Field(json_schema_extra=extra)]
+            shown.append(parameter.replace(annotation=kind))
         function.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
         return function
 
