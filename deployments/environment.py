@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from dotenv import dotenv_values
 
@@ -53,6 +54,21 @@ class Place:
     prefect_database_url: str | None = None
 
     @property
+    def worker_port(self) -> int:
+        """Where the worker tells of its health, on loopback."""
+        return self.port + 1
+
+    @property
+    def is_private(self) -> bool:
+        """Return whether it listens on this machine only."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return False
+
+    @property
     def url(self) -> str:
         """For this machine."""
         return (
@@ -80,7 +96,7 @@ def environment(place: Place, present: Mapping[str, str]) -> dict[str, str]:
         "PREFECT_SERVER_UI_API_URL": f"{place.public_url}/api",
         # The pages are unpacked there: an installation may be read-only.
         "PREFECT_UI_STATIC_DIRECTORY": str(home / "prefect" / "pages"),
-        "PREFECT_WORKER_WEBSERVER_PORT": str(place.port + 1),
+        "PREFECT_WORKER_WEBSERVER_PORT": str(place.worker_port),
         "PREFECT__SERVER_FINAL": "1",
     }
     if place.prefect_database_url is not None:

@@ -58,11 +58,12 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
     Raises
     ------
     InputError
-        If the port is taken.
+        If the port, or the next one, where the worker tells of its health, is taken.
     ServeError
         If the server does not start, or a child ends by itself.
     """
     _check_port(place.host, place.port)
+    _check_port("127.0.0.1", place.worker_port)
     os.environ.update(environment(place, os.environ))
     for name in set(os.environ) & {"PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}:
         del os.environ[name]
@@ -77,6 +78,8 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             if stop.is_set():
                 return
             worker = _start("deployments.worker", *_worker_options())
+            if not place.is_private:
+                say(f"{place.host} is open to the network: who reaches it can start any job")
             say(f"ready: {place.public_url}  (Ctrl-C ends it)")
             _watch({"server": server, "worker": worker}, stop)
         finally:
@@ -195,7 +198,7 @@ def _wait_for_api(place: Place, server: subprocess.Popen[bytes], stop: threading
             msg = f"the Prefect server ended with exit code {server.returncode}; its log is above"
             raise ServeError(msg)
         with suppress(httpx.HTTPError):
-            if httpx.get(f"{place.url}/api/health", timeout=5.0).is_success:
+            if httpx.get(f"{place.url}/api/health", timeout=5.0, trust_env=False).is_success:
                 return True
     msg = f"the Prefect server did not answer within {START_PATIENCE_S:.0f} s"
     raise ServeError(msg)

@@ -44,6 +44,15 @@ def test_whoever_listens_everywhere_is_called_by_his_name() -> None:
     assert found["PREFECT_SERVER_UI_API_URL"] == f"http://{platform.node()}:4300/api"
 
 
+_HOSTS = {"127.0.0.1": True, "::1": True, "localhost": True}
+_HOSTS |= {"0.0.0.0": False, "10.0.0.7": False, "anc.example.org": False}
+
+
+@pytest.mark.parametrize(("host", "is_private"), _HOSTS.items())
+def test_only_loopback_is_private(host: str, is_private: bool) -> None:
+    assert Place(settings=Settings.load(), host=host, port=4300).is_private is is_private
+
+
 def test_what_is_said_here_is_true_in_the_folder_of_a_run(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ANC_DATABASE_URL=sqlite:///my.db\nANC_WORKERS=3\nOTHER=1\n")
     found = made()

@@ -52,3 +52,30 @@ def test_schedules_are_on_the_server_in_utc() -> None:
         assert known[job.slug].entrypoint == job.entrypoint
         assert not known[job.slug].pull_steps
         assert known[job.slug].enforce_parameter_schema
+
+
+def test_a_run_whose_process_is_gone_is_crashed_and_others_are_left_alone() -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Completed, Pending, Running
+
+    from deployments.left_over import crash_left_over_runs
+    from deployments.register import register
+
+    register(normal_limit=2)
+    nobody = str(2**22 + 1)  # no process has this number
+    with get_client(sync_client=True) as client:
+        process = client.read_deployment_by_name("process-audio-file/process")
+
+        def run(pid: str | None, state: object) -> object:
+            made = client.create_flow_run_from_deployment(
+                process.id, parameters={"file_path": "/x.wav"}
+            )
+            client.set_flow_run_state(made.id, state, force=True)
+            client.update_flow_run(made.id, infrastructure_pid=pid)
+            return made.id
+
+        gone = [run(nobody, Pending()), run(nobody, Running())]
+        others = [run(None, Pending()), run(nobody, Completed())]
+        assert crash_left_over_runs() == 2
+        states = [client.read_flow_run(one).state_type.value for one in (*gone, *others)]
+    assert states == ["CRASHED", "CRASHED", "PENDING", "COMPLETED"]
