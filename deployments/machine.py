@@ -7,6 +7,7 @@ server. Both children also end by themselves when this process is gone, however 
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -16,8 +17,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from types import FrameType
+from typing import TypeVar
 
 import httpx
 import psutil
@@ -25,17 +26,21 @@ import psutil
 from anc_core.errors import AncError, InputError
 from anc_core.files import write_text_atomic
 from anc_core.settings import Settings
-from anc_core.store import open_database, unsent_alerts
 from deployments.environment import Place, environment
 from deployments.schedules import POOL
 from flows.standing_server import StandingServer, note_of
 
 START_PATIENCE_S = 300.0
 _POLL_S = 0.2
-_RUNS_PATIENCE_S = 8.0
+_LOOK_EVERY_S = 60.0
+"""For alerts that wait though no run sends them."""
+_RUNS_PATIENCE_S = 6.0
 """For runs to report that they were stopped."""
 _END_PATIENCE_S = 5.0
 
+_log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 Say = Callable[[str], None]
 
 
@@ -81,7 +86,7 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             if not place.is_private:
                 say(f"{place.host} is open to the network: who reaches it can start any job")
             say(f"ready: {place.public_url}  (Ctrl-C ends it)")
-            _watch({"server": server, "worker": worker}, stop)
+            _watch({"server": server, "worker": worker}, stop, place.settings)
         finally:
             say("stopping ...")
             if worker is not None:
@@ -103,35 +108,33 @@ def _register(settings: Settings, normal_limit: int, say: Say) -> None:
     scheduled = sum(job.cron is not None for job in JOBS)
     news = ", ".join((*done.deployments, *done.automations)) if done.is_news else "nothing"
     say(f"{len(JOBS)} deployments, {scheduled} schedules (UTC); new or changed: {news}")
-    if _alerts_wait(settings):
-        from prefect.deployments import run_deployment
-
-        run_deployment("deliver-emergency-alert/alert", timeout=0)
+    if _send_waiting_alerts(settings):
         say("alerts wait since the last time: they are sent now")
     say(f"for Prefect's own commands: export PREFECT_API_URL={os.environ['PREFECT_API_URL']}")
 
 
 def _crash_left_over_runs() -> None:
     """Say of runs that ended without a word that they did; the server may be gone as well."""
-    from prefect.exceptions import PrefectHTTPStatusError
-
     from deployments.left_over import crash_left_over_runs
 
-    with suppress(httpx.HTTPError, PrefectHTTPStatusError, RuntimeError):
-        crash_left_over_runs()
+    _whatever_the_server_says(crash_left_over_runs)
 
 
-def _alerts_wait(settings: Settings) -> bool:
-    """Return whether emergencies were heard that nobody was told of, and there is a receiver."""
-    if settings.alert_webhook_url is None:
-        return False
-    since = datetime.now(UTC) - timedelta(seconds=settings.alert_max_age_s)
-    database = open_database(settings.resolved_database_url)
+def _send_waiting_alerts(settings: Settings) -> bool:
+    from deployments.waiting_alerts import send_waiting_alerts
+
+    return bool(_whatever_the_server_says(lambda: send_waiting_alerts(settings)))
+
+
+def _whatever_the_server_says(work: Callable[[], R]) -> R | None:
+    """Return the result of ``work``, or ``None`` where the server or a database is not up to it."""
+    from prefect.exceptions import PrefectException
+
     try:
-        with database.read() as db:
-            return bool(unsent_alerts(db, since=since))
-    finally:
-        database.dispose()
+        return work()
+    except (httpx.HTTPError, PrefectException, RuntimeError, AncError) as err:
+        _log.warning("the server could not be asked: %s", err)
+        return None
 
 
 def _worker_options() -> Sequence[str]:
@@ -204,12 +207,18 @@ def _wait_for_api(place: Place, server: subprocess.Popen[bytes], stop: threading
     raise ServeError(msg)
 
 
-def _watch(children: dict[str, subprocess.Popen[bytes]], stop: threading.Event) -> None:
+def _watch(
+    children: dict[str, subprocess.Popen[bytes]], stop: threading.Event, settings: Settings
+) -> None:
+    look_at = time.monotonic() + _LOOK_EVERY_S
     while not stop.wait(_POLL_S):
         for name, child in children.items():
             if child.poll() is not None:
                 msg = f"the {name} ended by itself with exit code {child.returncode}"
                 raise ServeError(msg)
+        if time.monotonic() > look_at:
+            _send_waiting_alerts(settings)
+            look_at = time.monotonic() + _LOOK_EVERY_S
 
 
 def _stop_worker(worker: subprocess.Popen[bytes]) -> None:

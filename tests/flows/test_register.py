@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import soundfile as sf
+
+from anc_core.audio.synth import alarm
 from deployments.schedules import JOBS, POOL, QUEUES
 
 pytestmark = [pytest.mark.usefixtures("prefect_server")]
@@ -79,3 +83,24 @@ def test_a_run_whose_process_is_gone_is_crashed_and_others_are_left_alone() -> N
         assert crash_left_over_runs() == 2
         states = [client.read_flow_run(one).state_type.value for one in (*gone, *others)]
     assert states == ["CRASHED", "CRASHED", "PENDING", "COMPLETED"]
+
+
+def test_an_alert_whose_event_was_lost_is_sent_by_one_run(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anc_core.jobs.records import RecordingJob
+    from anc_core.jobs.run import run_recording
+    from anc_core.settings import Settings
+    from anc_core.store import open_database
+    from deployments.register import register
+    from deployments.waiting_alerts import send_waiting_alerts
+
+    register(normal_limit=2)
+    monkeypatch.setenv("ANC_ALERT_WEBHOOK_URL", "http://127.0.0.1:9/alerts")
+    settings = Settings.load()
+    assert not send_waiting_alerts(settings)  # nothing waits
+    source = tmp_path / "alarm.wav"
+    sf.write(source, alarm("t3_3100", 9.0, 16_000, seed=0, level_dbfs=-20.0), 16_000)
+    run_recording(RecordingJob(source=source), database=open_database(store_url), settings=settings)
+    assert send_waiting_alerts(settings)
+    assert not send_waiting_alerts(settings)  # that run is under way
