@@ -14,6 +14,7 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.simulation import simulate_anc_sweep
@@ -24,6 +25,8 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 
 _HOME_OF = {
     "batch_process_files": "audio_processing",
+    "cleanup_failed_sessions": "maintenance",
+    "cleanup_old_sessions": "maintenance",
     "compare_suppressors": "comparison",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
@@ -34,6 +37,8 @@ _HOME_OF = {
 
 __all__ = [
     "batch_process_files",
+    "cleanup_failed_sessions",
+    "cleanup_old_sessions",
     "compare_suppressors",
     "process_audio_file",
     "simulate_anc_sweep",

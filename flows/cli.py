@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from flows.batch_command import batch
+from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
@@ -127,6 +128,8 @@ _COMMANDS = (
     process,
     batch,
     cancel,
+    cleanup,
+    hold,
     compare,
     simulate,
     train,

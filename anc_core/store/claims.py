@@ -403,7 +403,7 @@ def _check_session_id(db: Session, request: ClaimRequest) -> None:
     other = db.get(AudioSession, request.session_id, populate_existing=True)
     if other is None or other.fingerprint == request.fingerprint:
         return
-    if other.status == FAILED and other.source_path == request.source_path:
+    if other.status == FAILED and not other.on_hold and other.source_path == request.source_path:
         # The file was mended or completed since: its failure is over and gives the id up.
         db.delete(other)
         db.flush()

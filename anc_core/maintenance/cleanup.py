@@ -1,0 +1,223 @@
+"""Cleanup: sessions go with their files, and a kill at any moment loses or forgets nothing.
+
+The order is what makes that true: a session is marked, then its files go, then its rows. A row
+stays as long as one of its files does; the next cleanup, of whichever kind, finds what is marked
+and goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from anc_core.files import printable
+from anc_core.maintenance.cleanup_records import CleanupRequest, CleanupResult
+from anc_core.maintenance.jobs import noted_job
+from anc_core.maintenance.orphans import MAX_EXAMPLES, Orphans, find_orphans
+from anc_core.maintenance.removal import FileRemover, Removal
+from anc_core.maintenance.rows import RowRemover
+from anc_core.settings import Settings
+from anc_core.store import (
+    Database,
+    Doomed,
+    candidates,
+    claimed_paths,
+    count_retention,
+    count_rows,
+    mark,
+    marked,
+    release,
+)
+
+_log = logging.getLogger(__name__)
+
+PAGE = 200
+"""Sessions marked at a time: so many, at most, are found half removed after a kill."""
+
+
+class Cleanup:
+    """One cleanup, step by step; each step may be repeated after a failure.
+
+    Parameters
+    ----------
+    request : CleanupRequest
+        Which sessions go.
+    database : Database
+        Where they are.
+    settings : Settings
+        Names the folders that may be touched, and when a worker counts as dead.
+    """
+
+    def __init__(self, request: CleanupRequest, *, database: Database, settings: Settings) -> None:
+        self.request = request
+        self._database = database
+        self._settings = settings
+        self._files = FileRemover(
+            settings.allowed_roots, keep_audio=request.keep_audio, dry_run=request.dry_run
+        )
+        self._rows = RowRemover(database)
+        self._started = time.monotonic()
+        self._gone: Counter[str] = Counter()
+        self._skipped: dict[str, int] = {}
+        self._removal = Removal()
+        self._kept: Counter[str] = Counter()
+        self._problems: dict[str, str] = {}
+        self._folders: set[str] = set()
+        self._interrupted = 0
+        self._days = 0
+        self._orphans = Orphans(rows=0, files=0, examples=())
+        self._planned_bytes = 0
+
+    def reconcile(self) -> None:
+        """Mark sessions of dead workers failed (INTERRUPTED), and remove what they left."""
+        if not self.request.dry_run:
+            self._interrupted += reconcile_interrupted(self._database, self._settings)
+
+    def plan(self) -> None:
+        """Count what is to go and what stays; of a dry run that is all there is to do."""
+        limit = self.request.max_delete
+        with self._database.read() as db:
+            counts = count_retention(db, self.request.retention)
+            rows, output_bytes = counts.rows, counts.output_bytes
+            self._skipped = dict(counts.skipped)
+            if limit is not None and limit < counts.sessions:
+                self._skipped["over max_delete"] = counts.sessions - limit
+                ids = [one for one, _ in candidates(db, self.request.retention, limit)]
+                rows, output_bytes = count_rows(db, ids), 0
+        if self.request.dry_run:
+            self._gone = Counter(rows)
+            self._planned_bytes = 0 if self.request.keep_audio else output_bytes
+
+    def remove(self) -> None:
+        """Remove what an earlier cleanup left behind half done, then all that is to go."""
+        if self.request.dry_run:
+            return
+        self._finish_marked()
+        since: datetime | None = None
+        limit = self.request.max_delete
+        while True:
+            room = PAGE if limit is None else min(PAGE, limit - self._num_sessions)
+            if room <= 0:
+                return
+            with self._database.read() as db:
+                found = candidates(db, self.request.retention, room, since)
+            if not found:
+                return
+            with self._database.begin() as db:
+                doomed = mark(db, self.request.retention, [session_id for session_id, _ in found])
+            since = max((end for _, end in found if end is not None), default=since)
+            self._remove_page(doomed)
+
+    def look_for_orphans(self) -> None:
+        """Compare the store with the disk."""
+        self._orphans = find_orphans(self._database, self._folders)
+
+    def result(self) -> CleanupResult:
+        """Return what was done so far."""
+        examples = [*self._problems.values(), *self._examples(), *self._orphans.examples]
+        skipped = dict(self._skipped)
+        if self._problems:
+            skipped["files could not be removed"] = len(self._problems)
+        return CleanupResult(
+            job=self.request.job,
+            dry_run=self.request.dry_run,
+            before=self.request.retention.before,
+            sessions=self._num_sessions,
+            rows=dict(self._gone),
+            files=self._removal.files,
+            bytes=self._planned_bytes if self.request.dry_run else self._removal.bytes,
+            skipped=skipped,
+            files_kept=dict(self._kept),
+            interrupted=self._interrupted,
+            rolled_up_days=self._days,
+            orphan_rows=self._orphans.rows,
+            orphan_files=self._orphans.files,
+            examples=tuple(examples[:MAX_EXAMPLES]),
+            problems=len(self._problems),
+            longest_lock_s=round(self._rows.longest_s, 3),
+            seconds=round(time.monotonic() - self._started, 3),
+        )
+
+    @property
+    def _num_sessions(self) -> int:
+        return self._gone["audio_sessions"]
+
+    def _examples(self) -> list[str]:
+        return [f"{kept.path}: stays, {kept.reason}" for kept in self._removal.kept]
+
+    def _finish_marked(self) -> None:
+        last = ""
+        while True:
+            with self._database.read() as db:
+                left = marked(db, PAGE, last)
+            if not left:
+                return
+            last = left[-1].session_id
+            self._remove_page(left)
+
+    def _remove_page(self, doomed: Sequence[Doomed]) -> None:
+        outputs = [one.output_path for one in doomed if one.output_path is not None]
+        with self._database.read() as db:
+            in_use = claimed_paths(db, outputs)
+        fileless = [one.session_id for one in doomed if self._remove_files(one, in_use)]
+        self._gone.update(self._rows.remove(fileless))
+
+    def _remove_files(self, session: Doomed, in_use: set[str]) -> bool:
+        removal = self._files.remove(session, in_use)
+        self._removal = Removal(
+            self._removal.files + removal.files,
+            self._removal.bytes + removal.bytes,
+            (self._removal.kept + removal.kept)[:MAX_EXAMPLES],
+        )
+        self._kept.update(kept.reason for kept in removal.kept)
+        if session.output_path is not None:
+            self._folders.add(os.path.dirname(session.output_path))  # noqa: PTH120
+        if removal.failed:
+            why = f"{removal.failed[0].path}: {removal.failed[0].reason}"
+            self._problems[session.session_id] = f"session {session.session_id} stays: {why}"
+            _log.error("session %s stays: %s", session.session_id, why)
+            return False
+        self._problems.pop(session.session_id, None)
+        return True
+
+
+def run_cleanup(
+    request: CleanupRequest, *, database: Database, settings: Settings, actor: str
+) -> CleanupResult:
+    """Do all steps of a cleanup and note it in the audit log.
+
+    Raises
+    ------
+    StoreBusyError
+        If the database stayed locked; what was done is done, call again for the rest.
+    """
+    cleanup = Cleanup(request, database=database, settings=settings)
+    if request.dry_run:
+        cleanup.plan()
+        return cleanup.result()
+    with noted_job(database, request.job, actor) as note:
+        for step in (cleanup.reconcile, cleanup.plan, cleanup.remove, cleanup.look_for_orphans):
+            step()
+        result = cleanup.result()
+        note.detail = audit_detail(result)
+    return result
+
+
+def audit_detail(result: CleanupResult) -> dict[str, object]:
+    """Return what the audit log keeps of a cleanup: counts, no names."""
+    return result.model_dump(mode="json", exclude={"examples", "job"})
+
+
+def reconcile_interrupted(database: Database, settings: Settings) -> int:
+    """Mark running sessions of dead workers failed (INTERRUPTED); return how many there were."""
+    with database.begin() as db:
+        released = release(db, now=datetime.now(UTC), stale_after_s=settings.stale_after_s)
+    remover = FileRemover(settings.allowed_roots)
+    for one in released:
+        _log.warning("%s: its worker is dead: interrupted", printable(one.source_path))
+        remover.remove_temporary(one.temp_path)
+    return len(released)

@@ -1,0 +1,41 @@
+"""What maintenance did, as rows of a table and as one line: for Prefect and the terminal."""
+
+from __future__ import annotations
+
+from anc_core.maintenance.cleanup_records import CleanupResult
+
+Row = dict[str, str]
+
+
+def cleanup_rows(result: CleanupResult) -> list[Row]:
+    """Return everything that a cleanup counted, as (what, count) rows."""
+    would = "would go" if result.dry_run else "removed"
+    rows = [_row(f"rows of {table} {would}", count) for table, count in result.rows.items()]
+    if not result.dry_run:
+        rows.append(_row("files removed", result.files))
+    rows.append(_row(f"bytes {would}", result.bytes))
+    rows += [_row(f"sessions that stay: {why}", count) for why, count in result.skipped.items()]
+    rows += [_row(f"files that stay: {why}", count) for why, count in result.files_kept.items()]
+    if not result.dry_run:
+        rows += [
+            _row("interrupted sessions found", result.interrupted),
+            _row("days rolled up", result.rolled_up_days),
+            _row("sessions without their output", result.orphan_rows),
+            _row("files of no session", result.orphan_files),
+        ]
+    return rows + [{"what": example, "count": ""} for example in result.examples]
+
+
+def describe_cleanup(result: CleanupResult) -> str:
+    """Return a cleanup in one line."""
+    what = "failed sessions" if result.job == "cleanup-failed" else "sessions"
+    until = f"{what} that ended before {result.before:%Y-%m-%d %H:%M} UTC"
+    size = f"{result.bytes / 1e6:.1f} MB"
+    if result.dry_run:
+        return f"{result.sessions} {until} would go, {size} of output; nothing was removed"
+    line = f"{result.sessions} {until} removed, {result.files} files, {size} freed"
+    return f"{line}; {result.problems} could not be removed" if result.problems else line
+
+
+def _row(what: str, count: int) -> Row:
+    return {"what": what, "count": str(count)}
