@@ -364,6 +364,7 @@ def _has_emergency() -> ColumnElement[bool]:
     return (
         select(NoiseEvent.session_id)
         .where(NoiseEvent.session_id == AudioSession.id, NoiseEvent.is_emergency)
+        .correlate(AudioSession)
         .exists()
     )
 
