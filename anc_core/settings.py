@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     """A session on another host is taken for dead after this long without a heartbeat."""
     allowed_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """If set (separated by the system's path separator), no file outside is read or written."""
+    schedules_expected: bool = False
+    """Schedules run here: ``anc health`` then calls a missing server, worker or job a fault."""
     log_json: bool = False
     """Write log lines as JSON."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")

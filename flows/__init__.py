@@ -14,6 +14,7 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.health import health_check
     from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
@@ -28,6 +29,7 @@ _HOME_OF = {
     "cleanup_failed_sessions": "maintenance",
     "cleanup_old_sessions": "maintenance",
     "compare_suppressors": "comparison",
+    "health_check": "health",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
@@ -40,6 +42,7 @@ __all__ = [
     "cleanup_failed_sessions",
     "cleanup_old_sessions",
     "compare_suppressors",
+    "health_check",
     "process_audio_file",
     "simulate_anc_sweep",
     "train_noise_classifier",

@@ -127,16 +127,9 @@ def _run(
 
 
 def _print(result: CleanupResult) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from flows.console import safe, stdout
+    from flows.maintenance_console import print_rows
     from flows.maintenance_tables import cleanup_rows, describe_cleanup
 
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    table.add_column("what", overflow="fold")
-    table.add_column("count", justify="right")
-    for row in cleanup_rows(result):
-        table.add_row(safe(row["what"]), row["count"])
-    stdout().print(table)
+    print_rows(cleanup_rows(result))
     stdout().print(safe(describe_cleanup(result)))

@@ -16,6 +16,7 @@ import click
 from flows.batch_command import batch
 from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
+from flows.health_command import health
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
@@ -130,6 +131,7 @@ _COMMANDS = (
     cancel,
     cleanup,
     hold,
+    health,
     compare,
     simulate,
     train,

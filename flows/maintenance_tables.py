@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anc_core.maintenance.cleanup_records import CleanupResult
+from anc_core.maintenance.health.questions import HealthReport, HealthStatus
 
 Row = dict[str, str]
 
@@ -39,3 +40,28 @@ def describe_cleanup(result: CleanupResult) -> str:
 
 def _row(what: str, count: int) -> Row:
     return {"what": what, "count": str(count)}
+
+
+def health_rows(report: HealthReport) -> list[Row]:
+    """Return every check as a row, the worst first."""
+    checks = sorted(report.checks, key=lambda check: -check.status.exit_code)
+    return [
+        {
+            "check": check.name,
+            "status": check.status.value,
+            "value": check.value or "",
+            "threshold": check.threshold or "",
+            "message": check.message,
+            "ms": f"{check.duration_ms:.0f}",
+        }
+        for check in checks
+    ]
+
+
+def describe_health(report: HealthReport) -> str:
+    """Return a health check in one line."""
+    unwell = [check.name for check in report.checks if check.status is not HealthStatus.OK]
+    line = f"{report.status}: {len(report.checks)} checks in {report.seconds:.1f} s"
+    if report.interrupted:
+        line += f", {report.interrupted} interrupted sessions marked"
+    return f"{line}; see {', '.join(unwell)}" if unwell else line

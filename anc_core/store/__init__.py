@@ -75,6 +75,16 @@ if TYPE_CHECKING:
         list_sessions,
         sessions_between,
     )
+    from anc_core.store.vitals import (
+        check_writable,
+        clock_error_s,
+        database_file,
+        dead_sessions,
+        latest_moment,
+        latest_output,
+        live_sessions,
+        load_driver,
+    )
 
 _HOMES = {
     "audit": ("record_audit",),
@@ -135,6 +145,16 @@ _HOMES = {
         "list_sessions",
         "sessions_between",
     ),
+    "vitals": (
+        "check_writable",
+        "clock_error_s",
+        "database_file",
+        "dead_sessions",
+        "latest_moment",
+        "latest_output",
+        "live_sessions",
+        "load_driver",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -154,13 +174,17 @@ __all__ = [
     "batch_progress",
     "candidates",
     "check_integrity",
+    "check_writable",
     "child_counts",
     "claim",
     "claimed_paths",
+    "clock_error_s",
     "close_batch",
     "count_retention",
     "count_rows",
+    "database_file",
     "days_of_retention",
+    "dead_sessions",
     "find_by_fingerprint",
     "finish",
     "finished_by_fingerprint",
@@ -175,7 +199,11 @@ __all__ = [
     "known_temporaries",
     "last_entry",
     "last_runs",
+    "latest_moment",
+    "latest_output",
     "list_sessions",
+    "live_sessions",
+    "load_driver",
     "mark",
     "mark_promoted",
     "mark_sessions",
