@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.health import health_check
-    from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions
+    from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions, vacuum_database
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.simulation import simulate_anc_sweep
@@ -34,6 +34,7 @@ _HOME_OF = {
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
     "train_noise_suppressor": "suppressor_training",
+    "vacuum_database": "maintenance",
     "validate_model": "model_validation",
 }
 
@@ -47,6 +48,7 @@ __all__ = [
     "simulate_anc_sweep",
     "train_noise_classifier",
     "train_noise_suppressor",
+    "vacuum_database",
     "validate_model",
 ]
 

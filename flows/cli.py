@@ -23,6 +23,7 @@ from flows.process_command import cancel, process
 from flows.simulate_command import simulate
 from flows.train_command import train
 from flows.training_command import train_suppressor
+from flows.vacuum_command import vacuum
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -132,6 +133,7 @@ _COMMANDS = (
     cleanup,
     hold,
     health,
+    vacuum,
     compare,
     simulate,
     train,

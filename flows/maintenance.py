@@ -22,11 +22,18 @@ from anc_core.maintenance.cleanup_records import (
     old_sessions,
 )
 from anc_core.maintenance.jobs import noted_job
+from anc_core.maintenance.vacuum import VacuumResult, vacuum_store
 from anc_core.records import Status
 from anc_core.settings import Settings
 from anc_core.store import Database, open_database
 from flows.common import logged, logger, retry_options
-from flows.maintenance_tables import cleanup_rows, describe_cleanup
+from flows.maintenance_tables import (
+    cleanup_rows,
+    describe_cleanup,
+    describe_vacuum,
+    vacuum_rows,
+)
+from flows.prefect_database import prefect_database
 
 
 @flow(
@@ -139,6 +146,43 @@ def remove_sessions(cleanup: Cleanup) -> None:
 def look_for_orphans(cleanup: Cleanup) -> None:
     """Look for sessions without their output, and for files of no session."""
     cleanup.look_for_orphans()
+
+
+@flow(name="vacuum-database", flow_run_name="compact the database", validate_parameters=True)
+def vacuum_database(wait: bool = False) -> VacuumResult:
+    """Give the space of removed rows back to the disk.
+
+    SQLite is written anew, unless less than a fifth of it is unused; PostgreSQL makes the space
+    usable again. Prefect's own database is left to Prefect's own vacuum and only reported.
+
+    Args:
+        wait: Wait for running sessions to end, up to 6 h, instead of refusing.
+
+    Returns
+    -------
+    Bytes before and after, seconds, and why nothing was done if so.
+    """
+    options = retry_options(Settings.load())
+    result = compact_database.with_options(**options)(wait, flow_actor())
+    words = describe_vacuum(result)
+    logger().info("%s", words)
+    create_table_artifact(vacuum_rows(result), key="vacuum", description=words)
+    return result
+
+
+@task(
+    name="compact-database",
+    task_run_name="vacuum",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+@logged
+def compact_database(wait: bool, actor: str) -> VacuumResult:
+    """Check, compact, check again."""
+    settings = Settings.load()
+    with opened(settings) as database:
+        result = vacuum_store(database, settings, actor=actor, wait=wait)
+    return result.model_copy(update=prefect_database())
 
 
 def flow_actor() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anc_core.maintenance.cleanup_records import CleanupResult
 from anc_core.maintenance.health.questions import HealthReport, HealthStatus
+from anc_core.maintenance.vacuum import VacuumResult
 
 Row = dict[str, str]
 
@@ -40,6 +41,33 @@ def describe_cleanup(result: CleanupResult) -> str:
 
 def _row(what: str, count: int) -> Row:
     return {"what": what, "count": str(count)}
+
+
+def vacuum_rows(result: VacuumResult) -> list[Row]:
+    """Return what a vacuum did, as (what, value) rows."""
+    rows = {
+        "bytes before": str(result.bytes_before),
+        "bytes after": str(result.bytes_after),
+        "of that, write-ahead log": str(result.log_bytes_after),
+        "unused before": f"{100 * result.free_share:.0f} %",
+        "seconds": f"{result.seconds:.1f}",
+        "not written anew": result.skipped or "",
+        "Prefect's own database": _size(result.prefect_bytes),
+        "Prefect's own vacuum": result.prefect_vacuum or "",
+    }
+    return [{"what": what, "value": value} for what, value in rows.items() if value]
+
+
+def describe_vacuum(result: VacuumResult) -> str:
+    """Return a vacuum in one line."""
+    sizes = f"{_size(result.bytes_before)} before, {_size(result.bytes_after)} after"
+    if result.skipped:
+        return f"not written anew, {result.skipped}; {sizes}"
+    return f"{sizes}, {result.seconds:.1f} s"
+
+
+def _size(num_bytes: int | None) -> str:
+    return "" if num_bytes is None else f"{num_bytes / 1e6:.1f} MB"
 
 
 def health_rows(report: HealthReport) -> list[Row]:

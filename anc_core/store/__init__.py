@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         heartbeat,
         release,
     )
+    from anc_core.store.compaction import Compaction, vacuum
     from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.identifiers import new_session_id, validate_session_id
     from anc_core.store.integrity import check_integrity
@@ -98,6 +99,7 @@ _HOMES = {
         "heartbeat",
         "release",
     ),
+    "compaction": ("Compaction", "vacuum"),
     "database": ("Database", "open_database", "open_existing"),
     "identifiers": ("new_session_id", "validate_session_id"),
     "integrity": ("check_integrity",),
@@ -162,6 +164,7 @@ __all__ = [
     "BatchProgress",
     "Claim",
     "ClaimRequest",
+    "Compaction",
     "Database",
     "Doomed",
     "FinishedSource",
@@ -221,6 +224,7 @@ __all__ = [
     "sessions_between",
     "set_hold",
     "thin_out",
+    "vacuum",
     "validate_session_id",
 ]
 

@@ -89,7 +89,7 @@ def output_paths(db: Session) -> Iterator[tuple[str, str]]:
         ),
         execution_options={"yield_per": 1_000},
     )
-    yield from ((row[0], row[1]) for row in rows)
+    yield from ((row[0], row[1]) for row in rows if row[1] is not None)
 
 
 def known_outputs(db: Session, paths: Sequence[str]) -> set[str]:

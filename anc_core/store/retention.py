@@ -123,7 +123,7 @@ def count_retention(db: Session, retention: Retention) -> RetentionCounts:
     counts = {reason: _count_sessions(db, which) for reason, which in skipped.items()}
     return RetentionCounts(
         sessions=sessions,
-        output_bytes=int(output_bytes),
+        output_bytes=int(output_bytes or 0),
         rows=rows,
         skipped={reason: count for reason, count in counts.items() if count},
     )
@@ -348,8 +348,9 @@ def _kept_from(db: Session, retention: Retention) -> tuple[datetime, str] | None
         .offset(retention.min_keep - 1)
         .limit(1)
     ).first()
-    # Fewer than that: all of them stay.
-    return (_BEGINNING, "") if row is None else (row[0], row[1])
+    if row is None or row[0] is None:  # fewer than that: all of them stay
+        return _BEGINNING, ""
+    return row[0], row[1]
 
 
 def _old(before: datetime) -> ColumnElement[bool]:

@@ -83,3 +83,10 @@ def clean_up_slowly(url: str, root: str, ready: Event) -> None:
     removal.os.unlink = unlink_slowly
     settings = Settings.load(allowed_roots=root)
     run_cleanup(old_sessions(), database=open_database(url), settings=settings, actor="test")
+
+
+def hold_a_transaction(url: str, ready: Event, done: Event) -> None:
+    with open_database(url).begin() as db:
+        record_audit(db, "x", "y", {}, "test")
+        ready.set()
+        done.wait(60)
