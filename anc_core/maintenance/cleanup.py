@@ -8,35 +8,26 @@ and goes on.
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from anc_core.files import printable
 from anc_core.maintenance.cleanup_records import CleanupRequest, CleanupResult
 from anc_core.maintenance.jobs import noted_job
 from anc_core.maintenance.orphans import MAX_EXAMPLES, Orphans, find_orphans
-from anc_core.maintenance.removal import FileRemover, Removal
-from anc_core.maintenance.rows import RowRemover
+from anc_core.maintenance.removal import FileRemover
+from anc_core.maintenance.sessions import PAGE, SessionRemover
 from anc_core.settings import Settings
 from anc_core.store import (
     Database,
-    Doomed,
     candidates,
-    claimed_paths,
     count_retention,
     count_rows,
     mark,
-    marked,
     release,
 )
 
 _log = logging.getLogger(__name__)
-
-PAGE = 200
-"""Sessions marked at a time: so many, at most, are found half removed after a kill."""
 
 
 class Cleanup:
@@ -56,17 +47,12 @@ class Cleanup:
         self.request = request
         self._database = database
         self._settings = settings
-        self._files = FileRemover(
-            settings.allowed_roots, keep_audio=request.keep_audio, dry_run=request.dry_run
+        self._remover = SessionRemover(
+            database, settings.allowed_roots, keep_audio=request.keep_audio
         )
-        self._rows = RowRemover(database)
         self._started = time.monotonic()
-        self._gone: Counter[str] = Counter()
+        self._planned_rows: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
-        self._removal = Removal()
-        self._kept: Counter[str] = Counter()
-        self._problems: dict[str, str] = {}
-        self._folders: set[str] = set()
         self._interrupted = 0
         self._days = 0
         self._orphans = Orphans(rows=0, files=0, examples=())
@@ -89,18 +75,18 @@ class Cleanup:
                 ids = [one for one, _ in candidates(db, self.request.retention, limit)]
                 rows, output_bytes = count_rows(db, ids), 0
         if self.request.dry_run:
-            self._gone = Counter(rows)
+            self._planned_rows = rows
             self._planned_bytes = 0 if self.request.keep_audio else output_bytes
 
     def remove(self) -> None:
         """Remove what an earlier cleanup left behind half done, then all that is to go."""
         if self.request.dry_run:
             return
-        self._finish_marked()
+        self._remover.finish_marked()
         since: datetime | None = None
         limit = self.request.max_delete
         while True:
-            room = PAGE if limit is None else min(PAGE, limit - self._num_sessions)
+            room = PAGE if limit is None else min(PAGE, limit - self._remover.num_sessions)
             if room <= 0:
                 return
             with self._database.read() as db:
@@ -110,79 +96,40 @@ class Cleanup:
             with self._database.begin() as db:
                 doomed = mark(db, self.request.retention, [session_id for session_id, _ in found])
             since = max((end for _, end in found if end is not None), default=since)
-            self._remove_page(doomed)
+            self._remover.remove(doomed)
 
     def look_for_orphans(self) -> None:
         """Compare the store with the disk."""
-        self._orphans = find_orphans(self._database, self._folders)
+        self._orphans = find_orphans(self._database, self._remover.folders)
 
     def result(self) -> CleanupResult:
         """Return what was done so far."""
-        examples = [*self._problems.values(), *self._examples(), *self._orphans.examples]
+        done = self._remover
+        dry_run = self.request.dry_run
+        rows = self._planned_rows if dry_run else dict(done.rows)
+        examples = [*done.problems.values(), *done.examples, *self._orphans.examples]
         skipped = dict(self._skipped)
-        if self._problems:
-            skipped["files could not be removed"] = len(self._problems)
+        if done.problems:
+            skipped["files could not be removed"] = len(done.problems)
         return CleanupResult(
             job=self.request.job,
-            dry_run=self.request.dry_run,
+            dry_run=dry_run,
             before=self.request.retention.before,
-            sessions=self._num_sessions,
-            rows=dict(self._gone),
-            files=self._removal.files,
-            bytes=self._planned_bytes if self.request.dry_run else self._removal.bytes,
+            sessions=rows.get("audio_sessions", 0),
+            rows=rows,
+            files=done.files,
+            bytes=self._planned_bytes if dry_run else done.bytes,
             skipped=skipped,
-            files_kept=dict(self._kept),
+            files_kept=dict(done.kept),
             interrupted=self._interrupted,
             rolled_up_days=self._days,
             orphan_rows=self._orphans.rows,
             orphan_files=self._orphans.files,
             examples=tuple(examples[:MAX_EXAMPLES]),
-            problems=len(self._problems),
-            longest_lock_s=round(self._rows.longest_s, 3),
+            problems=len(done.problems),
+            longest_lock_s=round(done.longest_lock_s, 3),
             seconds=round(time.monotonic() - self._started, 3),
         )
-
-    @property
-    def _num_sessions(self) -> int:
-        return self._gone["audio_sessions"]
-
-    def _examples(self) -> list[str]:
-        return [f"{kept.path}: stays, {kept.reason}" for kept in self._removal.kept]
-
-    def _finish_marked(self) -> None:
-        last = ""
-        while True:
-            with self._database.read() as db:
-                left = marked(db, PAGE, last)
-            if not left:
-                return
-            last = left[-1].session_id
-            self._remove_page(left)
-
-    def _remove_page(self, doomed: Sequence[Doomed]) -> None:
-        outputs = [one.output_path for one in doomed if one.output_path is not None]
-        with self._database.read() as db:
-            in_use = claimed_paths(db, outputs)
-        fileless = [one.session_id for one in doomed if self._remove_files(one, in_use)]
-        self._gone.update(self._rows.remove(fileless))
-
-    def _remove_files(self, session: Doomed, in_use: set[str]) -> bool:
-        removal = self._files.remove(session, in_use)
-        self._removal = Removal(
-            self._removal.files + removal.files,
-            self._removal.bytes + removal.bytes,
-            (self._removal.kept + removal.kept)[:MAX_EXAMPLES],
-        )
-        self._kept.update(kept.reason for kept in removal.kept)
-        if session.output_path is not None:
-            self._folders.add(os.path.dirname(session.output_path))  # noqa: PTH120
-        if removal.failed:
-            why = f"{removal.failed[0].path}: {removal.failed[0].reason}"
-            self._problems[session.session_id] = f"session {session.session_id} stays: {why}"
-            _log.error("session %s stays: %s", session.session_id, why)
-            return False
-        self._problems.pop(session.session_id, None)
-        return True
 
 
 def run_cleanup(

@@ -64,16 +64,11 @@ class FileRemover:
         Folders that may be touched; none = those named by the store.
     keep_audio : bool
         Outputs and their sidecars stay; only temporary files go.
-    dry_run : bool
-        Look and count; nothing is removed.
     """
 
-    def __init__(
-        self, roots: Sequence[Path], *, keep_audio: bool = False, dry_run: bool = False
-    ) -> None:
+    def __init__(self, roots: Sequence[Path], *, keep_audio: bool = False) -> None:
         self._roots = [Path(os.path.realpath(Path(root).expanduser())) for root in roots]
         self._keep_audio = keep_audio
-        self._dry_run = dry_run
 
     def remove(self, session: Doomed, in_use: Iterable[str] = ()) -> Removal:
         """Remove output, sidecar and what a killed worker left of ``session``.
@@ -160,8 +155,7 @@ class FileRemover:
         reason = self._why_forbidden(folder, path, found) or why_not(found)
         if reason is not None:
             return Removal(kept=(_kept(path, reason),))
-        if not self._dry_run:
-            os.unlink(path.name, dir_fd=folder)
+        os.unlink(path.name, dir_fd=folder)
         return Removal(files=1, bytes=found.st_size if found.st_nlink == 1 else 0)
 
     def _why_forbidden(self, folder: int, path: Path, found: os.stat_result) -> str | None:

@@ -16,7 +16,7 @@ from store_workers import clean_up_slowly
 
 from anc_core.errors import InputError, SessionNotFoundError
 from anc_core.maintenance import cleanup as cleanup_module
-from anc_core.maintenance import removal
+from anc_core.maintenance import removal, sessions
 from anc_core.maintenance.cleanup import run_cleanup
 from anc_core.maintenance.cleanup_records import failed_sessions, old_sessions
 from anc_core.maintenance.rows import RowRemover
@@ -312,7 +312,8 @@ def _die_at(monkeypatch, where):
     elif where == "child_counts":
         monkeypatch.setattr("anc_core.maintenance.rows.child_counts", die)
     else:
-        monkeypatch.setattr(cleanup_module, where, die)
+        home = sessions if where == "claimed_paths" else cleanup_module
+        monkeypatch.setattr(home, where, die)
 
 
 def test_killed_for_real_in_the_middle(sqlite_url, open_store, tmp_path):
