@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -63,6 +63,25 @@ def find_orphans(database: Database, more_folders: Iterable[str] = ()) -> Orphan
         if files <= MAX_EXAMPLES:
             examples.append(f"{printable(path)}: belongs to no session")
     return Orphans(rows=rows, files=files, examples=tuple(examples))
+
+
+def outputs_named_after(database: Database, session_ids: Collection[str]) -> Iterator[Path]:
+    """Yield outputs that are in no row and whose sidecar names one of ``session_ids``.
+
+    Duplicates of a batch have their output from another's session.
+    """
+    wanted = set(session_ids)
+    with database.read() as db:
+        folders = {os.path.dirname(output) for _, output in output_paths(db)}  # noqa: PTH120
+    for folder in sorted(folders):
+        for page in _pages(path for path in _ours(folder) if path.endswith(SUFFIX)):
+            with database.read() as db:
+                known = known_outputs(db, [path.removesuffix(SUFFIX) for path in page])
+            for path in page:
+                output = path.removesuffix(SUFFIX)
+                named = None if output in known else names_session(Path(path))
+                if named is not None and named[0] in wanted:
+                    yield Path(output)
 
 
 def _files_without_session(database: Database, folders: Iterable[str]) -> Iterator[str]:

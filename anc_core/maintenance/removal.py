@@ -118,9 +118,15 @@ class FileRemover:
             return removal
         return removal + self._remove(sidecar_path(output), lambda _: None)
 
-    def remove_own(self, path: Path) -> Removal:
-        """Remove a file that this installation wrote: an export, a report."""
-        return self._remove(path, lambda _: None)
+    def remove_written(self, path: Path, until: datetime) -> Removal:
+        """Remove an export or a report, unless it was written to after ``until``."""
+
+        def why_not(found: os.stat_result) -> str | None:
+            written = datetime.fromtimestamp(found.st_mtime, UTC)
+            late = written > until + CLOCK_TOLERANCE
+            return "written to since" if late else None
+
+        return self._remove(path, why_not)
 
     def _remove_sidecar(self, session: Doomed, output: Path) -> Removal:
         path = Path(session.sidecar_path or sidecar_path(output))

@@ -281,5 +281,18 @@ class AuditEntry(Base):
     detail: Mapped[dict[str, Any]]
 
 
+class EraseEntry(Base):
+    """A person whose data was erased; ``subject`` is a keyed hash, the key is not in here."""
+
+    __tablename__ = "erase_ledger"
+    __table_args__ = (UniqueConstraint("subject", "erased_at"),)
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(16))
+    erased_at: Mapped[datetime]
+    actor: Mapped[str]
+
+
 CHILDREN = (NoiseDetection, NoiseEvent, ProcessingMetric)
 """Tables whose rows belong to one session."""
