@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions, vacuum_database
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
+    from flows.safekeeping import backup_database, erase_user
     from flows.simulation import simulate_anc_sweep
     from flows.suppressor_training import train_noise_suppressor
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 _HOME_OF = {
+    "backup_database": "safekeeping",
     "batch_process_files": "audio_processing",
     "cleanup_failed_sessions": "maintenance",
     "cleanup_old_sessions": "maintenance",
     "compare_suppressors": "comparison",
+    "erase_user": "safekeeping",
     "health_check": "health",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
@@ -39,10 +42,12 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "backup_database",
     "batch_process_files",
     "cleanup_failed_sessions",
     "cleanup_old_sessions",
     "compare_suppressors",
+    "erase_user",
     "health_check",
     "process_audio_file",
     "simulate_anc_sweep",

@@ -16,6 +16,7 @@ import click
 from flows.batch_command import batch
 from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
+from flows.erase_command import backup, erase_user, restore
 from flows.health_command import health
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
@@ -134,6 +135,7 @@ _COMMANDS = (
     hold,
     health,
     vacuum,
+    erase_user,
     compare,
     simulate,
     train,
@@ -144,6 +146,8 @@ _COMMANDS = (
 
 for command in _COMMANDS:
     cli.add_command(command)
+for command in (backup, restore):
+    db.add_command(command)
 
 
 def _parameter(text: str) -> tuple[str, Any]:

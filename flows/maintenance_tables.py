@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from anc_core.maintenance.backup import BackupResult
 from anc_core.maintenance.cleanup_records import CleanupResult
+from anc_core.maintenance.erase import EraseResult
 from anc_core.maintenance.health.questions import HealthReport, HealthStatus
 from anc_core.maintenance.vacuum import VacuumResult
 
@@ -64,6 +66,50 @@ def describe_vacuum(result: VacuumResult) -> str:
     if result.skipped:
         return f"not written anew, {result.skipped}; {sizes}"
     return f"{sizes}, {result.seconds:.1f} s"
+
+
+def backup_rows(result: BackupResult) -> list[Row]:
+    """Return a backup as (what, value) rows."""
+    rows = [
+        {"what": "backup", "value": result.path},
+        {"what": "size", "value": _size(result.bytes)},
+        {"what": "sessions", "value": str(result.sessions)},
+        {"what": "BLAKE2b-256", "value": result.digest},
+    ]
+    return rows + [{"what": "older one removed", "value": path} for path in result.removed]
+
+
+def describe_backup(result: BackupResult) -> str:
+    """Return a backup in one line."""
+    return (
+        f"{result.path}: {result.sessions} sessions, {_size(result.bytes)}, {result.seconds:.1f} s"
+    )
+
+
+def erase_rows(result: EraseResult) -> list[Row]:
+    """Return what an erasure counted, as (what, count) rows."""
+    would = "would go" if result.dry_run else "removed"
+    rows = [_row(f"rows of {table} {would}", count) for table, count in result.rows.items()]
+    rows += [
+        _row(f"files {would}", result.files),
+        _row(f"exports {would}", result.exports),
+        _row(f"reports that name the person {would}", result.reports),
+        _row("lines of the audit log made nameless", result.audit_entries),
+        _row("recordings (inputs), never touched", result.recordings),
+    ]
+    rows += [_row(f"sessions that stay: {why}", count) for why, count in result.skipped.items()]
+    return rows + [{"what": example, "count": ""} for example in result.examples]
+
+
+def describe_erasure(result: EraseResult) -> str:
+    """Return an erasure in one line, without the name."""
+    if result.dry_run:
+        return f"{result.sessions} sessions would be erased; nothing was removed"
+    left = "" if result.complete else "; NOT complete, see the table"
+    recordings = (
+        f"; {result.recordings} recordings are yours to remove" if result.recordings else ""
+    )
+    return f"{result.sessions} sessions, {result.files} files erased{left}{recordings}"
 
 
 def _size(num_bytes: int | None) -> str:

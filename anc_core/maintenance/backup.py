@@ -7,6 +7,7 @@ restore's own transaction), so that what was erased stays erased.
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +44,7 @@ KEEP = 14
 RESTORE = "restore"
 """Action of the audit log."""
 
-_PREFIX = "anc-"
+_PREFIX, _BEFORE_PREFIX = "anc-", "before-restore-"
 _MANIFEST = ".json"
 
 
@@ -107,7 +108,7 @@ def back_up(
         made = _save(database, folder)
         result = made.model_copy(
             update={
-                "removed": tuple(_remove_oldest(folder, Path(made.path).suffix)),
+                "removed": tuple(_remove_oldest(folder, _PREFIX)),
                 "seconds": round(time.monotonic() - start, 3),
             }
         )
@@ -238,7 +239,9 @@ def _present(settings: Settings) -> tuple[list[Erasure], str | None]:
         if running:
             msg = f"{len(running)} sessions are running ({running[0]} ...); stop the workers first"
             raise StoreBusyError(msg)
-        saved = _save(database, backups_dir(settings), prefix="before-restore-")
+        folder = backups_dir(settings)
+        saved = _save(database, folder, _BEFORE_PREFIX)
+        _remove_oldest(folder, _BEFORE_PREFIX)
     finally:
         database.dispose()
     return entries, saved.path
@@ -262,8 +265,9 @@ def _save(database: Database, folder: Path, prefix: str = _PREFIX) -> BackupResu
     return made
 
 
-def _remove_oldest(folder: Path, suffix: str) -> list[str]:
-    backups = sorted(folder.glob(f"{_PREFIX}*{suffix}"))
+def _remove_oldest(folder: Path, prefix: str) -> list[str]:
+    # Names begin with the time, so that they sort by age.
+    backups = sorted(path for path in folder.glob(f"{prefix}2*") if path.suffix in {".db", ".dump"})
     gone = backups[: max(0, len(backups) - KEEP)]
     for path in gone:
         path.unlink(missing_ok=True)
@@ -286,8 +290,6 @@ def _check_digest(file: Path) -> None:
 
 
 def _copy(file: Path, copy: Path) -> None:
-    import shutil
-
     try:
         shutil.copyfile(file, copy)
         copy.chmod(0o600)

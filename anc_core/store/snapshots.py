@@ -11,16 +11,20 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-
-from sqlalchemy.engine import URL
+from typing import TYPE_CHECKING
 
 from anc_core.errors import InputError, SchemaError, StoreBusyError, StoreError
 from anc_core.files import atomic_path
 from anc_core.store.database import Database, open_database
 from anc_core.store.engine import BUSY_TIMEOUT_S, make_parent, parse_url, sqlite_file
 from anc_core.store.schema import known_revisions
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 SQLITE_SUFFIX, POSTGRESQL_SUFFIX = ".db", ".dump"
 
@@ -98,8 +102,7 @@ def replace_sqlite(copy: Path, url: str) -> None:
             closing(sqlite3.connect(copy)) as source,
             closing(sqlite3.connect(target, timeout=BUSY_TIMEOUT_S)) as sink,
         ):
-            sink.execute(f"PRAGMA busy_timeout={round(1000 * BUSY_TIMEOUT_S)}")
-            source.backup(sink)
+            source.backup(sink, progress=_patience(target))
             sink.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.DatabaseError as err:
         if "locked" in str(err) or "busy" in str(err):
@@ -123,6 +126,18 @@ def load_dump(file: Path, url: str) -> None:
     parsed = parse_url(url)
     options = ["--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction"]
     _run_tool("pg_restore", parsed, [*options, "--dbname", _name(parsed), str(file)])
+
+
+def _patience(target: Path) -> Callable[[int, int, int], None]:
+    """Return what ends a copy that waits for another transaction: Python itself never would."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+
+    def check(_status: int, remaining: int, _total: int) -> None:
+        if remaining and time.monotonic() > deadline:
+            msg = f"{target}: another transaction did not end; stop the workers, then try again"
+            raise StoreBusyError(msg)
+
+    return check
 
 
 def _copy_sqlite(file: Path, temp: Path) -> None:
