@@ -130,7 +130,7 @@ def _read_or_make_key(file: Path) -> bytes:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with file.open("x", encoding="ascii", opener=_private) as new:
+            with open(file, "x", encoding="ascii", opener=_private) as new:
                 new.write(secrets.token_hex(_KEY_BYTES))
         except FileExistsError:
             pass

@@ -28,6 +28,8 @@ MIN_FREE_SHARE = 0.2
 NEEDED_SPACE = 2
 """Times the size of the database: the copy, and the log through which it is written back."""
 
+_CHECKPOINT_PATIENCE_MS = 2_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
@@ -95,7 +97,9 @@ def _vacuum_sqlite(file: Path) -> Compaction:
         connection.execute("PRAGMA optimize")
         if skipped is None:
             connection.execute("VACUUM")
-        # The new pages are in the log: without this it stays as large as the database.
+        # The new pages are in the log: without this it stays as large as the database. It keeps
+        # writers out while it waits for readers, so it does not wait long.
+        connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_PATIENCE_MS}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if skipped is None:
             _refuse_damaged(file, connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -213,16 +213,11 @@ def erasures(db: Session) -> list[Erasure]:
 def add_erasures(db: Session, entries: Iterable[Erasure]) -> int:
     """Add the entries that the ledger does not have; return how many that were."""
     known = {(one.subject, one.erased_at) for one in erasures(db)}
-    new = [one for one in entries if (one.subject, one.erased_at) not in known]
-    for one in new:
-        values = {
-            "subject": one.subject,
-            "key_id": one.key_id,
-            "erased_at": one.erased_at,
-            "actor": one.actor,
-        }
-        db.execute(insert(EraseEntry), [values])
-    return len(new)
+    new = {(one.subject, one.erased_at): one for one in entries}
+    for identity, one in new.items():
+        if identity not in known:
+            db.execute(insert(EraseEntry), [asdict(one)])
+    return len(new.keys() - known)
 
 
 def count_sessions(db: Session) -> int:

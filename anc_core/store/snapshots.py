@@ -103,7 +103,7 @@ def replace_sqlite(copy: Path, url: str) -> None:
             closing(sqlite3.connect(target, timeout=BUSY_TIMEOUT_S)) as sink,
         ):
             source.backup(sink, progress=_patience(target))
-            sink.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            sink.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # waits for no reader
     except sqlite3.DatabaseError as err:
         if "locked" in str(err) or "busy" in str(err):
             msg = f"{target}: another transaction did not end; stop the workers, then try again"

