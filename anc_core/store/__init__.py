@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         heartbeat,
         release,
     )
-    from anc_core.store.compaction import Compaction, vacuum
+    from anc_core.store.compaction import Compaction, checkpoint, vacuum
     from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.erasure import (
         Erasure,
@@ -125,7 +125,7 @@ _HOMES = {
         "heartbeat",
         "release",
     ),
-    "compaction": ("Compaction", "vacuum"),
+    "compaction": ("Compaction", "checkpoint", "vacuum"),
     "database": ("Database", "open_database", "open_existing"),
     "erasure": (
         "Erasure",
@@ -236,6 +236,7 @@ __all__ = [
     "candidates",
     "check_integrity",
     "check_writable",
+    "checkpoint",
     "child_counts",
     "claim",
     "claimed_paths",

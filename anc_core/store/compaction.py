@@ -70,6 +70,15 @@ def vacuum(database: Database) -> Compaction:
         raise _translated(file, err) from err
 
 
+def checkpoint(database: Database) -> None:
+    """Carry what stands in SQLite's write-ahead log over to the database; waits for nobody."""
+    file = sqlite_file(database.engine.url)
+    if file is None:
+        return
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
 def _refuse_own_transaction(database: Database) -> None:
     in_use = database.engine.pool.checkedout()  # type: ignore[attr-defined]
     if in_use:
