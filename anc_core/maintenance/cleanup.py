@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from anc_core.files import printable
 from anc_core.maintenance.cleanup_records import CleanupRequest, CleanupResult
@@ -21,8 +21,11 @@ from anc_core.settings import Settings
 from anc_core.store import (
     Database,
     candidates,
+    count_day,
     count_retention,
     count_rows,
+    days_of_sessions,
+    keep_day,
     mark,
     release,
 )
@@ -54,7 +57,7 @@ class Cleanup:
         self._planned_rows: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         self._interrupted = 0
-        self._days = 0
+        self._rolled_up: set[tuple[str, date]] = set()
         self._orphans = Orphans(rows=0, files=0, examples=())
         self._planned_bytes = 0
 
@@ -93,10 +96,26 @@ class Cleanup:
                 found = candidates(db, self.request.retention, room, since)
             if not found:
                 return
+            ids = [session_id for session_id, _ in found]
+            self._roll_up(ids)
             with self._database.begin() as db:
-                doomed = mark(db, self.request.retention, [session_id for session_id, _ in found])
+                doomed = mark(db, self.request.retention, ids)
             since = max((end for _, end in found if end is not None), default=since)
             self._remover.remove(doomed)
+
+    def _roll_up(self, session_ids: list[str]) -> None:
+        """Keep the figures of the days of these sessions: after this they count no more.
+
+        A day that loses its first sessions is complete until then; later it is not counted again.
+        """
+        with self._database.read() as db:
+            days = days_of_sessions(db, session_ids) - self._rolled_up
+        for zone, day in sorted(days):
+            with self._database.read() as db:
+                counted = count_day(db, day, zone)
+            with self._database.begin() as db:
+                keep_day(db, counted)
+            self._rolled_up.add((zone, day))
 
     def look_for_orphans(self) -> None:
         """Compare the store with the disk."""
@@ -122,7 +141,7 @@ class Cleanup:
             skipped=skipped,
             files_kept=dict(done.kept),
             interrupted=self._interrupted,
-            rolled_up_days=self._days,
+            rolled_up_days=len(self._rolled_up),
             orphan_rows=self._orphans.rows,
             orphan_files=self._orphans.files,
             examples=tuple(examples[:MAX_EXAMPLES]),

@@ -78,7 +78,7 @@ class RowRemover:
         with self._database.begin() as db:
             db.connection()
             start = time.monotonic()
-            gone = thin_out(db, session_id, max(self._budget // 3, 1))  # from each of 3 tables
+            gone = thin_out(db, session_id, self._budget // 3)  # from each of 3 tables
         self._learn(time.monotonic() - start)
         return gone
 

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from anc_core.store.analyses import analyse_period
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
+    from anc_core.store.bulk import insert_rows
     from anc_core.store.claims import (
         Claim,
         ClaimRequest,
@@ -29,6 +31,16 @@ if TYPE_CHECKING:
         release,
     )
     from anc_core.store.compaction import Compaction, checkpoint, vacuum
+    from anc_core.store.daily_aggregates import (
+        DayCount,
+        count_day,
+        daily_figures,
+        database_bytes,
+        days_of_sessions,
+        keep_day,
+        roll_up,
+        roll_up_sessions,
+    )
     from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.erasure import (
         Erasure,
@@ -69,6 +81,7 @@ if TYPE_CHECKING:
         output_paths,
     )
     from anc_core.store.models import mark_promoted, record_model
+    from anc_core.store.noise_totals import totals_of
     from anc_core.store.owner import Owner
     from anc_core.store.retention import (
         Doomed,
@@ -79,7 +92,6 @@ if TYPE_CHECKING:
         claimed_paths,
         count_retention,
         count_rows,
-        days_of_retention,
         held_sessions,
         mark,
         mark_sessions,
@@ -88,6 +100,7 @@ if TYPE_CHECKING:
         set_hold,
         thin_out,
     )
+    from anc_core.store.session_analysis import analyse_session
     from anc_core.store.sessions import (
         find_by_fingerprint,
         finish,
@@ -114,8 +127,10 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "analyses": ("analyse_period",),
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
+    "bulk": ("insert_rows",),
     "claims": (
         "Claim",
         "ClaimRequest",
@@ -126,6 +141,16 @@ _HOMES = {
         "release",
     ),
     "compaction": ("Compaction", "checkpoint", "vacuum"),
+    "daily_aggregates": (
+        "DayCount",
+        "count_day",
+        "days_of_sessions",
+        "keep_day",
+        "daily_figures",
+        "database_bytes",
+        "roll_up",
+        "roll_up_sessions",
+    ),
     "database": ("Database", "open_database", "open_existing"),
     "erasure": (
         "Erasure",
@@ -166,6 +191,7 @@ _HOMES = {
         "known_outputs",
     ),
     "models": ("mark_promoted", "record_model"),
+    "noise_totals": ("totals_of",),
     "owner": ("Owner",),
     "retention": (
         "Doomed",
@@ -176,7 +202,6 @@ _HOMES = {
         "claimed_paths",
         "count_retention",
         "count_rows",
-        "days_of_retention",
         "held_sessions",
         "mark",
         "mark_sessions",
@@ -185,6 +210,7 @@ _HOMES = {
         "set_hold",
         "thin_out",
     ),
+    "session_analysis": ("analyse_session",),
     "sessions": (
         "find_by_fingerprint",
         "finish",
@@ -218,6 +244,7 @@ __all__ = [
     "ClaimRequest",
     "Compaction",
     "Database",
+    "DayCount",
     "Doomed",
     "Erasure",
     "FinishedSource",
@@ -231,6 +258,8 @@ __all__ = [
     "Retention",
     "RetentionCounts",
     "add_erasures",
+    "analyse_period",
+    "analyse_session",
     "batch_progress",
     "batches_of",
     "candidates",
@@ -242,11 +271,14 @@ __all__ = [
     "claimed_paths",
     "clock_error_s",
     "close_batch",
+    "count_day",
     "count_retention",
     "count_rows",
     "count_sessions",
+    "daily_figures",
+    "database_bytes",
     "database_file",
-    "days_of_retention",
+    "days_of_sessions",
     "dead_sessions",
     "delete_empty_batches",
     "delete_report",
@@ -261,8 +293,10 @@ __all__ = [
     "get_session",
     "heartbeat",
     "held_sessions",
+    "insert_rows",
     "is_known_output",
     "is_snapshot_of",
+    "keep_day",
     "known_outputs",
     "known_sessions",
     "known_temporaries",
@@ -292,12 +326,15 @@ __all__ = [
     "remove_marked",
     "replace_sqlite",
     "reports_until",
+    "roll_up",
+    "roll_up_sessions",
     "save_snapshot",
     "scrub_audit_entries",
     "scrub_audit_log",
     "sessions_between",
     "set_hold",
     "thin_out",
+    "totals_of",
     "user_ids",
     "vacuum",
     "validate_session_id",

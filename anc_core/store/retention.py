@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, literal, or_, select, update
@@ -23,7 +23,9 @@ from anc_core.store.tables import (
     DELETING,
     RUNNING,
     AudioSession,
+    NoiseDetection,
     NoiseEvent,
+    ProcessingMetric,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +84,9 @@ class RetentionCounts:
     """Old enough, and staying all the same, by reason."""
 
 
+# Of the others a session has no more than some hundred rows.
+_LONG_CHILDREN = (NoiseDetection, NoiseEvent, ProcessingMetric)
+
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 _COLUMNS = (
@@ -127,18 +132,6 @@ def count_retention(db: Session, retention: Retention) -> RetentionCounts:
         rows=rows,
         skipped={reason: count for reason, count in counts.items() if count},
     )
-
-
-def days_of_retention(db: Session, retention: Retention) -> list[date]:
-    """Return the days (UTC) on which the sessions ended that may go, oldest first."""
-    going = _going(retention, _kept_from(db, retention))
-    day = func.date(AudioSession.finished_at)
-    if db.get_bind().dialect.name == "postgresql":
-        day = func.date(func.timezone("UTC", AudioSession.finished_at))
-    found = db.scalars(
-        select(day).where(going, AudioSession.finished_at.is_not(None)).distinct().order_by(day)
-    )
-    return [one if isinstance(one, date) else date.fromisoformat(one) for one in found]
 
 
 def candidates(
@@ -231,12 +224,12 @@ def count_rows(db: Session, session_ids: Sequence[str]) -> dict[str, int]:
 
 
 def thin_out(db: Session, session_id: str, num_rows: int) -> dict[str, int]:
-    """Remove up to ``num_rows`` child rows of each table of a marked session; return the counts.
+    """Remove up to ``num_rows`` windows, events and intervals of a marked session, of each; count.
 
     A day's recording has a hundred thousand of them: removed at once they would hold up writers.
     """
     gone = {}
-    for table in CHILDREN:
+    for table in _LONG_CHILDREN:
         upper = db.scalar(select(func.min(table.position)).where(table.session_id == session_id))
         if upper is None:
             continue

@@ -6,11 +6,11 @@ import multiprocessing
 import os
 import signal
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from deliveries import Studio
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from store_samples import DEAD_PID, dead_owner, take
 from store_workers import clean_up_slowly
 
@@ -23,6 +23,7 @@ from anc_core.maintenance.rows import RowRemover
 from anc_core.records import Status, Window
 from anc_core.store import (
     check_integrity,
+    daily_figures,
     get_session,
     last_runs,
     list_sessions,
@@ -57,6 +58,7 @@ def test_old_sessions_go_with_rows_and_files_and_young_ones_stay(studio):
     assert done.rows == {
         "audio_sessions": 1,
         "noise_detections": 2,
+        "noise_totals": 1,
         "noise_events": 1,
         "processing_metrics": 2,
     }
@@ -262,6 +264,19 @@ def test_file_that_cannot_be_removed_keeps_its_session_for_the_next_time(studio,
     assert studio.out() == set()
 
 
+def test_days_are_kept_in_figures_before_their_sessions_go(studio):
+    then = datetime.now(UTC) - timedelta(days=40)
+    for name in ("a", "b"):
+        studio.deliver(name, recorded_at=then - timedelta(days=3))
+    done = clean(studio, max_delete=1)
+    assert done.rolled_up_days == 2  # that of the end, that of the recording
+    assert clean(studio).sessions == 1
+    with studio.database.read() as db:
+        days = daily_figures(db, date(2000, 1, 1), date(2100, 1, 1))
+    # The second cleanup saw one session only, and did not forget the other.
+    assert [(day.processing.sessions, day.noise.sessions) for day in days] == [(0, 2), (2, 0)]
+
+
 # ------------------------------------------------------------------- dying
 
 
@@ -284,11 +299,8 @@ def test_cleanup_that_dies_anywhere_is_gone_on_with(studio, monkeypatch, where):
     assert studio.out() == {"young.wav", "young.wav.json"}
     assert (done.orphan_rows, done.orphan_files) == (0, 0)
     with studio.database.read() as db:
-        assert [db.scalar(select(func.count()).select_from(table)) for table in CHILDREN] == [
-            2,
-            1,
-            2,
-        ]
+        for table in CHILDREN:
+            assert set(db.scalars(select(table.session_id))) == {young}
 
 
 def _die_at(monkeypatch, where):
