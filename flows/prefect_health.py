@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,12 @@ from anc_core.maintenance.health.questions import (
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import Worker
 
 _PATIENCE_S = 3.0
 _MAX_LATE = 0
+_HEARTBEAT_S, _MISSED = 30, 3
+"""Prefect's own: a worker that missed three heartbeats is offline."""
 
 
 def server_is_configured() -> bool:
@@ -73,13 +77,21 @@ def _worker() -> Answer:
             f"{worker.name} ({pool})"
             for pool in pools
             for worker in client.read_workers_for_work_pool(pool)
-            if worker.status == "ONLINE"
+            if _is_alive(worker)
         ]
     value = f"{len(alive)} online"
     if not alive:
         message = "no worker is online: what is scheduled does not run; start one: anc serve"
         return Answer.degraded(message, value=value, threshold="1")
     return Answer.ok(", ".join(alive), value=value, threshold="1")
+
+
+def _is_alive(worker: Worker) -> bool:
+    """Judge by the last heartbeat: a server without its background services never says offline."""
+    last = worker.last_heartbeat_time
+    interval_s = worker.heartbeat_interval_seconds or _HEARTBEAT_S
+    limit = timedelta(seconds=_MISSED * interval_s + _PATIENCE_S)
+    return worker.status == "ONLINE" and last is not None and datetime.now(UTC) - last <= limit
 
 
 def _late() -> Answer:

@@ -37,7 +37,6 @@ def hearing_questions(settings: Settings) -> list[Question]:
             name="noise classifier",
             ask=lambda: _classifier(settings),
             limit_s=8.0,
-            if_unknown=HealthStatus.DEGRADED,
         ),
         Question(name="suppressor", ask=lambda: _suppressor(settings), limit_s=8.0),
         Question(
@@ -45,6 +44,7 @@ def hearing_questions(settings: Settings) -> list[Question]:
             ask=lambda: golden_clips(settings),
             limit_s=8.0,  # kernels may have to be compiled first, once for each version
             if_unknown=HealthStatus.CRITICAL,
+            if_late=HealthStatus.DEGRADED,
         ),
         Question(name="codecs", ask=_codecs),
     ]

@@ -87,13 +87,17 @@ class Question:
     limit_s : float
         How long it may take.
     if_unknown : HealthStatus
-        What it means that there is no answer; never ``ok``.
+        What it means that it cannot be found out; never ``ok``.
+    if_late : HealthStatus or None
+        What it means that there is no answer in time, where that is less bad: on a loaded machine
+        an answer that takes long to compute may come too late.
     """
 
     name: str
     ask: Callable[[], Answer]
     limit_s: float = 5.0
     if_unknown: HealthStatus = HealthStatus.DEGRADED
+    if_late: HealthStatus | None = None
 
 
 class HealthCheck(Record):
@@ -163,7 +167,7 @@ class _Asked:
 
     def _unknown(self) -> Answer:
         return Answer(
-            status=self.question.if_unknown,
+            status=self.question.if_late or self.question.if_unknown,
             value="unknown",
             threshold=f"{self.question.limit_s:g} s",
             message=f"no answer within {self.question.limit_s:g} s",
