@@ -18,8 +18,8 @@ TARGET_S = 0.02
 while we hold the lock."""
 
 _MIN_ROWS, _MAX_ROWS = 200, 20_000
-_PAUSE = 3.0
-"""Times the length of the transaction before: the store is ours for a quarter of the time."""
+_PAUSE = 6.0
+"""Times the length of the transaction before: the store is ours for a seventh of the time."""
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.005, 1.0
 
 
