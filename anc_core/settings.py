@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """How long the flow goes on trying while the receiver is away, ever more patiently."""
     alert_max_age_s: float = Field(default=86_400.0, ge=60, le=30 * 86_400)
     """Events of sessions that finished longer ago are not posted any more."""
+    schedules_expected: bool = False
+    """Schedules run here: ``anc health`` then calls a missing server, worker or job a fault."""
     log_json: bool = False
     """Write log lines as JSON."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.job_alerts import report_failed_job
+    from flows.health import health_check
+    from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions, vacuum_database
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
+    from flows.safekeeping import backup_database, erase_user
     from flows.simulation import simulate_anc_sweep
     from flows.suppressor_training import train_noise_suppressor
 
@@ -25,26 +28,38 @@ if TYPE_CHECKING:
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 _HOME_OF = {
+    "backup_database": "safekeeping",
     "batch_process_files": "audio_processing",
+    "cleanup_failed_sessions": "maintenance",
+    "cleanup_old_sessions": "maintenance",
     "compare_suppressors": "comparison",
     "deliver_emergency_alert": "alert_delivery",
+    "erase_user": "safekeeping",
+    "health_check": "health",
     "process_audio_file": "audio_processing",
     "report_failed_job": "job_alerts",
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
     "train_noise_suppressor": "suppressor_training",
+    "vacuum_database": "maintenance",
     "validate_model": "model_validation",
 }
 
 __all__ = [
+    "backup_database",
     "batch_process_files",
+    "cleanup_failed_sessions",
+    "cleanup_old_sessions",
     "compare_suppressors",
     "deliver_emergency_alert",
+    "erase_user",
+    "health_check",
     "process_audio_file",
     "report_failed_job",
     "simulate_anc_sweep",
     "train_noise_classifier",
     "train_noise_suppressor",
+    "vacuum_database",
     "validate_model",
 ]
 

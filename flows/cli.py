@@ -15,8 +15,11 @@ import click
 
 from flows.alert_command import alert
 from flows.batch_command import batch
+from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
 from flows.doctor_command import doctor
+from flows.erase_command import backup, erase_user, restore
+from flows.health_command import health
 from flows.model_command import model, validate
 from flows.options import (
     EXIT_FAILED,
@@ -28,9 +31,11 @@ from flows.options import (
 )
 from flows.process_command import cancel, process
 from flows.serve_command import serve
+from flows.seed_command import db_seed
 from flows.simulate_command import simulate
 from flows.train_command import train
 from flows.training_command import train_suppressor
+from flows.vacuum_command import vacuum
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -135,10 +140,17 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
+db.add_command(db_seed)
+
 _COMMANDS = (
     process,
     batch,
     cancel,
+    cleanup,
+    hold,
+    health,
+    vacuum,
+    erase_user,
     compare,
     simulate,
     train,
@@ -152,6 +164,8 @@ _COMMANDS = (
 
 for command in _COMMANDS:
     cli.add_command(command)
+for command in (backup, restore):
+    db.add_command(command)
 
 
 def _full_name(name: str) -> str:

@@ -5,6 +5,7 @@ The common case, a database at head, costs one SELECT and does not import Alembi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 from anc_core.errors import SchemaError
-from anc_core.store.tables import Base
+from anc_core.store.tables import SQLITE_INDEXES, Base
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -86,22 +87,43 @@ def refuse_other(connection: Connection) -> None:
         raise SchemaError(msg)
 
 
+def known_revisions() -> frozenset[str]:
+    """Return the revisions that this program can bring to head."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", _script_location())
+    scripts = ScriptDirectory.from_config(config)
+    return frozenset(script.revision for script in scripts.walk_revisions())
+
+
 def alembic_config(connection: Connection) -> Config:
     """Return Alembic's configuration for ``connection``; no file is read."""
     from alembic.config import Config
 
     config = Config()
-    folder = Path(__file__).with_name("migrations")
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("script_location", _script_location())
     config.attributes["connection"] = connection
     return config
 
 
-def _refuse_unknown(connection: Connection) -> None:
-    from alembic.script import ScriptDirectory
+def _script_location() -> str:
+    return str(Path(__file__).with_name("migrations")).replace("%", "%%")
 
-    scripts = ScriptDirectory.from_config(alembic_config(connection))
-    known = {script.revision for script in scripts.walk_revisions()}
+
+def compared_on(dialect: str) -> Callable[..., bool]:
+    """Return Alembic's ``include_object``: it knows nothing of indexes of one dialect."""
+    foreign = frozenset() if dialect == "sqlite" else SQLITE_INDEXES
+
+    def include(_thing: object, name: str | None, kind: str, *_: object) -> bool:
+        return kind != "index" or name not in foreign
+
+    return include
+
+
+def _refuse_unknown(connection: Connection) -> None:
+    known = known_revisions()
     unknown = [revision for revision in _revisions(connection) if revision not in known]
     if unknown:
         msg = (

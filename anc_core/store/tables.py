@@ -40,6 +40,26 @@ _STATUSES = ", ".join(f"'{status}'" for status in (RUNNING, *DONE, FAILED, DELET
 _ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
+_DIMENSIONS = ("status", "device_id", "user_id", "site", "preset", "model_id", "batch_id")
+_FINISHED_VIEW = (
+    *_DIMENSIONS,
+    "error_code",
+    "duration_s",
+    "wall_s",
+    "cancellation_db",
+    "snr_improvement_db",
+    "real_time_factor",
+    "id",
+)
+_FINISHED_INDEX, _RECORDED_INDEX = (
+    "ix_audio_sessions_finished_view",
+    "ix_audio_sessions_recorded_view",
+)
+SQLITE_INDEXES = frozenset({_FINISHED_INDEX, _RECORDED_INDEX})
+"""Indexes that PostgreSQL does not have."""
+_RECORDED_VIEW = (*_DIMENSIONS, "duration_s", "input_rms_dbfs", "id")
+
+
 class Base(DeclarativeBase):
     """Base of all tables: named constraints, so that migrations can name them on both dialects."""
 
@@ -158,6 +178,10 @@ class AudioSession(Base):
         # PostgreSQL limits a b-tree entry to 2.7 kB, a path may have 4 kB; a hash has no limit.
         Index(None, "source_path", postgresql_using="hash"),
         Index(None, "output_path", postgresql_using="hash"),
+        # All that an analysis asks of a session, so that it need not read the session's JSON. On
+        # SQLite only: a b-tree entry of PostgreSQL may not be as long as names may be.
+        Index(_FINISHED_INDEX, "finished_at", *_FINISHED_VIEW).ddl_if("sqlite"),
+        Index(_RECORDED_INDEX, "recorded_at", *_RECORDED_VIEW).ddl_if("sqlite"),
     )
 
 
@@ -176,6 +200,35 @@ class NoiseDetection(Base):
     noise_type: Mapped[str]
     confidence: Mapped[float]
     level_dbfs: Mapped[float | None]
+
+
+class NoiseTotal(Base):
+    """Sums over the windows of one session; see ``anc_core.store.noise_totals``."""
+
+    __tablename__ = "noise_totals"
+    # Clustered by its key on SQLite: a period reads it session by session.
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own name
+
+    session_id: Mapped[str] = mapped_column(
+        _ID, ForeignKey("audio_sessions.id", ondelete="CASCADE"), primary_key=True
+    )
+    noise_type: Mapped[str] = mapped_column(primary_key=True)
+    quarter: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Quarters of an hour since 1970 (UTC); -1 = the time of recording is not known."""
+    windows: Mapped[int]
+    seconds: Mapped[float]
+    energy_s: Mapped[float]
+    level_s: Mapped[float]
+    confidence_0: Mapped[int]
+    confidence_1: Mapped[int]
+    confidence_2: Mapped[int]
+    confidence_3: Mapped[int]
+    confidence_4: Mapped[int]
+    confidence_5: Mapped[int]
+    confidence_6: Mapped[int]
+    confidence_7: Mapped[int]
+    confidence_8: Mapped[int]
+    confidence_9: Mapped[int]
 
 
 class NoiseEvent(Base):
@@ -197,6 +250,9 @@ class NoiseEvent(Base):
     window_count: Mapped[int]
     evidence: Mapped[str]
     max_attenuation_db: Mapped[float | None]
+
+    # Alarms are rare: a period's are found among all alarms, not among all events.
+    __table_args__ = (Index(None, "is_emergency"),)
 
 
 class ProcessingMetric(Base):
@@ -268,6 +324,24 @@ class Report(Base):
     created_at: Mapped[datetime]
 
 
+class DailyAggregate(Base):
+    """A day in figures; it stays when the sessions of that day are deleted."""
+
+    __tablename__ = "daily_aggregates"
+
+    timezone: Mapped[str] = mapped_column(String(64), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    sessions: Mapped[int]
+    """Sessions that finished that day, which ``processing`` tells of."""
+    recorded: Mapped[int]
+    """Sessions recorded that day, which ``noise`` tells of."""
+    processing: Mapped[dict[str, Any]]
+    noise: Mapped[dict[str, Any]]
+    database_bytes: Mapped[int | None]
+    metrics_version: Mapped[str]
+    rolled_up_at: Mapped[datetime]
+
+
 class AlertDelivery(Base):
     """What became of the alert for one emergency event; outlives its session.
 
@@ -316,5 +390,18 @@ class AuditEntry(Base):
     detail: Mapped[dict[str, Any]]
 
 
-CHILDREN = (NoiseDetection, NoiseEvent, ProcessingMetric)
+class EraseEntry(Base):
+    """A person whose data was erased; ``subject`` is a keyed hash, the key is not in here."""
+
+    __tablename__ = "erase_ledger"
+    __table_args__ = (UniqueConstraint("subject", "erased_at"),)
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(16))
+    erased_at: Mapped[datetime]
+    actor: Mapped[str]
+
+
+CHILDREN = (NoiseDetection, NoiseTotal, NoiseEvent, ProcessingMetric)
 """Tables whose rows belong to one session."""
