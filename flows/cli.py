@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from flows.alert_command import alert
+from flows.analyze_command import analyze
 from flows.batch_command import batch
 from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
@@ -160,6 +161,7 @@ _COMMANDS = (
     alert,
     serve,
     doctor,
+    analyze,
 )
 
 for command in _COMMANDS:

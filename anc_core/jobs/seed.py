@@ -21,7 +21,7 @@ from anc_core.errors import InputError
 from anc_core.jobs.seed_draws import SKIPPED, STATUSES, Draws, Plant, draw_sessions
 from anc_core.jobs.seed_rows import (
     EVENT_COLUMNS,
-    IntervalRow,
+    INTERVAL_COLUMNS,
     WindowRow,
     events_of,
     intervals_of,
@@ -248,7 +248,7 @@ def _write_sessions(
         insert_rows(db, "noise_detections", WindowRow._fields, chain.from_iterable(windows))
         insert_rows(db, "noise_totals", _TOTAL_COLUMNS, totals)
         insert_rows(db, "noise_events", EVENT_COLUMNS, events)
-        insert_rows(db, "processing_metrics", IntervalRow._fields, chain.from_iterable(intervals))
+        insert_rows(db, "processing_metrics", INTERVAL_COLUMNS, chain.from_iterable(intervals))
     counts.sessions += len(ids)
     counts.windows += sum(map(len, windows))
     counts.intervals += sum(map(len, intervals))

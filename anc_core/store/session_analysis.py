@@ -25,7 +25,7 @@ from anc_core.dsp.levels import level_db
 from anc_core.records import IntervalMetrics, SessionSummary, Status, Window
 from anc_core.store.noise_totals import NUM_TENTHS, totals_of
 from anc_core.store.noise_view import emergency, exceeded
-from anc_core.store.scopes import PROCESSED
+from anc_core.store.scopes import PROCESSED, STATUS
 from anc_core.store.sessions import get_session
 from anc_core.store.statistics import statistic
 from anc_core.store.tables import AudioSession
@@ -214,7 +214,7 @@ def _ranks(db: Session, found: SessionSummary) -> tuple[int, float | None, float
         select(*columns).where(
             AudioSession.finished_at > found.finished_at - timedelta(days=BASELINE_DAYS),
             AudioSession.finished_at <= found.finished_at,
-            AudioSession.status.in_(PROCESSED),
+            STATUS.in_(PROCESSED),
             AudioSession.preset == found.preset,
             AudioSession.id != found.session_id,
         )
