@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from anc_core.records import Record
 from anc_core.reports.period import Period
 
@@ -109,7 +111,7 @@ class DayFigures(Record):
     cancellation_n: int = 0
     emergency_events: int = 0
     output_bytes: int = 0
-    noise_s: dict[str, float] = {}
+    noise_s: dict[str, float] = Field(default_factory=dict)
     """Class -> seconds heard in recordings made that day."""
     noise_sessions: int = 0
     """Recordings that ``noise_s`` is from."""
@@ -358,7 +360,7 @@ class DailyFigures(Record):
     devices: tuple[DeviceFigures, ...] = ()
     models: tuple[ModelFigures, ...] = ()
     baseline_models: tuple[ModelFigures, ...] = ()
-    noise_hours: dict[str, tuple[float, ...]] = {}
+    noise_hours: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     """Class -> seconds by hour of the day, 0 to 23."""
     unplaced_recordings: int = 0
     """Recordings without a time of recording: placed by when they were processed."""

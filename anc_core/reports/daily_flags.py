@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from itertools import chain
 
 from anc_core.reports.daily_figures import (
@@ -84,7 +85,7 @@ _GRAVITY = {Verdict.RED: 0, Verdict.AMBER: 1, Verdict.GREEN: 2}
 
 
 def safety_violation(figures: DailyFigures) -> Iterator[Flag]:
-    """An emergency sound was made quieter by more than 1 dB: always RED."""
+    """Flag emergency sounds that were made quieter by more than 1 dB: always RED."""
     count = figures.events.violations
     if not count:
         return
@@ -107,7 +108,7 @@ def safety_violation(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def more_events(figures: DailyFigures) -> Iterator[Flag]:
-    """More emergency events than the days before explain."""
+    """Flag more emergency events than the days before explain."""
     days = _active(figures)
     total = figures.events.total
     if len(days) < MIN_DAYS or total < MIN_CASES:
@@ -144,7 +145,7 @@ def _expected_events(days: list[DayFigures], num_days: int) -> tuple[float, floa
 
 
 def failures(figures: DailyFigures) -> Iterator[Flag]:
-    """More than 5 % failed, or more than three standard deviations above the days before."""
+    """Flag failures above 5 %, or above the usual share by three standard deviations."""
     counts = figures.sessions
     share = counts.failed_share
     if share is None or counts.total < FEW or counts.failed < MIN_CASES:
@@ -198,7 +199,7 @@ def _usually(share: float | None) -> str:
 
 
 def slower(figures: DailyFigures) -> Iterator[Flag]:
-    """The 95th percentile of the real-time factor is half as much again as usual."""
+    """Flag a 95th percentile of the real-time factor of more than 1.5 times the usual."""
     days = [day for day in _active(figures) if day.rtf.p95 is not None]
     value = figures.rtf.p95
     if value is None or figures.rtf.n < MIN_SESSIONS or len(days) < MIN_DAYS:
@@ -231,7 +232,7 @@ def slower(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def louder(figures: DailyFigures) -> Iterator[Flag]:
-    """More than 2 % of the sessions, or of one device's, came out louder than they went in."""
+    """Flag noise that became louder in more than 2 % of the sessions, or of one device's."""
     measured = figures.cancellation_db.n
     blamed = [device for device in figures.devices if _is_louder(device)]
     everywhere = (
@@ -275,7 +276,7 @@ def _is_louder(device: DeviceFigures) -> bool:
 
 
 def level_shift(figures: DailyFigures) -> Iterator[Flag]:
-    """A device's mean input level moved by more than 6 dB, and by more than chance."""
+    """Flag a device whose mean input level moved by more than 6 dB, and by more than chance."""
     for device in figures.devices:
         today, before = device.level_dbfs, device.baseline_level_dbfs
         spread = device.baseline_level_sd_db
@@ -306,7 +307,7 @@ def level_shift(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def silent_or_clipped(figures: DailyFigures) -> Iterator[Flag]:
-    """Every recording of a device is silent, or every one is clipped."""
+    """Flag a device whose every recording is silent, or clipped."""
     for device in figures.devices:
         if device.sessions < MIN_CASES or device.device is None:
             continue
@@ -329,7 +330,7 @@ def silent_or_clipped(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def absent_devices(figures: DailyFigures) -> Iterator[Flag]:
-    """A device that was heard of on every one of the seven days before was not this time."""
+    """Flag a device that sent something on each of the seven days before, and now nothing."""
     gone = [
         device
         for device in figures.absent_devices
@@ -361,7 +362,7 @@ def absent_devices(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def class_shift(figures: DailyFigures) -> Iterator[Flag]:
-    """The mix of noises changed: population stability index above 0.2, and above chance."""
+    """Flag a changed mix of noises: stability index above 0.2, and above chance."""
     now, recordings = _mix(figures.days)
     before, recordings_before = _mix(figures.baseline)
     days = sum(day.noise_sessions > 0 for day in figures.baseline)
@@ -418,7 +419,7 @@ def stability_index(now: Mapping[str, float], before: Mapping[str, float]) -> fl
 
 
 def less_sure(figures: DailyFigures) -> Iterator[Flag]:
-    """A model that is new is less sure than the one before it was."""
+    """Flag a new model that is less sure than the one before it was."""
     known = {model.model for model in figures.baseline_models}
     old = _most_used(figures.baseline_models)
     new = _most_used(model for model in figures.models if model.model not in known)
@@ -449,7 +450,7 @@ def less_sure(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def idle_weekday(figures: DailyFigures) -> Iterator[Flag]:
-    """Nothing was processed on a weekday that usually has sessions."""
+    """Flag weekdays without a session where weekdays usually have some."""
     idle = [day for day in figures.days if not day.counts.total and _is_weekday(day)]
     usual = [day for day in figures.baseline if _is_weekday(day)]
     active = sum(day.counts.total > 0 for day in usual)
@@ -481,7 +482,7 @@ def idle_weekday(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def missed_schedules(figures: DailyFigures) -> Iterator[Flag]:
-    """A job that runs by the clock left no trace when it should have."""
+    """Flag jobs that run by the clock and left no trace when they should have."""
     missed = [line for line in figures.schedules if line.missed]
     if not missed:
         return
@@ -504,7 +505,7 @@ def missed_schedules(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def disk_full(figures: DailyFigures) -> Iterator[Flag]:
-    """The disk of the outputs is full within a week."""
+    """Flag a disk of the outputs that is full within a week."""
     disk = figures.disk
     if disk is None or disk.days_to_full is None or disk.days_to_full > DAYS_TO_FULL:
         return
@@ -554,8 +555,6 @@ def _active_days(figures: DailyFigures) -> int:
 
 
 def _is_weekday(day: DayFigures) -> bool:
-    from datetime import date
-
     return date.fromisoformat(day.day).weekday() < 5
 
 
