@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from textwrap import shorten
@@ -269,24 +269,10 @@ def _class_mix(history: Sequence[DayFigures], mix: Sequence[str], num_days: int)
 
     def draw(axes: Axes) -> None:
         _shade(axes, history, num_days)
-        totals = [sum(day.noise_s.values()) or 1.0 for day in history]
         bottom = [0.0] * len(history)
-        for name, colour in zip([*shown, None], CLASSES, strict=False):
-            if name is None:
-                shares = [
-                    100 * sum(v for n, v in day.noise_s.items() if n not in shown) / total
-                    for day, total in zip(history, totals, strict=True)
-                ]
-                label = "all other"
-                colour = MUTED
-            else:
-                shares = [
-                    100 * day.noise_s.get(name, 0.0) / total
-                    for day, total in zip(history, totals, strict=True)
-                ]
-                label = _short(name.replace("_", " "))
-            if not any(shares):
-                continue
+        for label, colour, seconds in _layers(history, shown):
+            totals = [sum(day.noise_s.values()) or 1.0 for day in history]
+            shares = [100 * s / total for s, total in zip(seconds, totals, strict=True)]
             axes.bar(
                 range(len(history)), shares, bottom=bottom, width=0.86, color=colour, label=label
             )
@@ -303,6 +289,17 @@ def _class_mix(history: Sequence[DayFigures], mix: Sequence[str], num_days: int)
         )
 
     return _drawn("mix", draw)
+
+
+def _layers(
+    history: Sequence[DayFigures], shown: Sequence[str]
+) -> Iterator[tuple[str, str, list[float]]]:
+    """Yield label, colour and seconds a day of each class, then of all others together."""
+    for name, colour in zip(shown, CLASSES, strict=False):
+        yield _words(name), colour, [day.noise_s.get(name, 0.0) for day in history]
+    rest = [sum(v for n, v in day.noise_s.items() if n not in shown) for day in history]
+    if any(rest):
+        yield "all other", MUTED, rest
 
 
 def _heat(figures: DailyFigures) -> str:
@@ -323,7 +320,7 @@ def _heat(figures: DailyFigures) -> str:
         axes.set_xlim(0, 24)
         axes.set_ylim(len(names), 0)
         axes.set_xticks([0.5, 6.5, 12.5, 18.5, 23.5], ["00", "06", "12", "18", "23"])
-        labels = [_short(name.replace("_", " ")) for name in names]
+        labels = [_words(name) for name in names]
         axes.set_yticks([row + 0.45 for row in range(len(names))], labels)
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
@@ -348,7 +345,7 @@ def _timeline(figures: DailyFigures) -> str:
                 alpha=1.0 if line.violation else 0.7,
                 linestyle="none",
             )
-        axes.set_yticks(range(len(kinds)), [_short(kind.replace("_", " ")) for kind in kinds])
+        axes.set_yticks(range(len(kinds)), [_words(kind) for kind in kinds])
         axes.set_ylim(len(kinds) - 0.5, -0.5)
         moments = [_naive(at) for _, at in placed]
         start = _naive(figures.period.start.astimezone(zone))
@@ -531,3 +528,7 @@ def _or_nan(value: float | None) -> float:
 
 def _short(text: str) -> str:
     return shorten(text, _MAX_LABEL, placeholder="…") or text[:_MAX_LABEL]
+
+
+def _words(noise_type: str) -> str:
+    return _short(noise_type.replace("_", " "))

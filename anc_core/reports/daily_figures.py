@@ -177,6 +177,8 @@ class EventLine(Record):
     """When it sounded; ``None`` where the time of recording is unknown."""
     start_s: float
     end_s: float
+    channel: int
+    """The first one that it was heard on."""
     peak_confidence: float
     evidence: str
     max_attenuation_db: float | None
@@ -186,7 +188,9 @@ class EventLine(Record):
     acknowledged: bool | None
     """``None`` = nobody keeps book of it."""
     source_path: str
+    source_bytes: int | None
     output_path: str | None
+    output_bytes: int | None
 
 
 class FailureGroup(Record):
@@ -335,6 +339,7 @@ class DailyFigures(Record):
 
     period: Period
     sessions: Counts = Counts()
+    failed_share: float | None = None
     recent: MeanCounts = MeanCounts(days=0)
     """Mean of the seven days before, for a period of this length."""
     audio_s: float = 0.0

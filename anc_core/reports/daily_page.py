@@ -1,0 +1,128 @@
+"""The page of a report: one HTML file that an operations lead reads in a minute.
+
+First the verdict and ten numbers, then why, then charts, then tables. It holds everything that it
+shows, has no script, and its content policy forbids any request. All text is escaped by the
+template; every number of the first screen is looked up in the JSON twin, so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import reduce
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from anc_core.files import write_text_atomic
+from anc_core.reports import wording
+from anc_core.reports.daily_charts import charts
+from anc_core.reports.daily_figures import DailyReport, EventLine
+from anc_core.reports.event_clips import event_clips
+from anc_core.reports.page import page_environment
+
+MAX_ROWS = 100
+"""Of a table; the rest is in the JSON twin and in the store."""
+
+
+def write_daily_page(path: Path | str, report: DailyReport) -> None:
+    """Write the page to ``path``, complete or not at all.
+
+    Raises
+    ------
+    SinkError
+        NO_SPACE or NOT_WRITABLE.
+    """
+    write_text_atomic(path, render(report))
+
+
+def render(report: DailyReport) -> str:
+    """Return the page of ``report``."""
+    figures = report.figures
+    clips, left_out = event_clips(figures.event_lines)
+    zone = ZoneInfo(figures.period.timezone)
+
+    def moment(value: datetime | None, pattern: str = "%d %b %H:%M") -> str:
+        return "–" if value is None else value.astimezone(zone).strftime(pattern)
+
+    environment = page_environment()
+    environment.globals |= {
+        "fig": figure_writer(report),
+        "count_of": wording.count_of,
+        "listed": wording.listed,
+    }
+    environment.filters |= {
+        "moment": moment,
+        "duration": lambda seconds: "–" if seconds is None else wording.duration(seconds),
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "shortened": lambda text, most: text if len(text) <= most else text[: most - 1] + "…",
+        "words": lambda name: str(name).replace("_", " "),
+        "file_name": lambda name: str(name).replace("\\", "/").rpartition("/")[2],
+    }
+    return (
+        environment.get_template("daily.html")
+        .render(
+            report=report,
+            figures=figures,
+            drawings=[
+                (chart, None if chart.svg is None else Markup(chart.svg))  # noqa: S704 - our own drawing
+                for chart in charts(figures)
+            ],
+            events=sorted(figures.event_lines, key=_gravest_first)[:MAX_ROWS],
+            clips=clips,
+            clips_left_out=left_out,
+            max_rows=MAX_ROWS,
+        )
+        .encode(errors="replace")
+        .decode()
+    )  # undecodable bytes of file names
+
+
+def _gravest_first(line: EventLine) -> tuple[bool, str]:
+    return (not line.violation, line.event_id)
+
+
+# --------------------------------------------------------------------------- numbers
+
+
+def figure_writer(report: DailyReport) -> Callable[[str, str], Markup]:
+    """Return what writes the number at a path of the JSON twin, with that path beside it."""
+    twin: Mapping[str, Any] = report.model_dump(mode="json")["figures"]
+
+    def fig(path: str, kind: str) -> Markup:
+        value = reduce(
+            lambda node, name: None if node is None else node[name], path.split("."), twin
+        )
+        return Markup('<data data-figure="{}" value="{}">{}</data>').format(
+            path, "" if value is None else value, shown(value, kind)
+        )
+
+    return fig
+
+
+def shown(value: float | None, kind: str) -> str:
+    """Return a number as the page shows it; a typographic minus, and a dash for none.
+
+    Examples
+    --------
+    >>> shown(1234, "count"), shown(-1.26, "db"), shown(None, "share"), shown(0.0123, "share")
+    ('1,234', '−1.3', '–', '1.2 %')
+    """
+    return "–" if value is None else _KINDS[kind](value).replace("-", "−")
+
+
+_KINDS: Mapping[str, Callable[[float], str]] = {
+    "count": lambda value: f"{value:,.0f}",
+    "mean": lambda value: f"{value:,.1f}" if value < 10 else f"{value:,.0f}",
+    "db": lambda value: f"{value + 0.0:.1f}",
+    "share": lambda value: wording.percent(value, 1),
+    "hours": lambda value: f"{value / 3600:,.1f}",
+    "speed": lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}",
+    "ms": lambda value: f"{value:,.0f}",
+    "ratio": lambda value: f"{value:.3g}",
+    "size": wording.size,
+    "duration": wording.duration,
+    "days": lambda value: "over a year" if value > 365 else f"{value:,.0f} days",
+}
