@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from anc_core.store.api_requests import (
+        ApiFigures,
+        EndpointFigures,
+        api_request_figures,
+        record_api_request,
+        record_api_requests,
+    )
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.claims import (
@@ -48,6 +55,13 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "api_requests": (
+        "ApiFigures",
+        "EndpointFigures",
+        "api_request_figures",
+        "record_api_request",
+        "record_api_requests",
+    ),
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
     "claims": (
@@ -81,14 +95,17 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ApiFigures",
     "BatchProgress",
     "Claim",
     "ClaimRequest",
     "Database",
+    "EndpointFigures",
     "FinishedSource",
     "Outcome",
     "Owner",
     "Released",
+    "api_request_figures",
     "batch_progress",
     "check_integrity",
     "claim",
@@ -106,6 +123,8 @@ __all__ = [
     "open_batch",
     "open_database",
     "open_existing",
+    "record_api_request",
+    "record_api_requests",
     "record_audit",
     "record_model",
     "release",

@@ -17,7 +17,7 @@ from anc_core.store.tables import Base
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "v0001"
+HEAD = "v0003"
 """Newest revision in ``migrations/versions``; a test keeps it true."""
 
 _VERSION_TABLE = "alembic_version"
