@@ -130,6 +130,8 @@ class DeviceFigures(Record):
 
     device: str | None
     sessions: int = 0
+    analysed: int = 0
+    """Sessions that did not fail."""
     measured: int = 0
     """Sessions with an input level."""
     silent: int = 0
@@ -142,9 +144,6 @@ class DeviceFigures(Record):
     baseline_measured: int = 0
     baseline_level_dbfs: float | None = None
     baseline_level_sd_db: float | None = None
-    recent_days: int = 0
-    """Of the last seven days, on how many it was heard of."""
-    recent_sessions: int = 0
 
 
 class PresetFigures(Record):
@@ -228,17 +227,25 @@ class AbsentDevice(Record):
 
 
 class ScheduleLine(Record):
-    """A job that runs by the clock, judged by what it leaves in the store."""
+    """A job that runs by the clock, judged by the runs that it notes in the store."""
 
     name: str
     every: str
-    trace: str
-    """Where its runs are seen."""
-    last_at: datetime | None
-    due: int
-    """Runs that should have been in the period; 0 where it never ran here."""
     runs: int
-    missed: bool
+    """That ended well, in the period."""
+    failed: int
+    """That did not."""
+    last_at: datetime | None
+    """End of the last one that ended well, before the end of the period."""
+    longest_gap_s: float | None
+    """Longest time without one; ``None`` where it never ran here."""
+    limit_s: float
+    """Its cycle and how late it may be."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether it should have run and did not."""
+        return self.longest_gap_s is not None and self.longest_gap_s > self.limit_s
 
 
 class LateSession(Record):
@@ -279,6 +286,7 @@ class EventCounts(Record):
     first_at_device: int = 0
     unacknowledged: int | None = None
     violations: int = 0
+    """Delivered more than 1 dB quieter, or refused by the gate for that."""
     expected: float | None = None
     """From the days before, for a period of this length."""
 
@@ -371,6 +379,8 @@ class DailyFigures(Record):
     """Recordings without a time of recording: placed by when they were processed."""
     levels: tuple[LevelHour, ...] = ()
     event_lines: tuple[EventLine, ...] = ()
+    refused_sessions: tuple[str, ...] = ()
+    """Sessions that the gate refused as unsafe (SAFETY): it delivered less or nothing."""
     failures: tuple[FailureGroup, ...] = ()
     worst: tuple[QualityLine, ...] = ()
     absent_devices: tuple[AbsentDevice, ...] = ()

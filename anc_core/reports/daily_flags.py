@@ -20,9 +20,10 @@ from anc_core.reports.daily_figures import (
     DeviceFigures,
     Flag,
     ModelFigures,
+    ScheduleLine,
     Verdict,
 )
-from anc_core.reports.wording import count_of, listed, percent, times_of
+from anc_core.reports.wording import count_of, duration, listed, percent, times_of
 
 MIN_SESSIONS = 20
 """Fewer sessions tell nothing about a share or a percentile."""
@@ -67,14 +68,14 @@ def judge(figures: DailyFigures) -> tuple[Verdict, tuple[str, ...], tuple[Flag, 
         if known >= MIN_DAYS
         else f"only {count_of(known, 'day')} before to compare with: no trends are judged yet"
     )
-    return Verdict.GREEN, (f"nothing out of the ordinary; {compared}",), ()
+    return Verdict.GREEN, (f"Nothing out of the ordinary; {compared}",), ()
 
 
 def _verdict_on_nothing(figures: DailyFigures) -> tuple[Verdict, tuple[str, ...], tuple[Flag, ...]]:
     if any(day.counts.total for day in figures.baseline):
-        return Verdict.GREEN, ("nothing was processed, as is usual for such a day",), ()
+        return Verdict.GREEN, ("Nothing was processed, as is usual for such a day",), ()
     # Nobody who reads GREEN thinks of an empty database.
-    words = "no data: nothing was processed, nor in the 28 days before"
+    words = "No data: nothing was processed, nor in the 28 days before"
     return Verdict.AMBER, (words,), ()
 
 
@@ -86,24 +87,35 @@ _GRAVITY = {Verdict.RED: 0, Verdict.AMBER: 1, Verdict.GREEN: 2}
 
 def safety_violation(figures: DailyFigures) -> Iterator[Flag]:
     """Flag emergency sounds that were made quieter by more than 1 dB: always RED."""
-    count = figures.events.violations
+    count, refused = figures.events.violations, figures.refused_sessions
     if not count:
         return
     lines = [line for line in figures.event_lines if line.violation]
-    worst = max((line.max_attenuation_db or 0.0 for line in lines), default=0.0)
-    where = times_of(line.device or "no device named" for line in lines)
-    kinds = times_of(line.noise_type.replace("_", " ") for line in lines)
+    worst = max((line.max_attenuation_db or 0.0 for line in lines), default=None)
+    parts = []
+    if worst is not None:
+        kinds = times_of(line.noise_type.replace("_", " ") for line in lines)
+        where = times_of(line.device or "no device named" for line in lines)
+        parts.append(
+            f"{kinds}, worst {worst:.1f} dB quieter; {where}. The inputs are untouched: listen to "
+            "both below, and use --analyse-only there until the cause is known."
+        )
+    if refused:
+        sessions = count_of(len(refused), "session")
+        parts.append(
+            f"The quality gate refused {sessions} (SAFETY) and delivered a gentler preset or "
+            f"the original: {listed(refused[:3])}."
+        )
     yield Flag(
         rule="safety_violation",
         verdict=Verdict.RED,
         title=f"{count_of(count, 'emergency sound')} made quieter by more than 1 dB",
-        cause=f"{kinds}, worst {worst:.1f} dB quieter; {where}. The input is untouched: listen to "
-        "it, and process these recordings with --analyse-only until the cause is known.",
+        cause=" ".join(parts),
         value=worst,
         limit=1.0,
         unit="dB",
         n=figures.events.total,
-        subjects=tuple(line.session_id for line in lines),
+        subjects=(*dict.fromkeys(line.session_id for line in lines), *refused),
     )
 
 
@@ -217,7 +229,7 @@ def slower(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="slower",
         verdict=Verdict.AMBER,
-        title=f"the slowest sessions take {value / usual:.1f} times as long as usual",
+        title=f"The slowest sessions take {value / usual:.1f} times as long as usual",
         cause=f"{what}: real-time factor p95 {value:.3g} against {usual:.3g}, "
         f"median {median or 0.0:.3g} against {before:.3g}.",
         value=value,
@@ -256,7 +268,7 @@ def louder(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="negative_cancellation",
         verdict=Verdict.AMBER,
-        title=f"noise became louder in {percent(share)} of the sessions"
+        title=f"Noise became louder in {percent(share)} of the sessions"
         + (f", on {listed([_name(d) for d in blamed[:3]])}" if blamed else ""),
         cause=cause,
         value=round(share, 4),
@@ -309,22 +321,22 @@ def level_shift(figures: DailyFigures) -> Iterator[Flag]:
 def silent_or_clipped(figures: DailyFigures) -> Iterator[Flag]:
     """Flag a device whose every recording is silent, or clipped."""
     for device in figures.devices:
-        if device.sessions < MIN_CASES or device.device is None:
+        if device.analysed < MIN_CASES or device.device is None:
             continue
         for count, word, guess in (
             (device.silent, "silent", "microphone, cable or mute switch"),
             (device.clipped, "clipped", "input gain too high"),
         ):
-            if count == device.sessions:
+            if count == device.analysed:
                 yield Flag(
                     rule=f"{word}_device",
                     verdict=Verdict.AMBER,
                     title=f"{_name(device)} delivers nothing but {word} recordings",
-                    cause=f"All {device.sessions} recordings are {word}: {guess}?",
+                    cause=f"All {device.analysed} recordings are {word}: {guess}?",
                     value=1.0,
                     limit=1.0,
                     unit="share",
-                    n=device.sessions,
+                    n=device.analysed,
                     subjects=(_name(device),),
                 )
 
@@ -342,7 +354,7 @@ def absent_devices(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="absent_device",
         verdict=Verdict.AMBER,
-        title=f"nothing came from {listed(names[:3])}"
+        title=f"Nothing came from {listed(names[:3])}"
         + (f" and {len(names) - 3} more devices" if len(names) > 3 else ""),
         cause="; ".join(
             f"{device.device}: {device.sessions} sessions in the week before, "
@@ -378,7 +390,7 @@ def class_shift(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="class_shift",
         verdict=Verdict.AMBER,
-        title="the mix of noises changed",
+        title="The mix of noises changed",
         cause="; ".join(
             f"{name.replace('_', ' ')} {percent(_part(before, name))} before, "
             f"{percent(_part(now, name))} now"
@@ -433,7 +445,7 @@ def less_sure(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="confidence_drop",
         verdict=Verdict.AMBER,
-        title=f"the new model {new.model} is less sure",
+        title=f"The new model {new.model} is less sure",
         cause=f"Mean confidence {new.mean_confidence:.2f} over {new.sessions} recordings, "
         f"{old.mean_confidence:.2f} with {old.model} before. Compare both with anc validate; "
         "the old one can be promoted again.",
@@ -468,9 +480,9 @@ def idle_weekday(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="idle_weekday",
         verdict=Verdict.AMBER,
-        title=f"nothing was processed on {listed(names)}"
+        title=f"Nothing was processed on {listed(names)}"
         if len(figures.days) > 1
-        else "nothing was processed, on a weekday",
+        else "Nothing was processed, on a weekday",
         cause=f"Usual are {mean:.0f} sessions ({active} of {len(usual)} weekdays before had some). "
         f"{waiting}",
         value=0.0,
@@ -489,19 +501,21 @@ def missed_schedules(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="missed_schedule",
         verdict=Verdict.AMBER,
-        title=f"{listed([line.name for line in missed])} did not run",
-        cause="; ".join(
-            f"{line.name}: due {line.every}, {line.due - line.runs} of {line.due} runs missing, "
-            + ("no run yet" if line.last_at is None else f"last {line.last_at:%Y-%m-%d %H:%M} UTC")
-            for line in missed
-        )
-        + ". Is anc serve (or the worker) running?",
-        value=float(sum(line.due - line.runs for line in missed)),
-        limit=0.0,
-        unit="runs",
-        n=sum(line.due for line in figures.schedules),
+        title=f"{listed([line.name for line in missed])} did not run as planned",
+        cause="; ".join(map(_missed, missed)) + ". Is anc serve (or the worker) running?",
+        value=round(max(line.longest_gap_s or 0.0 for line in missed) / 3600, 1),
+        limit=round(min(line.limit_s for line in missed) / 3600, 1),
+        unit="h without a run",
+        n=len(figures.schedules),
         subjects=tuple(line.name for line in missed),
     )
+
+
+def _missed(line: ScheduleLine) -> str:
+    last = "no run yet" if line.last_at is None else f"last {line.last_at:%Y-%m-%d %H:%M} UTC"
+    failed = f", {count_of(line.failed, 'run')} failed" if line.failed else ""
+    gap = duration(line.longest_gap_s or 0.0)
+    return f"{line.name}: due {line.every}, {gap} without a run that ended well{failed}, {last}"
 
 
 def disk_full(figures: DailyFigures) -> Iterator[Flag]:
@@ -513,7 +527,7 @@ def disk_full(figures: DailyFigures) -> Iterator[Flag]:
     yield Flag(
         rule="disk_full",
         verdict=Verdict.RED if red else Verdict.AMBER,
-        title=f"the disk is full in {disk.days_to_full:.1f} days",
+        title=f"The disk is full in {disk.days_to_full:.1f} days",
         cause=f"{disk.free_bytes / 1e9:.1f} GB free at {disk.path}, "
         f"{(disk.growth_bytes_per_day or 0.0) / 1e9:.2f} GB of outputs a day. "
         "Free some with anc cleanup.",

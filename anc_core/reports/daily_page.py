@@ -56,6 +56,7 @@ def render(report: DailyReport) -> str:
     environment.filters |= {
         "moment": moment,
         "duration": lambda seconds: "–" if seconds is None else wording.duration(seconds),
+        "in_unit": in_unit,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "shortened": lambda text, most: text if len(text) <= most else text[: most - 1] + "…",
         "words": lambda name: str(name).replace("_", " "),
@@ -111,6 +112,18 @@ def shown(value: float | None, kind: str) -> str:
     ('1,234', '−1.3', '–', '1.2 %')
     """
     return "–" if value is None else _KINDS[kind](value).replace("-", "−")
+
+
+def in_unit(value: float, unit: str) -> str:
+    """Return a number of a flag with its unit; shares as a percentage.
+
+    Examples
+    --------
+    >>> in_unit(0.0512, "share"), in_unit(-6.0, "dB")
+    ('5.1 %', '−6 dB')
+    """
+    text = wording.percent(value, 1) if unit == "share" else f"{value:.3g} {unit}"
+    return text.replace("-", "−")
 
 
 _KINDS: Mapping[str, Callable[[float], str]] = {

@@ -1,0 +1,381 @@
+"""Sessions to numbers: what a day comes to, by status, device, preset and hour.
+
+Sessions stream through once and leave sums and the few figures that percentiles need: a month of
+them never is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from anc_core.reports.daily_figures import (
+    FEW,
+    RECENT_DAYS,
+    AbsentDevice,
+    Counts,
+    DayFigures,
+    DeviceFigures,
+    HourFigures,
+    LevelHour,
+    MeanCounts,
+    PresetFigures,
+    Spread,
+)
+from anc_core.reports.period import Span
+
+SILENT_BELOW_DBFS = -80.0
+"""A microphone that hears anything at all is louder than the noise of 14 bit."""
+NEGATIVE_BELOW_DB = -0.05
+"""What is shown as -0.1 dB or less became louder; a change that rounds to 0.0 is none."""
+
+_LOWEST_DB, _STEP_DB, _NUM_STEPS = -120.0, 0.1, 1300
+"""Levels are counted in steps of 0.1 dB: exact enough, and any number of them fits in memory."""
+
+
+class Session(Protocol):
+    """What is counted of a session (``anc_core.store.SessionFacts``)."""
+
+    @property
+    def finished_at(self) -> datetime: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def device_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def preset(self) -> str: ...  # noqa: D102
+    @property
+    def duration_s(self) -> float | None: ...  # noqa: D102
+    @property
+    def wall_s(self) -> float | None: ...  # noqa: D102
+    @property
+    def real_time_factor(self) -> float | None: ...  # noqa: D102
+    @property
+    def cancellation_db(self) -> float | None: ...  # noqa: D102
+    @property
+    def input_rms_dbfs(self) -> float | None: ...  # noqa: D102
+    @property
+    def output_bytes(self) -> int | None: ...  # noqa: D102
+    @property
+    def clipped(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class DeviceSums:
+    """A device in a stretch of time; sums merge."""
+
+    sessions: int = 0
+    analysed: int = 0
+    """Sessions that were not failures: those that a level would be known of."""
+    measured: int = 0
+    silent: int = 0
+    clipped: int = 0
+    negative: int = 0
+    cancellation_n: int = 0
+    level: float = 0.0
+    level_squares: float = 0.0
+    last_at: datetime | None = None
+
+    def add(self, session: Session) -> None:
+        """Count one session."""
+        self.sessions += 1
+        if self.last_at is None or session.finished_at > self.last_at:
+            self.last_at = session.finished_at
+        if session.status == "failed":
+            return
+        self.analysed += 1
+        level = session.input_rms_dbfs
+        if session.duration_s and (level is None or level < SILENT_BELOW_DBFS):
+            self.silent += 1
+        elif level is not None:
+            self.measured += 1
+            self.level += level
+            self.level_squares += level * level
+        self.clipped += bool(session.clipped)
+        if session.cancellation_db is not None:
+            self.cancellation_n += 1
+            self.negative += session.cancellation_db < NEGATIVE_BELOW_DB
+
+    def merge(self, other: DeviceSums) -> None:
+        """Add what ``other`` counted."""
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.last_at = max((at for at in (self.last_at, other.last_at) if at), default=None)
+
+    @property
+    def mean_level(self) -> float | None:
+        """Mean input level, dBFS."""
+        return self.level / self.measured if self.measured else None
+
+    @property
+    def level_sd(self) -> float | None:
+        """Standard deviation of the input level between sessions, dB."""
+        if self.measured < 2:
+            return None
+        mean = self.level / self.measured
+        spread = (self.level_squares - self.measured * mean * mean) / (self.measured - 1)
+        return math.sqrt(max(spread, 0.0))
+
+
+_SUMS = (
+    "sessions",
+    "analysed",
+    "measured",
+    "silent",
+    "clipped",
+    "negative",
+    "cancellation_n",
+    "level",
+    "level_squares",
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the sessions of a stretch of time come to; tallies merge."""
+
+    starts: Sequence[datetime] = ()
+    """Where the bars of the first chart begin; sessions before the first belong to none."""
+    statuses: dict[str, int] = field(default_factory=dict)
+    bars: dict[tuple[int, str], int] = field(default_factory=dict)
+    audio_s: float = 0.0
+    work_s: float = 0.0
+    """Audio whose time of work is known: what the speed is of."""
+    wall_s: float = 0.0
+    rtf: list[float] = field(default_factory=list)
+    cancellation: list[float] = field(default_factory=list)
+    presets: dict[str, list[float]] = field(default_factory=dict)
+    output_bytes: int = 0
+    devices: dict[str | None, DeviceSums] = field(default_factory=dict)
+
+    def add_all(self, sessions: Iterable[Session]) -> Tally:
+        """Count sessions; return the tally itself."""
+        for session in sessions:
+            self._add(session)
+        return self
+
+    def _add(self, session: Session) -> None:
+        self.statuses[session.status] = self.statuses.get(session.status, 0) + 1
+        if self.starts:
+            bar = (bisect_right(self.starts, session.finished_at) - 1, session.status)
+            self.bars[bar] = self.bars.get(bar, 0) + 1
+        device = self.devices.get(session.device_id)
+        if device is None:
+            device = self.devices[session.device_id] = DeviceSums()
+        device.add(session)
+        self.output_bytes += session.output_bytes or 0
+        if session.status == "failed":
+            return
+        self.audio_s += session.duration_s or 0.0
+        if session.wall_s is not None and session.duration_s:
+            self.wall_s += session.wall_s
+            self.work_s += session.duration_s
+        if session.real_time_factor is not None:
+            self.rtf.append(session.real_time_factor)
+        if session.cancellation_db is not None:
+            self.cancellation.append(session.cancellation_db)
+            self.presets.setdefault(session.preset, []).append(session.cancellation_db)
+
+    def merge(self, other: Tally) -> None:
+        """Add what ``other`` counted; its bars are of the same chart."""
+        _add_counts(self.statuses, other.statuses)
+        _add_counts(self.bars, other.bars)
+        for name in ("audio_s", "work_s", "wall_s", "output_bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.rtf += other.rtf
+        self.cancellation += other.cancellation
+        for preset, values in other.presets.items():
+            self.presets.setdefault(preset, []).extend(values)
+        for device, sums in other.devices.items():
+            self.devices.setdefault(device, DeviceSums()).merge(sums)
+
+    @property
+    def counts(self) -> Counts:
+        """Sessions by status."""
+        return Counts(**self.statuses)
+
+    @property
+    def speed_x(self) -> float | None:
+        """Seconds of audio for each second of work."""
+        return self.work_s / self.wall_s if self.wall_s > 0 else None
+
+    @property
+    def negative(self) -> int:
+        """Sessions that became louder."""
+        return sum(value < NEGATIVE_BELOW_DB for value in self.cancellation)
+
+
+def _add_counts(into: dict, more: Mapping) -> None:  # type: ignore[type-arg]
+    for key, count in more.items():
+        into[key] = into.get(key, 0) + count
+
+
+def spread_of(values: Sequence[float], null_n: int = 0) -> Spread:
+    """Return the percentiles of ``values``, linear between ranks; too few are only counted."""
+    import numpy as np
+
+    if len(values) < FEW:
+        return Spread(n=len(values), null_n=null_n)
+    names = ("minimum", "p10", "p25", "median", "p75", "p90", "p95", "maximum")
+    found = np.percentile(np.asarray(values, float), [0, 10, 25, 50, 75, 90, 95, 100])
+    return Spread(n=len(values), null_n=null_n, **dict(zip(names, map(float, found), strict=True)))
+
+
+def day_figures(span: Span, tally: Tally, **more: object) -> DayFigures:
+    """Return a day of the history."""
+    counts = tally.counts
+    values = {
+        "day": span.label,
+        "counts": counts,
+        "audio_s": tally.audio_s,
+        "wall_s": tally.wall_s,
+        "rtf": spread_of(tally.rtf),
+        "negative": tally.negative,
+        "cancellation_n": len(tally.cancellation),
+        "output_bytes": tally.output_bytes,
+    }
+    return DayFigures(**(values | more))  # type: ignore[arg-type]
+
+
+def hour_figures(spans: Sequence[Span], tally: Tally) -> tuple[HourFigures, ...]:
+    """Return the bars of the first chart."""
+    return tuple(
+        HourFigures(
+            label=span.label,
+            start=span.start,
+            counts=Counts(
+                **{status: tally.bars.get((place, status), 0) for status in Counts.model_fields}
+            ),
+        )
+        for place, span in enumerate(spans)
+    )
+
+
+def mean_counts(days: Sequence[DayFigures], num_days: int) -> MeanCounts:
+    """Return the mean of the last seven days with sessions, for a period of ``num_days``."""
+    active = [day for day in days[-RECENT_DAYS:] if day.counts.total]
+    if not active:
+        return MeanCounts(days=0)
+    factor = num_days / len(active)
+    return MeanCounts(
+        days=len(active),
+        ok=factor * sum(day.counts.ok for day in active),
+        degraded=factor * sum(day.counts.degraded for day in active),
+        failed=factor * sum(day.counts.failed for day in active),
+        audio_s=factor * math.fsum(day.audio_s for day in active),
+    )
+
+
+def preset_figures(tally: Tally) -> tuple[PresetFigures, ...]:
+    """Return the cancellation of each preset, the most used first."""
+    names = sorted(tally.presets, key=lambda name: (-len(tally.presets[name]), name))
+    return tuple(
+        PresetFigures(preset=name, cancellation_db=spread_of(tally.presets[name])) for name in names
+    )
+
+
+def device_figures(
+    now: Mapping[str | None, DeviceSums], before: Mapping[str | None, DeviceSums]
+) -> tuple[DeviceFigures, ...]:
+    """Return the devices of the period beside what they were in the baseline."""
+    lines = []
+    for device in sorted(now, key=lambda name: (name is None, name or "")):
+        sums, old = now[device], before.get(device, DeviceSums())
+        lines.append(
+            DeviceFigures(
+                device=device,
+                sessions=sums.sessions,
+                analysed=sums.analysed,
+                measured=sums.measured,
+                silent=sums.silent,
+                clipped=sums.clipped,
+                negative=sums.negative,
+                cancellation_n=sums.cancellation_n,
+                level_dbfs=sums.mean_level,
+                baseline_sessions=old.sessions,
+                baseline_measured=old.measured,
+                baseline_level_dbfs=old.mean_level,
+                baseline_level_sd_db=old.level_sd,
+            )
+        )
+    return tuple(lines)
+
+
+def absent_devices(
+    now: Mapping[str | None, DeviceSums], recent: Sequence[Mapping[str | None, DeviceSums]]
+) -> tuple[AbsentDevice, ...]:
+    """Return devices of the ``recent`` days that are not of ``now``, the busiest first."""
+    names = {name for day in recent for name in day if name is not None} - set(now)
+    lines = []
+    for name in names:
+        sums = [day[name] for day in recent if name in day]
+        lines.append(
+            AbsentDevice(
+                device=name,
+                last_at=max(one.last_at for one in sums if one.last_at),
+                days=len(sums),
+                sessions=sum(one.sessions for one in sums),
+            )
+        )
+    return tuple(sorted(lines, key=lambda line: (-line.sessions, line.device)))
+
+
+# --------------------------------------------------------------------------- levels
+
+
+class LevelSums:
+    """Input levels by hour (or day), from stretches of sessions, in constant memory."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        import numpy as np
+
+        self._spans = spans
+        self._starts = np.array([span.start.timestamp() for span in spans])
+        self._seconds = np.zeros((len(spans), _NUM_STEPS))
+        self._energy = np.zeros(len(spans))
+        self._counts = np.zeros(len(spans), int)
+
+    def add(
+        self, moments: Sequence[float], seconds: Sequence[float], levels_dbfs: Sequence[float]
+    ) -> None:
+        """Add stretches: when each began (seconds since 1970), its length, its level."""
+        import numpy as np
+
+        at = np.asarray(moments, float)
+        length, level = np.asarray(seconds, float), np.asarray(levels_dbfs, float)
+        place = np.searchsorted(self._starts, at, side="right") - 1
+        inside = (place >= 0) & (at < self._spans[-1].end.timestamp())
+        place, length, level = place[inside], length[inside], level[inside]
+        step = np.clip((level - _LOWEST_DB) / _STEP_DB, 0, _NUM_STEPS - 1).astype(int)
+        np.add.at(self._seconds, (place, step), length)
+        np.add.at(self._energy, place, length * 10.0 ** (level / 10.0))
+        np.add.at(self._counts, place, 1)
+
+    def figures(self) -> tuple[LevelHour, ...]:
+        """Return Leq and what was exceeded 10 % and 90 % of the time."""
+        return tuple(self._of(place, span) for place, span in enumerate(self._spans))
+
+    def _of(self, place: int, span: Span) -> LevelHour:
+        import numpy as np
+
+        count = int(self._counts[place])
+        if count < FEW:
+            return LevelHour(label=span.label, n=count, leq_dbfs=None, l10_dbfs=None, l90_dbfs=None)
+        row = self._seconds[place]
+        total = float(row.sum())
+        below = np.cumsum(row) / total
+
+        def quantile(share: float) -> float:
+            return _LOWEST_DB + _STEP_DB * (int(np.searchsorted(below, share)) + 0.5)
+
+        return LevelHour(
+            label=span.label,
+            n=count,
+            leq_dbfs=10.0 * math.log10(max(float(self._energy[place]) / total, 1e-20)),
+            l10_dbfs=quantile(0.9),
+            l90_dbfs=quantile(0.1),
+        )
