@@ -18,6 +18,7 @@ from flows.compare_command import compare
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
+from flows.seed_command import db_seed
 from flows.simulate_command import simulate
 from flows.train_command import train
 from flows.training_command import train_suppressor
@@ -122,6 +123,8 @@ def db_check(database_url: str | None) -> None:
         sys.exit(EXIT_FAILED)
     click.echo(f"{database.display_url}: ok")
 
+
+db.add_command(db_seed)
 
 _COMMANDS = (
     process,

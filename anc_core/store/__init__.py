@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
+    from anc_core.store.bulk import insert_rows
     from anc_core.store.claims import (
         Claim,
         ClaimRequest,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         is_known_output,
     )
     from anc_core.store.models import mark_promoted, record_model
+    from anc_core.store.noise_totals import totals_of
     from anc_core.store.owner import Owner
     from anc_core.store.sessions import (
         find_by_fingerprint,
@@ -64,6 +66,7 @@ _HOMES = {
     ),
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
+    "bulk": ("insert_rows",),
     "claims": (
         "Claim",
         "ClaimRequest",
@@ -83,6 +86,7 @@ _HOMES = {
         "is_known_output",
     ),
     "models": ("mark_promoted", "record_model"),
+    "noise_totals": ("totals_of",),
     "owner": ("Owner",),
     "sessions": (
         "find_by_fingerprint",
@@ -116,6 +120,7 @@ __all__ = [
     "finished_sources",
     "get_session",
     "heartbeat",
+    "insert_rows",
     "is_known_output",
     "list_sessions",
     "mark_promoted",
@@ -129,6 +134,7 @@ __all__ = [
     "record_model",
     "release",
     "sessions_between",
+    "totals_of",
     "validate_session_id",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sqlalchemy import delete, insert, select
@@ -16,11 +17,13 @@ from anc_core.records import (
     Status,
     Window,
 )
+from anc_core.store.noise_totals import totals_of
 from anc_core.store.tables import (
     CHILDREN,
     AudioSession,
     NoiseDetection,
     NoiseEvent,
+    NoiseTotal,
     ProcessingMetric,
 )
 
@@ -89,12 +92,19 @@ def pages(values: Iterable[str]) -> Iterator[list[str]]:
         yield unique[start : start + _PARAMETERS_AT_ONCE]
 
 
-def replace_children(db: Session, summary: SessionSummary) -> None:
-    """Write intervals, windows and events of ``summary`` in place of those that were there."""
+def replace_children(db: Session, summary: SessionSummary, *, recorded_at: datetime | None) -> None:
+    """Write intervals, windows and events of ``summary`` in place of those that were there.
+
+    ``recorded_at`` is the row's, which may know more than the summary.
+    """
     delete_children(db, summary.session_id)
     _insert(db, ProcessingMetric, summary.session_id, summary.intervals)
     _insert(db, NoiseDetection, summary.session_id, summary.windows)
     _insert(db, NoiseEvent, summary.session_id, summary.events)
+    totals = totals_of(summary.windows, recorded_at)
+    if totals:
+        rows = [{"session_id": summary.session_id} | total for total in totals]
+        db.execute(insert(NoiseTotal.__table__), rows)  # type: ignore[arg-type]
 
 
 def delete_children(db: Session, session_id: str) -> None:

@@ -98,13 +98,13 @@ def finish(
             owned_by(owner),
         )
         .values(values)
-        .returning(AudioSession.id),
+        .returning(AudioSession.recorded_at),
         execution_options={"synchronize_session": False},
-    )
-    if changed.first() is None:
+    ).first()
+    if changed is None:
         msg = f"session {summary.session_id} does not belong to {owner}: its result is not stored"
         raise StoreError(msg)
-    replace_children(db, summary)
+    replace_children(db, summary, recorded_at=changed.recorded_at)
 
 
 def get_session(db: Session, session_id: str) -> SessionSummary:

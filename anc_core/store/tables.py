@@ -180,6 +180,35 @@ class NoiseDetection(Base):
     level_dbfs: Mapped[float | None]
 
 
+class NoiseTotal(Base):
+    """Sums over the windows of one session; see ``anc_core.store.noise_totals``."""
+
+    __tablename__ = "noise_totals"
+    # Clustered by its key on SQLite: a period reads it session by session.
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own name
+
+    session_id: Mapped[str] = mapped_column(
+        _ID, ForeignKey("audio_sessions.id", ondelete="CASCADE"), primary_key=True
+    )
+    noise_type: Mapped[str] = mapped_column(primary_key=True)
+    quarter: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Quarters of an hour since 1970 (UTC); -1 = the time of recording is not known."""
+    windows: Mapped[int]
+    seconds: Mapped[float]
+    energy_s: Mapped[float]
+    level_s: Mapped[float]
+    confidence_0: Mapped[int]
+    confidence_1: Mapped[int]
+    confidence_2: Mapped[int]
+    confidence_3: Mapped[int]
+    confidence_4: Mapped[int]
+    confidence_5: Mapped[int]
+    confidence_6: Mapped[int]
+    confidence_7: Mapped[int]
+    confidence_8: Mapped[int]
+    confidence_9: Mapped[int]
+
+
 class NoiseEvent(Base):
     """Windows of one sound merged into one event."""
 
@@ -298,6 +327,24 @@ class Report(Base):
     created_at: Mapped[datetime]
 
 
+class DailyAggregate(Base):
+    """A day in figures; it stays when the sessions of that day are deleted."""
+
+    __tablename__ = "daily_aggregates"
+
+    timezone: Mapped[str] = mapped_column(String(64), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    sessions: Mapped[int]
+    """Sessions that finished that day, which ``processing`` tells of."""
+    recorded: Mapped[int]
+    """Sessions recorded that day, which ``noise`` tells of."""
+    processing: Mapped[dict[str, Any]]
+    noise: Mapped[dict[str, Any]]
+    database_bytes: Mapped[int | None]
+    metrics_version: Mapped[str]
+    rolled_up_at: Mapped[datetime]
+
+
 class AuditEntry(Base):
     """Who did what to which subject; never updated, never deleted with a session."""
 
@@ -311,5 +358,5 @@ class AuditEntry(Base):
     detail: Mapped[dict[str, Any]]
 
 
-CHILDREN = (NoiseDetection, NoiseEvent, ProcessingMetric)
+CHILDREN = (NoiseDetection, NoiseTotal, NoiseEvent, ProcessingMetric)
 """Tables whose rows belong to one session."""

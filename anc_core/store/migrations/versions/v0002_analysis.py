@@ -1,0 +1,105 @@
+"""What analyses read: sums of a session's windows, and one row a day that outlives its sessions.
+
+Revision: v0002
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from anc_core.records import Window
+from anc_core.store.noise_totals import totals_of
+from anc_core.store.tables import AudioSession, NoiseDetection, NoiseTotal
+
+revision = "v0002"
+down_revision = "v0001"
+branch_labels = None
+depends_on = None
+
+_SESSIONS_AT_ONCE = 500
+
+
+def upgrade() -> None:
+    _create_noise_totals()
+    _create_daily_aggregates()
+    _add_up_old_sessions(op.get_bind())
+
+
+def downgrade() -> None:
+    op.drop_table("daily_aggregates")
+    op.drop_table("noise_totals")
+
+
+def _create_noise_totals() -> None:
+    op.create_table(
+        "noise_totals",
+        sa.Column("session_id", sa.String(length=128), nullable=False),
+        sa.Column("noise_type", sa.Text(), nullable=False),
+        sa.Column("quarter", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("windows", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("energy_s", sa.Double(), nullable=False),
+        sa.Column("level_s", sa.Double(), nullable=False),
+        *(sa.Column(f"confidence_{tenth}", sa.BigInteger(), nullable=False) for tenth in range(10)),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["audio_sessions.id"],
+            name=op.f("fk_noise_totals_session_id_audio_sessions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "session_id", "noise_type", "quarter", name=op.f("pk_noise_totals")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_daily_aggregates() -> None:
+    op.create_table(
+        "daily_aggregates",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("timezone", sa.String(length=64), nullable=False),
+        sa.Column("sessions", sa.BigInteger(), nullable=False),
+        sa.Column("recorded", sa.BigInteger(), nullable=False),
+        sa.Column("processing", sa.JSON(), nullable=False),
+        sa.Column("noise", sa.JSON(), nullable=False),
+        sa.Column("database_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("metrics_version", sa.Text(), nullable=False),
+        sa.Column("rolled_up_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("timezone", "day", name=op.f("pk_daily_aggregates")),
+    )
+
+
+def _add_up_old_sessions(connection: sa.Connection) -> None:
+    """Write the sums of the sessions that are there, a few hundred at a time."""
+    last = ""
+    while True:
+        dated = connection.execute(
+            sa.select(AudioSession.id, AudioSession.recorded_at)
+            .where(AudioSession.id > last)
+            .order_by(AudioSession.id)
+            .limit(_SESSIONS_AT_ONCE)
+        ).all()
+        if not dated:
+            return
+        recorded_at = {row.id: row.recorded_at for row in dated}
+        last = dated[-1].id
+        columns = [NoiseDetection.__table__.c[name] for name in Window.model_fields]
+        windows = connection.execute(
+            sa.select(NoiseDetection.session_id, *columns)
+            .where(NoiseDetection.session_id.in_(recorded_at))
+            .order_by(NoiseDetection.session_id)
+        )
+        rows: list[dict[str, Any]] = []
+        for session_id, own in groupby(windows, key=attrgetter("session_id")):
+            rows += (
+                {"session_id": session_id, **total}
+                for total in totals_of(own, recorded_at[session_id])
+            )
+        if rows:
+            connection.execute(sa.insert(NoiseTotal.__table__), rows)
