@@ -152,6 +152,11 @@ class Settings(BaseSettings):
         return (self.home / "models").expanduser().absolute()
 
     @property
+    def reports_dir(self) -> Path:
+        """Folder of the reports, where a call names no other."""
+        return (self.home / "reports").expanduser().absolute()
+
+    @property
     def chunk_s(self) -> float:
         """Length of a chunk in seconds, the same at every rate."""
         return self.chunk_size / self.sample_rate

@@ -184,12 +184,13 @@ class EventLine(Record):
     violation: bool
     first_at_device: bool
     """No such sound at this device in the 28 days before."""
-    acknowledged: bool | None
-    """``None`` = nobody keeps book of it."""
+    acknowledged: bool
     source_path: str
     source_bytes: int | None
     output_path: str | None
     output_bytes: int | None
+    imported: bool = False
+    """The session came from elsewhere: its paths are text, no file of this machine is meant."""
 
 
 class FailureGroup(Record):
@@ -284,7 +285,7 @@ class EventCounts(Record):
 
     total: int = 0
     first_at_device: int = 0
-    unacknowledged: int | None = None
+    unacknowledged: int = 0
     violations: int = 0
     """Delivered more than 1 dB quieter, or refused by the gate for that."""
     expected: float | None = None

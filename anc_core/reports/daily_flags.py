@@ -8,7 +8,7 @@ those of docs/report.md, which lists every rule.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
 
@@ -33,6 +33,10 @@ MIN_DAYS = 5
 """A baseline of fewer days is none."""
 
 FAILED_SHARE = 0.05
+MANY_SESSIONS = 100
+"""From here on 5 % is 5 %; of fewer sessions so many must fail that chance brings it once in a
+hundred days."""
+FEW_CHANCE = 0.01
 FAILED_SHARE_RED = 0.25
 SIGMAS = 3.0
 SLOWER = 1.5
@@ -144,6 +148,15 @@ def more_events(figures: DailyFigures) -> Iterator[Flag]:
     )
 
 
+def expected_events(baseline: Sequence[DayFigures], days: Sequence[DayFigures]) -> float | None:
+    """Return how many emergency events the days before lead to expect; ``None`` = too few days."""
+    before = [day for day in baseline if day.counts.total]
+    if len(before) < MIN_DAYS:
+        return None
+    active = max(sum(day.counts.total > 0 for day in days), 1)
+    return _expected_events(before, active)[0]
+
+
 def _expected_events(days: list[DayFigures], num_days: int) -> tuple[float, float]:
     """Return how many events ``num_days`` bring and how far chance takes that."""
     counts = [day.emergency_events for day in days]
@@ -166,7 +179,7 @@ def failures(figures: DailyFigures) -> Iterator[Flag]:
     limit = FAILED_SHARE
     if usual is not None:
         limit = min(limit, usual + SIGMAS * spread)
-    if share <= limit:
+    if share <= limit or _is_chance(counts, usual):
         return
     red = share > FAILED_SHARE_RED and counts.total >= MIN_SESSIONS
     yield Flag(
@@ -194,6 +207,16 @@ def _usual_failures(days: list[DayFigures], today: Counts) -> tuple[float | None
     # So few sessions scatter by chance alone, even where no day before had a failure.
     chance = max(usual, 1.0 / total) * (1.0 - usual) / today.total
     return usual, math.sqrt(max(between, chance))
+
+
+def _is_chance(counts: Counts, usual: float | None) -> bool:
+    """Return whether so few sessions may fail so often by chance alone."""
+    if counts.total >= MANY_SESSIONS:
+        return False
+    from scipy.special import bdtrc
+
+    share = min(FAILED_SHARE / 2 if usual is None else usual, FAILED_SHARE)
+    return float(bdtrc(counts.failed - 1, counts.total, share)) > FEW_CHANCE
 
 
 def _main_failures(figures: DailyFigures) -> str:

@@ -7,52 +7,50 @@ template; every number of the first screen is looked up in the JSON twin, so the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from anc_core.files import write_text_atomic
 from anc_core.reports import wording
-from anc_core.reports.daily_charts import charts
+from anc_core.reports.daily_charts import Chart
 from anc_core.reports.daily_figures import DailyReport, EventLine
-from anc_core.reports.event_clips import event_clips
+from anc_core.reports.event_clips import Clip
 from anc_core.reports.page import page_environment
 
 MAX_ROWS = 100
 """Of a table; the rest is in the JSON twin and in the store."""
 
 
-def write_daily_page(path: Path | str, report: DailyReport) -> None:
-    """Write the page to ``path``, complete or not at all.
+def daily_page(
+    report: DailyReport,
+    drawings: Sequence[Chart],
+    clips: Mapping[str, Clip],
+    *,
+    clips_left_out: int,
+) -> str:
+    """Return the page.
 
-    Raises
-    ------
-    SinkError
-        NO_SPACE or NOT_WRITABLE.
+    Parameters
+    ----------
+    report : DailyReport
+    drawings : sequence of Chart
+        From :func:`anc_core.reports.daily_charts.charts`.
+    clips : mapping of Clip, by event id
+    clips_left_out : int
+        Both from :func:`anc_core.reports.event_clips.event_clips`.
     """
-    write_text_atomic(path, render(report))
-
-
-def render(report: DailyReport) -> str:
-    """Return the page of ``report``."""
     figures = report.figures
-    clips, left_out = event_clips(figures.event_lines)
     zone = ZoneInfo(figures.period.timezone)
 
     def moment(value: datetime | None, pattern: str = "%d %b %H:%M") -> str:
         return "–" if value is None else value.astimezone(zone).strftime(pattern)
 
     environment = page_environment()
-    environment.globals |= {
-        "fig": figure_writer(report),
-        "count_of": wording.count_of,
-        "listed": wording.listed,
-    }
+    environment.globals |= {"fig": figure_writer(report), "count_of": wording.count_of}
     environment.filters |= {
         "moment": moment,
         "duration": lambda seconds: "–" if seconds is None else wording.duration(seconds),
@@ -62,23 +60,19 @@ def render(report: DailyReport) -> str:
         "words": lambda name: str(name).replace("_", " "),
         "file_name": lambda name: str(name).replace("\\", "/").rpartition("/")[2],
     }
-    return (
-        environment.get_template("daily.html")
-        .render(
-            report=report,
-            figures=figures,
-            drawings=[
-                (chart, None if chart.svg is None else Markup(chart.svg))  # noqa: S704 - our own drawing
-                for chart in charts(figures)
-            ],
-            events=sorted(figures.event_lines, key=_gravest_first)[:MAX_ROWS],
-            clips=clips,
-            clips_left_out=left_out,
-            max_rows=MAX_ROWS,
-        )
-        .encode(errors="replace")
-        .decode()
-    )  # undecodable bytes of file names
+    text = environment.get_template(
+        "daily.html"
+    ).render(
+        report=report,
+        figures=figures,
+        # Our own drawings: matplotlib has escaped the text in them.
+        drawings=[(one, None if one.svg is None else Markup(one.svg)) for one in drawings],  # noqa: S704
+        events=sorted(figures.event_lines, key=_gravest_first)[:MAX_ROWS],
+        clips=clips,
+        clips_left_out=clips_left_out,
+        max_rows=MAX_ROWS,
+    )
+    return str(text).encode(errors="replace").decode()  # undecodable bytes of file names
 
 
 def _gravest_first(line: EventLine) -> tuple[bool, str]:

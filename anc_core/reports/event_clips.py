@@ -7,7 +7,7 @@ What was judged is the recording itself; the clip only lets a person hear what i
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +52,16 @@ class Clip:
         )
 
 
-def event_clips(lines: Iterable[EventLine]) -> tuple[Mapping[str, Clip], int]:
+def event_clips(
+    lines: Iterable[EventLine], may_read: Callable[[str], bool] = lambda _path: True
+) -> tuple[Mapping[str, Clip], int]:
     """Cut the clips of events, the gravest first, until the page is full.
+
+    Parameters
+    ----------
+    lines : iterable of EventLine
+    may_read : callable
+        Whether a file may be opened.
 
     Returns
     -------
@@ -68,18 +76,25 @@ def event_clips(lines: Iterable[EventLine]) -> tuple[Mapping[str, Clip], int]:
         if len(clips) >= MAX_CLIPS or size > MAX_CLIP_BYTES:
             left_out += 1
             continue
-        clips[line.event_id] = clip = cut(line)
+        clips[line.event_id] = clip = cut(line, may_read)
         size += clip.size
     return clips, left_out
 
 
-def cut(line: EventLine) -> Clip:
+def cut(line: EventLine, may_read: Callable[[str], bool]) -> Clip:
     """Return the clip of one event; files that are gone or changed are said to be so."""
-    start_s = max(line.start_s - LEAD_S, 0.0)
-    before, why_before = _read(line.source_path, line.source_bytes, line.channel, start_s)
-    after, why_after = (None, "there was no output")
-    if line.output_path is not None:
-        after, why_after = _read(line.output_path, line.output_bytes, line.channel, start_s)
+
+    def read(path: str | None, num_bytes: int | None) -> tuple[Samples | None, str]:
+        if path is None:
+            return None, "there was no output"
+        if line.imported:
+            return None, "the session was imported without its files"
+        if not may_read(path):
+            return None, "the file may not be read"
+        return _read(path, num_bytes, line.channel, max(line.start_s - LEAD_S, 0.0))
+
+    before, why_before = read(line.source_path, line.source_bytes)
+    after, why_after = read(line.output_path, line.output_bytes)
     sounds = [sound for sound in (before, after) if sound is not None]
     pictures = iter(spectrograms(sounds, RATE_HZ, dpi=_DPI) if sounds else ())
     reasons = [f"before: {why_before}"] if before is None else []

@@ -80,3 +80,17 @@ def size(number: float) -> str:
         if abs(number) >= limit:
             return f"{number / limit:.1f} {unit}"
     return f"{number:.0f} B"
+
+
+def inert(text: str) -> str:
+    """Return ``text`` without the signs that Markdown or HTML would act on."""
+    plain = text.encode(errors="replace").decode().replace("\n", " ").replace("\r", " ")
+    for sign, entity in (
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ("|", "&#124;"),
+        ("`", "&#96;"),
+    ):
+        plain = plain.replace(sign, entity)
+    return plain

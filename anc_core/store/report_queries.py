@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, select
 
 from anc_core.records import Status
+from anc_core.store.database import Database
+from anc_core.store.engine import sqlite_file
 from anc_core.store.tables import (
     DELETING,
     FAILED,
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 MAX_EVENT_LOSS_DB = 1.0
 """An emergency sound that lost more is a safety violation (docs/metrics.md)."""
-VOICE_LOSS_DB = 1.0
-"""A voice that became quieter by more is worth a look."""
 ACKNOWLEDGE = "acknowledge"
 """Action of the audit log; its subject is a session id."""
 JOB_DONE, JOB_FAILED = "job-done", "job-failed"
@@ -177,7 +177,15 @@ def failure_facts(db: Session, start: datetime, end: datetime) -> list[FailureFa
     return sorted(lines, key=lambda line: (-line.count, line.code))
 
 
-def quality_facts(db: Session, start: datetime, end: datetime, limit: int) -> list[QualityFacts]:
+def quality_facts(
+    db: Session,
+    start: datetime,
+    end: datetime,
+    *,
+    louder_below_db: float,
+    voice_below_db: float,
+    limit: int,
+) -> list[QualityFacts]:
     """Return the sessions that deserve a look, the worst first: degraded, then by harm in dB."""
     cancelled, voice = AudioSession.cancellation_db, AudioSession.speech_level_change_db
     louder = func.coalesce(-cancelled, 0.0)
@@ -188,7 +196,7 @@ def quality_facts(db: Session, start: datetime, end: datetime, limit: int) -> li
         select(*(getattr(AudioSession, name) for name in _QUALITY_COLUMNS))
         .where(
             _finished(start, end),
-            or_(degraded, cancelled < NEGATIVE_BELOW_DB, voice < -VOICE_LOSS_DB),
+            or_(degraded, cancelled < louder_below_db, voice < voice_below_db),
         )
         .order_by(case((degraded, 0), else_=1), harm.desc(), AudioSession.id)
         .limit(limit)
@@ -196,8 +204,6 @@ def quality_facts(db: Session, start: datetime, end: datetime, limit: int) -> li
     return [QualityFacts._make(row) for row in rows]
 
 
-NEGATIVE_BELOW_DB = -0.05
-"""What is shown as -0.1 dB or less became louder; a change that rounds to 0.0 is none."""
 _QUALITY_COLUMNS = ("id", *QualityFacts._fields[1:])
 
 
@@ -317,6 +323,27 @@ def model_in_use(db: Session, at: datetime, kind: str) -> str | None:
         .order_by(Model.promoted_at.desc())
         .limit(1)
     )
+
+
+def latest_output(db: Session, before: datetime) -> str | None:
+    """Return where the last output before a moment was written."""
+    return db.scalar(
+        select(AudioSession.output_path)
+        .where(AudioSession.finished_at < before, AudioSession.output_path.is_not(None))
+        .order_by(AudioSession.finished_at.desc())
+        .limit(1)
+    )
+
+
+def database_bytes(database: Database) -> int | None:
+    """Return the size of the database, its write-ahead log included; ``None`` if it is not told."""
+    file = sqlite_file(database.engine.url)
+    if file is not None:
+        parts = (file, file.with_name(file.name + "-wal"))
+        return sum(part.stat().st_size for part in parts if part.exists())
+    with database.read() as db:
+        size = db.scalar(select(func.pg_database_size(func.current_database())))
+    return None if size is None else int(size)
 
 
 def late_facts(
