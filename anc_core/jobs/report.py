@@ -136,8 +136,8 @@ def report_stem(period: Period) -> str:
 
 def _day(request: ReportRequest, now: datetime) -> date:
     """Return a day of the period that was asked for: by default of the last one that is over."""
-    if request.date is not None:
-        return request.date
+    if request.day is not None:
+        return request.day
     today = yesterday(now, request.timezone)
     if request.kind is PeriodKind.DAY:
         return today

@@ -84,7 +84,7 @@ def gather(database: Database, settings: Settings, period: Period, now: datetime
     """
     spans = period.hours() if period.kind is PeriodKind.DAY else period.days()
     with database.read() as db:
-        baseline, before, recent = _history(db, period)
+        baseline, before, history = _history(db, period)
         days, tally = _days(db, period.days(), [span.start for span in spans])
         levels = LevelSums(spans)
         for span in period.days():
@@ -134,7 +134,7 @@ def gather(database: Database, settings: Settings, period: Period, now: datetime
             refused_sessions=tuple(sorted(refused)),
             failures=_failures(db, period),
             worst=_worst(db, period),
-            absent_devices=absent_devices(tally.devices, recent),
+            absent_devices=absent_devices(tally.devices, before, history, period),
             schedules=_schedules(runs, period, now),
             sizes=_sizes(db, period),
         )
@@ -149,19 +149,20 @@ def gather(database: Database, settings: Settings, period: Period, now: datetime
 def _history(
     db: Session, period: Period
 ) -> tuple[
-    tuple[DayFigures, ...], dict[str | None, DeviceSums], list[dict[str | None, DeviceSums]]
+    tuple[DayFigures, ...], dict[str | None, DeviceSums], list[tuple[date, dict[str | None, int]]]
 ]:
-    """Return the baseline by days, its devices, and the devices of each of its last seven days."""
+    """Return the baseline by days, its devices, and the sessions of each device by days."""
     days: list[DayFigures] = []
     devices: dict[str | None, DeviceSums] = {}
-    by_day: list[dict[str | None, DeviceSums]] = []
+    by_day: list[tuple[date, dict[str | None, int]]] = []
     for span in period.days_before(BASELINE_DAYS):
         day, tally = _day(db, span, ())
         days.append(day)
-        by_day.append(tally.devices)
+        counts = {name: sums.sessions for name, sums in tally.devices.items()}
+        by_day.append((date.fromisoformat(span.label), counts))
         for name, sums in tally.devices.items():
             devices.setdefault(name, DeviceSums()).merge(sums)
-    return tuple(days), devices, by_day[-RECENT_DAYS:]
+    return tuple(days), devices, by_day
 
 
 def _days(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -27,7 +27,7 @@ ALL_FORMATS = tuple(ReportFormat)
 class ReportRequest(Record):
     """Which report to make."""
 
-    date: date | None = None
+    day: date | None = None
     """Any day of the period; ``None`` = the last period that is over."""
     kind: PeriodKind = PeriodKind.DAY
     timezone: str = "UTC"

@@ -139,8 +139,10 @@ class DeviceFigures(Record):
     negative: int = 0
     cancellation_n: int = 0
     level_dbfs: float | None = None
-    """Mean input level."""
-    baseline_sessions: int = 0
+    """Median input level of the sessions that are not silent."""
+    baseline_analysed: int = 0
+    baseline_silent: int = 0
+    baseline_clipped: int = 0
     baseline_measured: int = 0
     baseline_level_dbfs: float | None = None
     baseline_level_sd_db: float | None = None
@@ -225,6 +227,12 @@ class AbsentDevice(Record):
     days: int
     """Of the last seven."""
     sessions: int
+    """On these."""
+    expected: float
+    """Its share of the last seven days' sessions, of those of the period."""
+    fewest: int
+    """On any day like this (weekday or weekend) of the baseline."""
+    days_alike: int
 
 
 class ScheduleLine(Record):

@@ -14,6 +14,7 @@ from itertools import chain
 
 from anc_core.reports.daily_figures import (
     FEW,
+    AbsentDevice,
     Counts,
     DailyFigures,
     DayFigures,
@@ -34,17 +35,21 @@ MIN_DAYS = 5
 
 FAILED_SHARE = 0.05
 MANY_SESSIONS = 100
-"""From here on 5 % is 5 %; of fewer sessions so many must fail that chance brings it once in a
-hundred days."""
-FEW_CHANCE = 0.01
+"""From here on 5 % failed is 5 %; of fewer sessions so many must fail that chance does not do it."""
+CHANCE = 0.01
+"""What chance brings once in a hundred days is no flag; one of many devices: in a thousand."""
+DEVICE_CHANCE = 0.001
 FAILED_SHARE_RED = 0.25
 SIGMAS = 3.0
 SLOWER = 1.5
 NEGATIVE_SHARE = 0.02
 PSI = 0.2
 PSI_CHANCE = 0.001
-"""A shift that chance makes once in a thousand days is none."""
 LEVEL_SHIFT_DB = 6.0
+MIN_ACTIVE_DAYS = 4
+"""A device that sends on fewer days of a week may stay away for one."""
+CERTAIN_SESSIONS = 9.0
+"""Where so many are due, chance leaves none once in eight thousand days (Poisson)."""
 CONFIDENCE_DROP = 0.1
 DAYS_TO_FULL = 7.0
 DAYS_TO_FULL_RED = 2.0
@@ -211,12 +216,22 @@ def _usual_failures(days: list[DayFigures], today: Counts) -> tuple[float | None
 
 def _is_chance(counts: Counts, usual: float | None) -> bool:
     """Return whether so few sessions may fail so often by chance alone."""
-    if counts.total >= MANY_SESSIONS:
-        return False
+    share = min(FAILED_SHARE / 2 if usual is None else usual, FAILED_SHARE)
+    few = counts.total < MANY_SESSIONS
+    return few and chance_of(counts.failed, counts.total, share) > CHANCE
+
+
+def chance_of(cases: int, count: int, share: float) -> float:
+    """Return how likely ``count`` tries have ``cases`` or more cases of that ``share`` (binomial).
+
+    Examples
+    --------
+    >>> round(chance_of(3, 10, 0.5), 3)
+    0.945
+    """
     from scipy.special import bdtrc
 
-    share = min(FAILED_SHARE / 2 if usual is None else usual, FAILED_SHARE)
-    return float(bdtrc(counts.failed - 1, counts.total, share)) > FEW_CHANCE
+    return float(bdtrc(cases - 1, count, share)) if cases > 0 else 1.0
 
 
 def _main_failures(figures: DailyFigures) -> str:
@@ -269,11 +284,13 @@ def slower(figures: DailyFigures) -> Iterator[Flag]:
 def louder(figures: DailyFigures) -> Iterator[Flag]:
     """Flag noise that became louder in more than 2 % of the sessions, or of one device's."""
     measured = figures.cancellation_db.n
-    blamed = [device for device in figures.devices if _is_louder(device)]
+    usual = min(_usual_negative(figures), NEGATIVE_SHARE)
+    blamed = [device for device in figures.devices if _is_louder(device, usual)]
     everywhere = (
         measured >= MIN_SESSIONS
         and figures.negative >= MIN_CASES
         and figures.negative / measured > NEGATIVE_SHARE
+        and chance_of(figures.negative, measured, usual) <= CHANCE
     )
     if not everywhere and not blamed:
         return
@@ -302,23 +319,33 @@ def louder(figures: DailyFigures) -> Iterator[Flag]:
     )
 
 
-def _is_louder(device: DeviceFigures) -> bool:
+def _usual_negative(figures: DailyFigures) -> float:
+    measured = sum(day.cancellation_n for day in figures.baseline)
+    if measured < MIN_SESSIONS:
+        return NEGATIVE_SHARE / 2
+    return sum(day.negative for day in figures.baseline) / measured
+
+
+def _is_louder(device: DeviceFigures, usual: float) -> bool:
     return (
         device.cancellation_n >= FEW
         and device.negative >= MIN_CASES
         and device.negative / device.cancellation_n > NEGATIVE_SHARE
+        and chance_of(device.negative, device.cancellation_n, usual) <= DEVICE_CHANCE
     )
 
 
 def level_shift(figures: DailyFigures) -> Iterator[Flag]:
-    """Flag a device whose mean input level moved by more than 6 dB, and by more than chance."""
+    """Flag a device whose median input level moved by more than 6 dB, and by more than chance."""
     for device in figures.devices:
         today, before = device.level_dbfs, device.baseline_level_dbfs
         spread = device.baseline_level_sd_db
         few = min(device.measured, device.baseline_measured) < FEW
         if few or today is None or before is None or spread is None:
             continue
-        chance = spread * math.sqrt(1 / device.measured + 1 / device.baseline_measured)
+        # A median scatters 1.25 times as much as a mean.
+        few_of_both = 1 / device.measured + 1 / device.baseline_measured
+        chance = 1.25 * spread * math.sqrt(few_of_both)
         shift = today - before
         if abs(shift) <= max(LEVEL_SHIFT_DB, SIGMAS * chance):
             continue
@@ -330,7 +357,7 @@ def level_shift(figures: DailyFigures) -> Iterator[Flag]:
             rule="level_shift",
             verdict=Verdict.AMBER,
             title=f"{_name(device)} is {abs(shift):.0f} dB {way} than usual",
-            cause=f"Mean input level {_db(today)} against {_db(before)} dBFS over "
+            cause=f"Median input level {_db(today)} against {_db(before)} dBFS over "
             f"{device.baseline_measured} sessions before: {guess}?",
             value=round(shift, 2),
             limit=LEVEL_SHIFT_DB,
@@ -346,11 +373,11 @@ def silent_or_clipped(figures: DailyFigures) -> Iterator[Flag]:
     for device in figures.devices:
         if device.analysed < MIN_CASES or device.device is None:
             continue
-        for count, word, guess in (
-            (device.silent, "silent", "microphone, cable or mute switch"),
-            (device.clipped, "clipped", "input gain too high"),
+        for count, usual, word, guess in (
+            (device.silent, device.baseline_silent, "silent", "microphone, cable or mute switch"),
+            (device.clipped, device.baseline_clipped, "clipped", "input gain too high"),
         ):
-            if count == device.analysed:
+            if count == device.analysed and not _is_usual(device, usual):
                 yield Flag(
                     rule=f"{word}_device",
                     verdict=Verdict.AMBER,
@@ -364,13 +391,17 @@ def silent_or_clipped(figures: DailyFigures) -> Iterator[Flag]:
                 )
 
 
+def _is_usual(device: DeviceFigures, usual: int) -> bool:
+    """Return whether a device is often like that, so that a few more in a row say nothing."""
+    if device.baseline_analysed < FEW:
+        return device.analysed < FEW
+    share = usual / device.baseline_analysed
+    return share**device.analysed > DEVICE_CHANCE
+
+
 def absent_devices(figures: DailyFigures) -> Iterator[Flag]:
-    """Flag a device that sent something on each of the seven days before, and now nothing."""
-    gone = [
-        device
-        for device in figures.absent_devices
-        if device.days == 7 and device.sessions >= 7 * MIN_CASES
-    ]
+    """Flag devices that sent nothing though so much was due that chance doesn't explain it."""
+    gone = [device for device in figures.absent_devices if _is_missed(device)]
     if not gone or not figures.sessions.total:  # where nothing came at all, that is the flag
         return
     names = [device.device for device in gone]
@@ -391,6 +422,13 @@ def absent_devices(figures: DailyFigures) -> Iterator[Flag]:
         n=len(figures.devices) + len(gone),
         subjects=tuple(names),
     )
+
+
+def _is_missed(device: AbsentDevice) -> bool:
+    if device.days < MIN_ACTIVE_DAYS:
+        return False
+    regular = device.days_alike >= MIN_DAYS and device.fewest >= MIN_CASES
+    return regular or device.expected >= CERTAIN_SESSIONS
 
 
 # --------------------------------------------------------------------------- what is heard

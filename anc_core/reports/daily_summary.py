@@ -7,10 +7,12 @@ them never is in memory at a time.
 from __future__ import annotations
 
 import math
+import statistics
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from anc_core.reports.daily_figures import (
@@ -26,10 +28,10 @@ from anc_core.reports.daily_figures import (
     PresetFigures,
     Spread,
 )
-from anc_core.reports.period import Span
+from anc_core.reports.period import Period, Span
 
-SILENT_BELOW_DBFS = -80.0
-"""A microphone that hears anything at all is louder than the noise of 14 bit."""
+SILENT_BELOW_DBFS = -70.0
+"""Quieter than any room on a working microphone at a usable gain."""
 NEGATIVE_BELOW_DB = -0.05
 """What is shown as -0.1 dB or less became louder; a change that rounds to 0.0 is none."""
 
@@ -71,13 +73,12 @@ class DeviceSums:
     sessions: int = 0
     analysed: int = 0
     """Sessions that were not failures: those that a level would be known of."""
-    measured: int = 0
     silent: int = 0
     clipped: int = 0
     negative: int = 0
     cancellation_n: int = 0
-    level: float = 0.0
-    level_squares: float = 0.0
+    levels: array[float] = field(default_factory=lambda: array("d"))
+    """Of sessions that were not silent, dBFS."""
     last_at: datetime | None = None
 
     def add(self, session: Session) -> None:
@@ -92,9 +93,7 @@ class DeviceSums:
         if session.duration_s and (level is None or level < SILENT_BELOW_DBFS):
             self.silent += 1
         elif level is not None:
-            self.measured += 1
-            self.level += level
-            self.level_squares += level * level
+            self.levels.append(level)
         self.clipped += bool(session.clipped)
         if session.cancellation_db is not None:
             self.cancellation_n += 1
@@ -104,34 +103,25 @@ class DeviceSums:
         """Add what ``other`` counted."""
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.levels.extend(other.levels)
         self.last_at = max((at for at in (self.last_at, other.last_at) if at), default=None)
 
     @property
-    def mean_level(self) -> float | None:
-        """Mean input level, dBFS."""
-        return self.level / self.measured if self.measured else None
+    def median_level(self) -> float | None:
+        """Median input level, dBFS: one strange recording moves no median."""
+        return statistics.median(self.levels) if self.levels else None
 
     @property
     def level_sd(self) -> float | None:
-        """Standard deviation of the input level between sessions, dB."""
-        if self.measured < 2:
+        """Spread of the input level between sessions, dB: of the middle half, scaled to a sigma."""
+        if len(self.levels) < 4:
             return None
-        mean = self.level / self.measured
-        spread = (self.level_squares - self.measured * mean * mean) / (self.measured - 1)
-        return math.sqrt(max(spread, 0.0))
+        low, _, high = statistics.quantiles(self.levels, n=4)
+        return (high - low) / _QUARTILES_OF_NORMAL
 
 
-_SUMS = (
-    "sessions",
-    "analysed",
-    "measured",
-    "silent",
-    "clipped",
-    "negative",
-    "cancellation_n",
-    "level",
-    "level_squares",
-)
+_QUARTILES_OF_NORMAL = 1.349
+_SUMS = ("sessions", "analysed", "silent", "clipped", "negative", "cancellation_n")
 
 
 @dataclass(slots=True)
@@ -290,15 +280,17 @@ def device_figures(
                 device=device,
                 sessions=sums.sessions,
                 analysed=sums.analysed,
-                measured=sums.measured,
+                measured=len(sums.levels),
                 silent=sums.silent,
                 clipped=sums.clipped,
                 negative=sums.negative,
                 cancellation_n=sums.cancellation_n,
-                level_dbfs=sums.mean_level,
-                baseline_sessions=old.sessions,
-                baseline_measured=old.measured,
-                baseline_level_dbfs=old.mean_level,
+                level_dbfs=sums.median_level,
+                baseline_analysed=old.analysed,
+                baseline_silent=old.silent,
+                baseline_clipped=old.clipped,
+                baseline_measured=len(old.levels),
+                baseline_level_dbfs=old.median_level,
                 baseline_level_sd_db=old.level_sd,
             )
         )
@@ -306,19 +298,41 @@ def device_figures(
 
 
 def absent_devices(
-    now: Mapping[str | None, DeviceSums], recent: Sequence[Mapping[str | None, DeviceSums]]
+    now: Mapping[str | None, DeviceSums],
+    before: Mapping[str | None, DeviceSums],
+    history: Sequence[tuple[date, Mapping[str | None, int]]],
+    period: Period,
 ) -> tuple[AbsentDevice, ...]:
-    """Return devices of the ``recent`` days that are not of ``now``, the busiest first."""
-    names = {name for day in recent for name in day if name is not None} - set(now)
+    """Return devices of the last seven days that are not of ``now``, the busiest first.
+
+    Parameters
+    ----------
+    now, before : mapping of DeviceSums
+        By device, of the period and of the baseline.
+    history : sequence of (date, sessions by device)
+        The days of the baseline, oldest first.
+    period : Period
+    """
+    recent = [day for _, day in history[-RECENT_DAYS:]]
+    in_recent = sum(map(sum, (day.values() for day in recent)))
+    total = sum(sums.sessions for sums in now.values())
+    weekend = period.first.weekday() >= 5
+    alike = [day for when, day in history if (when.weekday() >= 5) == weekend and day]
     lines = []
-    for name in names:
-        sums = [day[name] for day in recent if name in day]
+    for name in {name for day in recent for name in day if name is not None} - set(now):
+        counts = [day[name] for day in recent if name in day]
+        last_at = before[name].last_at
+        if last_at is None:
+            continue
         lines.append(
             AbsentDevice(
                 device=name,
-                last_at=max(one.last_at for one in sums if one.last_at),
-                days=len(sums),
-                sessions=sum(one.sessions for one in sums),
+                last_at=last_at,
+                days=len(counts),
+                sessions=sum(counts),
+                expected=round(total * sum(counts) / in_recent, 2),
+                fewest=min((day.get(name, 0) for day in alike), default=0),
+                days_alike=len(alike),
             )
         )
     return tuple(sorted(lines, key=lambda line: (-line.sessions, line.device)))
