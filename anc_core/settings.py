@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from anc_core.errors import SettingsError
@@ -89,6 +96,14 @@ class Settings(BaseSettings):
     """A session on another host is taken for dead after this long without a heartbeat."""
     allowed_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """If set (separated by the system's path separator), no file outside is read or written."""
+    report_webhook_url: SecretStr | None = None  # services put a token into it
+    """Where a report is posted as JSON (http or https); its ``text`` is what chat services show."""
+    report_smtp_url: SecretStr | None = None
+    """``smtp://USER:PASSWORD@HOST:587`` (STARTTLS) or ``smtps://...``; without it none is mailed."""
+    report_mail_from: str | None = None
+    """Sender of mailed reports."""
+    report_mail_to: Annotated[tuple[str, ...], NoDecode] = ()
+    """Receivers of mailed reports, separated by commas."""
     log_json: bool = False
     """Write log lines as JSON."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
@@ -97,6 +112,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_paths(cls, value: object) -> object:
         return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+
+    @field_validator("report_mail_to", mode="before")
+    @classmethod
+    def _split_receivers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("chunk_size")
     @classmethod

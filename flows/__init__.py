@@ -14,6 +14,7 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.daily_report import generate_daily_report
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.simulation import simulate_anc_sweep
@@ -25,6 +26,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 _HOME_OF = {
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
+    "generate_daily_report": "daily_report",
     "process_audio_file": "audio_processing",
     "simulate_anc_sweep": "simulation",
     "train_noise_classifier": "model_training",
@@ -35,6 +37,7 @@ _HOME_OF = {
 __all__ = [
     "batch_process_files",
     "compare_suppressors",
+    "generate_daily_report",
     "process_audio_file",
     "simulate_anc_sweep",
     "train_noise_classifier",

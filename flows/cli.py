@@ -18,6 +18,7 @@ from flows.compare_command import compare
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
+from flows.report_command import report
 from flows.seed_command import db_seed
 from flows.simulate_command import simulate
 from flows.train_command import train
@@ -136,6 +137,7 @@ _COMMANDS = (
     train_suppressor,
     validate,
     model,
+    report,
 )
 
 for command in _COMMANDS:

@@ -6,8 +6,8 @@ first and the row last: the store never points at a file that is not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,13 @@ from anc_core.reports.daily_figures import (
     DailyReport,
     Late,
     LateSession,
+    MissedRun,
 )
 from anc_core.reports.daily_flags import judge
 from anc_core.reports.daily_markdown import report_markdown, report_title
 from anc_core.reports.daily_page import daily_page
 from anc_core.reports.event_clips import event_clips
-from anc_core.reports.period import Period, PeriodKind, period_of, yesterday
+from anc_core.reports.period import ONE_DAY, Period, PeriodKind, period_of, zone_of
 from anc_core.settings import Settings
 from anc_core.store import Database, StoredReport
 from anc_core.version import __version__
@@ -51,7 +52,8 @@ def make_report(
     database: Database,
     *,
     actor: str,
-    now: datetime | None = None,
+    now: datetime,
+    missed: Sequence[MissedRun] | None = None,
 ) -> ReportResult:
     """Make the report and write its files.
 
@@ -63,8 +65,10 @@ def make_report(
         Read for the figures; gets the report's row and a line of the audit log.
     actor : str
         Who asked for it.
-    now : datetime, optional
-        Aware; by default the clock's.
+    now : datetime
+        Aware.
+    missed : sequence of MissedRun, optional
+        What Prefect says that it missed in the period; ``None`` = it was not asked.
 
     Raises
     ------
@@ -75,10 +79,11 @@ def make_report(
     StoreBusyError
         If others kept making the same report meanwhile.
     """
-    now = now or datetime.now(UTC)
-    period = period_of(_day(request, now), request.timezone, request.kind)
+    period = _period(request, now)
     folder = _folder(request, settings)
     figures = gather(database, settings, period, now)
+    if missed is not None:
+        figures = figures.model_copy(update={"missed_runs": tuple(missed)})
     pages = _Pages(figures, settings)
     for _ in range(_TRIES):
         with database.read() as db:
@@ -127,6 +132,7 @@ def report_stem(period: Period) -> str:
 
     Examples
     --------
+    >>> from datetime import date
     >>> report_stem(period_of(date(2026, 11, 3), "Europe/Berlin"))
     'daily-2026-11-03-Europe-Berlin'
     """
@@ -134,15 +140,25 @@ def report_stem(period: Period) -> str:
     return f"{period.kind}-{period.key}{zone}"
 
 
-def _day(request: ReportRequest, now: datetime) -> date:
-    """Return a day of the period that was asked for: by default of the last one that is over."""
+def report_period(request: ReportRequest, now: datetime) -> tuple[datetime, datetime]:
+    """Return the moments between which the report looks, [start, end).
+
+    Raises
+    ------
+    InputError
+        If the time zone is unknown.
+    """
+    period = _period(request, now)
+    return period.start, period.end
+
+
+def _period(request: ReportRequest, now: datetime) -> Period:
+    """Return the period that was asked for: by default the last one that is over."""
     if request.day is not None:
-        return request.day
-    today = yesterday(now, request.timezone)
-    if request.kind is PeriodKind.DAY:
-        return today
-    current = period_of(now.astimezone().date(), request.timezone, request.kind)
-    return date.fromisoformat(current.days_before(1)[0].label)
+        return period_of(request.day, request.timezone, request.kind)
+    today = now.astimezone(zone_of(request.timezone)).date()
+    current = period_of(today, request.timezone, request.kind)
+    return period_of(current.first - ONE_DAY, request.timezone, request.kind)
 
 
 def _folder(request: ReportRequest, settings: Settings) -> Path:

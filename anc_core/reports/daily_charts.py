@@ -198,7 +198,7 @@ def _failures(figures: DailyFigures) -> str:
         share.spines["top"].set_visible(False)
         share.tick_params(length=0)
 
-    return _drawn("failures", draw, grid="x")
+    return _drawn("failures", draw, grid="x", height=0.85 + 0.24 * len(groups))
 
 
 def _speed(history: Sequence[DayFigures], num_days: int) -> str:
@@ -242,7 +242,7 @@ def _presets(figures: DailyFigures) -> str:
             axes.axvspan(min(low * 1.1, low - 0.5), 0, color=BAD, alpha=0.15, linewidth=0)
         axes.axvline(0, color=SOFT, linewidth=1.0)
 
-    return _drawn("presets", draw, grid="x")
+    return _drawn("presets", draw, grid="x", height=0.6 + 0.42 * len(shown))
 
 
 def _box(spread: Spread) -> dict[str, Any]:

@@ -257,6 +257,14 @@ class ScheduleLine(Record):
         return self.longest_gap_s is not None and self.longest_gap_s > self.limit_s
 
 
+class MissedRun(Record):
+    """A scheduled run that Prefect never started (Late) or lost (Crashed)."""
+
+    name: str
+    state: str
+    expected_at: datetime
+
+
 class LateSession(Record):
     """A recording of this period that came after the report before this one was made."""
 
@@ -394,6 +402,8 @@ class DailyFigures(Record):
     worst: tuple[QualityLine, ...] = ()
     absent_devices: tuple[AbsentDevice, ...] = ()
     schedules: tuple[ScheduleLine, ...] = ()
+    missed_runs: tuple[MissedRun, ...] | None = None
+    """``None`` = Prefect was not asked, or did not answer."""
     sizes: tuple[SizePoint, ...] = ()
 
 

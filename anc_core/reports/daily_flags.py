@@ -35,7 +35,7 @@ MIN_DAYS = 5
 
 FAILED_SHARE = 0.05
 MANY_SESSIONS = 100
-"""From here on 5 % failed is 5 %; of fewer sessions so many must fail that chance does not do it."""
+"""From here on 5 % failed is 5 %; of fewer sessions so many must fail that it is no chance."""
 CHANCE = 0.01
 """What chance brings once in a hundred days is no flag; one of many devices: in a thousand."""
 DEVICE_CHANCE = 0.001
@@ -240,7 +240,9 @@ def _main_failures(figures: DailyFigures) -> str:
         devices = f" ({listed(group.devices[:3])})" if group.devices else ""
         parts.append(f"{group.code} {group.count}{devices}")
     first = figures.failures[0] if figures.failures else None
-    example = f"; for example: {first.message}" if first is not None and first.message else ""
+    example = ""
+    if first is not None and first.message:
+        example = f"; for example: {first.message.removeprefix(first.source_path + ': ')}"
     return f"{', '.join(parts)}{example.rstrip('.')}."
 
 
@@ -557,19 +559,35 @@ def idle_weekday(figures: DailyFigures) -> Iterator[Flag]:
 def missed_schedules(figures: DailyFigures) -> Iterator[Flag]:
     """Flag jobs that run by the clock and left no trace when they should have."""
     missed = [line for line in figures.schedules if line.missed]
-    if not missed:
-        return
-    yield Flag(
-        rule="missed_schedule",
-        verdict=Verdict.AMBER,
-        title=f"{listed([line.name for line in missed])} did not run as planned",
-        cause="; ".join(map(_missed, missed)) + ". Is anc serve (or the worker) running?",
-        value=round(max(line.longest_gap_s or 0.0 for line in missed) / 3600, 1),
-        limit=round(min(line.limit_s for line in missed) / 3600, 1),
-        unit="h without a run",
-        n=len(figures.schedules),
-        subjects=tuple(line.name for line in missed),
-    )
+    if missed:
+        yield Flag(
+            rule="missed_schedule",
+            verdict=Verdict.AMBER,
+            title=f"{listed([line.name for line in missed])} did not run as planned",
+            cause="; ".join(map(_missed, missed)) + ". Is anc serve (or the worker) running?",
+            value=round(max(line.longest_gap_s or 0.0 for line in missed) / 3600, 1),
+            limit=round(min(line.limit_s for line in missed) / 3600, 1),
+            unit="h without a run",
+            n=len(figures.schedules),
+            subjects=tuple(line.name for line in missed),
+        )
+    runs = figures.missed_runs or ()
+    if runs:
+        yield Flag(
+            rule="missed_schedule",
+            verdict=Verdict.AMBER,
+            title=f"Prefect missed {count_of(len(runs), 'scheduled run')}",
+            cause="; ".join(
+                f"{run.name}: {run.state}, due {run.expected_at:%Y-%m-%d %H:%M} UTC"
+                for run in runs[:5]
+            )
+            + ". Is a worker running?",
+            value=float(len(runs)),
+            limit=0.0,
+            unit="runs",
+            n=len(runs),
+            subjects=tuple(run.name for run in runs),
+        )
 
 
 def _missed(line: ScheduleLine) -> str:

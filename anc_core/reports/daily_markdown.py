@@ -65,7 +65,7 @@ def key_figures(report: DailyReport) -> list[tuple[str, str, str]]:
             f"{counts.failed} ({shown(figures.failed_share, 'share')})",
             shown(recent.failed, "mean"),
         ),
-        ("audio", f"{shown(figures.audio_s, 'hours')} h", f"{shown(recent.audio_s, 'hours')} h"),
+        ("audio", shown(figures.audio_s, "audio"), shown(recent.audio_s, "audio")),
         ("speed", f"{shown(figures.speed_x, 'speed')} x real time", ""),
         ("backlog", "none" if backlog.age_s is None else shown(backlog.age_s, "duration"), "none"),
         (

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from anc_core.reports import wording
 from anc_core.reports.daily_charts import Chart
-from anc_core.reports.daily_figures import DailyReport, EventLine
+from anc_core.reports.daily_figures import DailyReport, EventLine, FailureGroup
 from anc_core.reports.event_clips import Clip
 from anc_core.reports.page import page_environment
 
@@ -58,7 +58,8 @@ def daily_page(
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "shortened": lambda text, most: text if len(text) <= most else text[: most - 1] + "…",
         "words": lambda name: str(name).replace("_", " "),
-        "file_name": lambda name: str(name).replace("\\", "/").rpartition("/")[2],
+        "file_name": file_name,
+        "example": _example,
     }
     text = environment.get_template(
         "daily.html"
@@ -73,6 +74,18 @@ def daily_page(
         max_rows=MAX_ROWS,
     )
     return str(text).encode(errors="replace").decode()  # undecodable bytes of file names
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path of any system."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def _example(group: FailureGroup) -> str:
+    """Return what happened to one file; most messages name it, and its folder says no more."""
+    name = file_name(group.source_path)
+    message = group.message.replace(group.source_path, name)
+    return message if name and name in message else f"{name}: {message}"
 
 
 def _gravest_first(line: EventLine) -> tuple[bool, str]:
@@ -125,7 +138,7 @@ _KINDS: Mapping[str, Callable[[float], str]] = {
     "mean": lambda value: f"{value:,.1f}" if value < 10 else f"{value:,.0f}",
     "db": lambda value: f"{value + 0.0:.1f}",
     "share": lambda value: wording.percent(value, 1),
-    "hours": lambda value: f"{value / 3600:,.1f}",
+    "audio": lambda value: f"{value / 3600:,.1f} h" if value >= 3600 else f"{value / 60:.1f} min",
     "speed": lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}",
     "ms": lambda value: f"{value:,.0f}",
     "ratio": lambda value: f"{value:.3g}",

@@ -97,8 +97,10 @@ def cut(line: EventLine, may_read: Callable[[str], bool]) -> Clip:
     after, why_after = read(line.output_path, line.output_bytes)
     sounds = [sound for sound in (before, after) if sound is not None]
     pictures = iter(spectrograms(sounds, RATE_HZ, dpi=_DPI) if sounds else ())
-    reasons = [f"before: {why_before}"] if before is None else []
-    reasons += [f"after: {why_after}"] if after is None else []
+    missing = {why_before: "before"} if before is None else {}
+    if after is None:
+        missing[why_after] = "before and after" if why_after in missing else "after"
+    reasons = [f"no sound {side}: {why}" for why, side in missing.items()]
     return Clip(
         before=_sound(before),
         after=_sound(after),

@@ -139,11 +139,6 @@ def zone_of(timezone: str) -> ZoneInfo:
         raise InputError(msg) from None
 
 
-def yesterday(now: datetime, timezone: str) -> date:
-    """Return the day before the one that ``now`` lies in."""
-    return now.astimezone(zone_of(timezone)).date() - ONE_DAY
-
-
 def _calendar(day: date, kind: PeriodKind) -> tuple[date, date, str, str]:
     if kind is PeriodKind.DAY:
         return day, day, f"{day:%A}, {day.day} {day:%B %Y}", day.isoformat()
