@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     report_webhook_url: SecretStr | None = None  # services put a token into it
     """Where a report is posted as JSON (http or https); its ``text`` is what chat services show."""
     report_smtp_url: SecretStr | None = None
-    """``smtp://USER:PASSWORD@HOST:587`` (STARTTLS) or ``smtps://...``; without it none is mailed."""
+    """``smtp://USER:PASSWORD@HOST:587`` (STARTTLS) or ``smtps://...``; else no mail."""
     report_mail_from: str | None = None
     """Sender of mailed reports."""
     report_mail_to: Annotated[tuple[str, ...], NoDecode] = ()

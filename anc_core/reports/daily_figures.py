@@ -143,6 +143,8 @@ class DeviceFigures(Record):
     baseline_analysed: int = 0
     baseline_silent: int = 0
     baseline_clipped: int = 0
+    baseline_negative: int = 0
+    baseline_cancellation_n: int = 0
     baseline_measured: int = 0
     baseline_level_dbfs: float | None = None
     baseline_level_sd_db: float | None = None

@@ -329,6 +329,9 @@ def _usual_negative(figures: DailyFigures) -> float:
 
 
 def _is_louder(device: DeviceFigures, usual: float) -> bool:
+    # What a device has done for weeks is no news of the day; the share of all sessions counts it.
+    if device.baseline_cancellation_n >= MIN_SESSIONS:
+        usual = max(usual, device.baseline_negative / device.baseline_cancellation_n)
     return (
         device.cancellation_n >= FEW
         and device.negative >= MIN_CASES

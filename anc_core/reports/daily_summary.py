@@ -289,6 +289,8 @@ def device_figures(
                 baseline_analysed=old.analysed,
                 baseline_silent=old.silent,
                 baseline_clipped=old.clipped,
+                baseline_negative=old.negative,
+                baseline_cancellation_n=old.cancellation_n,
                 baseline_measured=len(old.levels),
                 baseline_level_dbfs=old.median_level,
                 baseline_level_sd_db=old.level_sd,
