@@ -32,6 +32,7 @@ from anc_core.reports.daily_figures import (
 from anc_core.reports.daily_flags import expected_events
 from anc_core.reports.daily_summary import (
     NEGATIVE_BELOW_DB,
+    VOICE_BELOW_DB,
     DeviceSums,
     LevelSums,
     Tally,
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 MAX_EVENT_LINES = 1_000
 MAX_DEVICES_OF_A_FAILURE = 5
 WORST = 10
-VOICE_BELOW_DB = -1.0
-"""A voice that became quieter by more is worth a look."""
 
 _DAY = timedelta(days=1)
 # As the schedules have it; the grace covers a long run and a restart of the machine.

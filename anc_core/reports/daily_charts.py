@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from anc_core.reports.daily_figures import FEW, Counts, DailyFigures, DayFigures, Spread
 from anc_core.reports.period import PeriodKind
-from anc_core.reports.wording import count_of
+from anc_core.reports.wording import count_of, size
 
 Axes: TypeAlias = Any
 """matplotlib.axes.Axes, which is loaded only when something is drawn."""
@@ -39,7 +39,7 @@ _VARIABLES = {
     MUTED: "--muted",
     **{colour: f"--c{n}" for n, colour in enumerate(CLASSES, 1)},
 }
-_SIZE = (4.7, 2.35)
+_SIZE = (3.75, 2.15)
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # measured with; comes with matplotlib
     "font.size": 8.0,
@@ -90,7 +90,7 @@ def charts(figures: DailyFigures) -> list[Chart]:
     """Return the charts of a report, in the order of the page."""
     one_day = figures.period.kind is PeriodKind.DAY
     history = (*figures.baseline, *figures.days)
-    mix = _mix(history)
+    mix = _mix(figures)
     return [
         Chart(
             "Sessions per hour" if one_day else "Sessions per day",
@@ -124,7 +124,7 @@ def charts(figures: DailyFigures) -> list[Chart]:
         ),
         Chart(
             "Emergency events",
-            "when they sounded; crosses: made quieter by more than 1 dB",
+            _events_caption(figures),
             _timeline(figures) if _any(line.at for line in figures.event_lines) else None,
         ),
         Chart(
@@ -138,6 +138,12 @@ def charts(figures: DailyFigures) -> list[Chart]:
             _disk(figures, history) if _any(day.output_bytes for day in history) else None,
         ),
     ]
+
+
+def _events_caption(figures: DailyFigures) -> str:
+    undated = sum(line.at is None for line in figures.event_lines)
+    words = "when they sounded; crosses: made quieter by more than 1 dB"
+    return f"{words}; of {undated} nobody knows when" if undated else words
 
 
 def _any(values: Iterable[object]) -> bool:
@@ -222,7 +228,7 @@ def _presets(figures: DailyFigures) -> str:
 
     def draw(axes: Axes) -> None:
         boxes = [_box(p.cancellation_db) for p in shown]
-        parts = axes.bxp(
+        axes.bxp(
             boxes,
             orientation="horizontal",
             showfliers=False,
@@ -233,7 +239,6 @@ def _presets(figures: DailyFigures) -> str:
             whiskerprops={"color": SOFT},
             capprops={"color": SOFT},
         )
-        del parts
         labels = [f"{_short(p.preset)}\nn = {p.cancellation_db.n:,}" for p in shown]
         axes.set_yticks(range(1, len(shown) + 1), labels)
         axes.invert_yaxis()
@@ -255,13 +260,15 @@ def _box(spread: Spread) -> dict[str, Any]:
     }
 
 
-def _mix(history: Sequence[DayFigures]) -> list[str]:
-    """Return the classes to show by name, the most frequent first."""
-    seconds: dict[str, float] = {}
-    for day in history:
-        for name, value in day.noise_s.items():
-            seconds[name] = seconds.get(name, 0.0) + value
-    return sorted(seconds, key=lambda name: (-seconds[name], name))
+def _mix(figures: DailyFigures) -> list[str]:
+    """Return the classes, those with the greatest share of the period or the days before first."""
+    shares: dict[str, float] = {}
+    for days in (figures.baseline, figures.days):
+        total = sum(sum(day.noise_s.values()) for day in days)
+        for name in {name for day in days for name in day.noise_s}:
+            share = sum(day.noise_s.get(name, 0.0) for day in days) / (total or 1.0)
+            shares[name] = max(shares.get(name, 0.0), share)
+    return sorted(shares, key=lambda name: (-shares[name], name))
 
 
 def _class_mix(history: Sequence[DayFigures], mix: Sequence[str], num_days: int) -> str:
@@ -281,14 +288,15 @@ def _class_mix(history: Sequence[DayFigures], mix: Sequence[str], num_days: int)
         axes.set_yticks([0, 50, 100], ["0 %", "50 %", "100 %"])
         _date_ticks(axes, history)
         axes.legend(
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-            reverse=True,
+            loc="upper left",
+            bbox_to_anchor=(-0.02, -0.12),
+            ncols=3,
             handlelength=0.9,
-            borderaxespad=0.3,
+            columnspacing=1.0,
+            borderaxespad=0.1,
         )
 
-    return _drawn("mix", draw)
+    return _drawn("mix", draw, height=_SIZE[1] + 0.45)
 
 
 def _layers(
@@ -422,7 +430,7 @@ def _disk(figures: DailyFigures, history: Sequence[DayFigures]) -> str:
         if any(value == value for value in database):  # noqa: PLR0124 - NaN is not itself
             axes.plot(database, color=CLASSES[1], linewidth=1.4, label="database", marker=".")
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} GB")
+        axes.yaxis.set_major_formatter(lambda value, _: size(1e9 * value) if value else "0")
         _date_ticks(axes, history)
         _legend(axes)
 

@@ -594,10 +594,12 @@ def missed_schedules(figures: DailyFigures) -> Iterator[Flag]:
 
 
 def _missed(line: ScheduleLine) -> str:
-    last = "no run yet" if line.last_at is None else f"last {line.last_at:%Y-%m-%d %H:%M} UTC"
-    failed = f", {count_of(line.failed, 'run')} failed" if line.failed else ""
     gap = duration(line.longest_gap_s or 0.0)
-    return f"{line.name}: due {line.every}, {gap} without a run that ended well{failed}, {last}"
+    failed = f", {count_of(line.failed, 'run')} failed" if line.failed else ""
+    last = "none ended well yet"
+    if line.last_at is not None:
+        last = f"last good run {line.last_at:%Y-%m-%d %H:%M} UTC"
+    return f"{line.name} ({line.every}): {gap} without one{failed}, {last}"
 
 
 def disk_full(figures: DailyFigures) -> Iterator[Flag]:

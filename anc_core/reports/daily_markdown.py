@@ -27,9 +27,10 @@ def report_markdown(report: DailyReport) -> str:
         lines += ["", words]
     for flag in report.flags:
         lines += ["", f"### {flag.verdict}: {inert(flag.title)}", "", inert(flag.cause)]
-        if flag.value is not None and flag.limit is not None:
-            value, limit = in_unit(flag.value, flag.unit), in_unit(flag.limit, flag.unit)
-            lines += ["", f"{flag.rule}: {value} against a limit of {limit}, n = {flag.n}"]
+        if flag.value is not None:
+            against = f" against a limit of {in_unit(flag.limit, flag.unit)}" if flag.limit else ""
+            value = in_unit(flag.value, flag.unit)
+            lines += ["", f"{flag.rule}: {value}{against}, n = {flag.n}"]
     if report.figures.failures:
         lines += ["", "| failed with | sessions | for example |", "|---|---|---|"]
         lines += [

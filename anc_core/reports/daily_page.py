@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from anc_core.reports import wording
 from anc_core.reports.daily_charts import Chart
-from anc_core.reports.daily_figures import DailyReport, EventLine, FailureGroup
+from anc_core.reports.daily_figures import DailyReport, EventLine, FailureGroup, QualityLine
+from anc_core.reports.daily_summary import NEGATIVE_BELOW_DB, VOICE_BELOW_DB
 from anc_core.reports.event_clips import Clip
 from anc_core.reports.page import page_environment
 
@@ -60,6 +61,7 @@ def daily_page(
         "words": lambda name: str(name).replace("_", " "),
         "file_name": file_name,
         "example": _example,
+        "why": _why,
     }
     text = environment.get_template(
         "daily.html"
@@ -86,6 +88,19 @@ def _example(group: FailureGroup) -> str:
     name = file_name(group.source_path)
     message = group.message.replace(group.source_path, name)
     return message if name and name in message else f"{name}: {message}"
+
+
+def _why(line: QualityLine) -> str:
+    """Return what there is to look at in a session."""
+    if line.reason:
+        return line.reason
+    louder, voice = line.cancellation_db, line.speech_level_change_db
+    words = []
+    if louder is not None and louder < NEGATIVE_BELOW_DB:
+        words.append(f"the noise became {-louder:.1f} dB louder")
+    if voice is not None and voice < VOICE_BELOW_DB:
+        words.append(f"the voice lost {-voice:.1f} dB")
+    return ", ".join(words)
 
 
 def _gravest_first(line: EventLine) -> tuple[bool, str]:

@@ -34,6 +34,8 @@ SILENT_BELOW_DBFS = -70.0
 """Quieter than any room on a working microphone at a usable gain."""
 NEGATIVE_BELOW_DB = -0.05
 """What is shown as -0.1 dB or less became louder; a change that rounds to 0.0 is none."""
+VOICE_BELOW_DB = -1.0
+"""A voice that became quieter by more is worth a look."""
 
 _LOWEST_DB, _STEP_DB, _NUM_STEPS = -120.0, 0.1, 1300
 """Levels are counted in steps of 0.1 dB: exact enough, and any number of them fits in memory."""

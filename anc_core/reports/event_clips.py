@@ -27,7 +27,7 @@ MAX_CLIPS = 24
 MAX_CLIP_BYTES = 5_000_000
 """Of all clips of a page; with drawings and tables a page stays below what mail carries."""
 
-_DPI = 72
+_DPI = 90
 _FALLBACK_START_S = 1_800.0
 """What only a streaming decoder reads is decoded from the start; that far and no farther."""
 
