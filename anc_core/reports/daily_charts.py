@@ -480,6 +480,7 @@ def themed(svg: str, name: str) -> str:
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", body)
     body = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \g<1>px", body)
+    body = re.sub(r"\s*font-family: [^;\"]*;?", "", body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     # Width and height are the page's; the view box keeps the shape.
