@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         record_api_request,
         record_api_requests,
     )
+    from anc_core.store.analyses import analyse_period
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.bulk import insert_rows
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
         claim,
         heartbeat,
         release,
+    )
+    from anc_core.store.daily_aggregates import (
+        daily_figures,
+        database_bytes,
+        roll_up,
+        roll_up_sessions,
     )
     from anc_core.store.database import Database, open_database, open_existing
     from anc_core.store.identifiers import new_session_id, validate_session_id
@@ -82,6 +89,7 @@ if TYPE_CHECKING:
         unfinished,
     )
     from anc_core.store.reports import StoredReport, report_sizes, save_report, stored_report
+    from anc_core.store.session_analysis import analyse_session
     from anc_core.store.sessions import (
         find_by_fingerprint,
         finish,
@@ -98,6 +106,7 @@ _HOMES = {
         "record_api_request",
         "record_api_requests",
     ),
+    "analyses": ("analyse_period",),
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
     "bulk": ("insert_rows",),
@@ -109,6 +118,12 @@ _HOMES = {
         "claim",
         "heartbeat",
         "release",
+    ),
+    "daily_aggregates": (
+        "daily_figures",
+        "database_bytes",
+        "roll_up",
+        "roll_up_sessions",
     ),
     "database": ("Database", "open_database", "open_existing"),
     "identifiers": ("new_session_id", "validate_session_id"),
@@ -156,6 +171,7 @@ _HOMES = {
         "unfinished",
     ),
     "reports": ("StoredReport", "report_sizes", "save_report", "stored_report"),
+    "session_analysis": ("analyse_session",),
     "sessions": (
         "find_by_fingerprint",
         "finish",
@@ -191,6 +207,8 @@ __all__ = [
     "StoredReport",
     "acknowledged",
     "api_request_figures",
+    "analyse_period",
+    "analyse_session",
     "batch_progress",
     "check_integrity",
     "claim",
@@ -201,6 +219,8 @@ __all__ = [
     "emergency_facts",
     "emergency_kinds",
     "failure_facts",
+    "daily_figures",
+    "database_bytes",
     "find_by_fingerprint",
     "finish",
     "finished_by_fingerprint",
@@ -232,6 +252,8 @@ __all__ = [
     "report_sizes",
     "save_report",
     "session_facts",
+    "roll_up",
+    "roll_up_sessions",
     "sessions_between",
     "stored_report",
     "totals_of",

@@ -146,6 +146,10 @@ def _prepare_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:  # no
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA synchronous=NORMAL")  # WAL: no corruption, at most the last commits lost
+    try:
+        cursor.execute("SELECT power(2.0, 0.5)")
+    except sqlite3.OperationalError:  # a SQLite built without its mathematics
+        connection.create_function("power", 2, pow, deterministic=True)
     cursor.close()
 
 

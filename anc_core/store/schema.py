@@ -5,6 +5,7 @@ The common case, a database at head, costs one SELECT and does not import Alembi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 from anc_core.errors import SchemaError
-from anc_core.store.tables import Base
+from anc_core.store.tables import SQLITE_INDEXES, Base
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -95,6 +96,16 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
+
+
+def compared_on(dialect: str) -> Callable[..., bool]:
+    """Return Alembic's ``include_object``: it knows nothing of indexes of one dialect."""
+    foreign = frozenset() if dialect == "sqlite" else SQLITE_INDEXES
+
+    def include(_thing: object, name: str | None, kind: str, *_: object) -> bool:
+        return kind != "index" or name not in foreign
+
+    return include
 
 
 def _refuse_unknown(connection: Connection) -> None:

@@ -40,6 +40,26 @@ _STATUSES = ", ".join(f"'{status}'" for status in (RUNNING, *DONE, FAILED, DELET
 _ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
+_DIMENSIONS = ("status", "device_id", "user_id", "site", "preset", "model_id", "batch_id")
+_FINISHED_VIEW = (
+    *_DIMENSIONS,
+    "error_code",
+    "duration_s",
+    "wall_s",
+    "cancellation_db",
+    "snr_improvement_db",
+    "real_time_factor",
+    "id",
+)
+_FINISHED_INDEX, _RECORDED_INDEX = (
+    "ix_audio_sessions_finished_view",
+    "ix_audio_sessions_recorded_view",
+)
+SQLITE_INDEXES = frozenset({_FINISHED_INDEX, _RECORDED_INDEX})
+"""Indexes that PostgreSQL does not have."""
+_RECORDED_VIEW = (*_DIMENSIONS, "duration_s", "input_rms_dbfs", "id")
+
+
 class Base(DeclarativeBase):
     """Base of all tables: named constraints, so that migrations can name them on both dialects."""
 
@@ -160,6 +180,10 @@ class AudioSession(Base):
         # PostgreSQL limits a b-tree entry to 2.7 kB, a path may have 4 kB; a hash has no limit.
         Index(None, "source_path", postgresql_using="hash"),
         Index(None, "output_path", postgresql_using="hash"),
+        # All that an analysis asks of a session, so that it need not read the session's JSON. On
+        # SQLite only: a b-tree entry of PostgreSQL may not be as long as names may be.
+        Index(_FINISHED_INDEX, "finished_at", *_FINISHED_VIEW).ddl_if("sqlite"),
+        Index(_RECORDED_INDEX, "recorded_at", *_RECORDED_VIEW).ddl_if("sqlite"),
     )
 
 
@@ -228,6 +252,9 @@ class NoiseEvent(Base):
     window_count: Mapped[int]
     evidence: Mapped[str]
     max_attenuation_db: Mapped[float | None]
+
+    # Alarms are rare: a period's are found among all alarms, not among all events.
+    __table_args__ = (Index(None, "is_emergency"),)
 
 
 class ProcessingMetric(Base):

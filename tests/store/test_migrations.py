@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from store_samples import process
 
-from anc_core.store.schema import HEAD, alembic_config
+from anc_core.store.schema import HEAD, alembic_config, compared_on
 from anc_core.store.tables import Base
 
 
@@ -22,7 +22,12 @@ def test_the_constant_names_the_newest_revision(database):
 def test_migrations_lead_to_exactly_the_model(database):
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_object": compared_on(database.dialect),
+            },
         )
         assert compare_metadata(context, Base.metadata) == []
 

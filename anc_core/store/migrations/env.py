@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from anc_core.store.schema import compared_on
 from anc_core.store.tables import Base
 
 
@@ -15,6 +16,7 @@ def run() -> None:
         target_metadata=Base.metadata,
         # SQLite cannot alter most things in place: batch mode copies the table instead.
         render_as_batch=connection.dialect.name == "sqlite",
+        include_object=compared_on(connection.dialect.name),
     )
     with context.begin_transaction():
         context.run_migrations()

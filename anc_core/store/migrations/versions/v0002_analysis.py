@@ -22,15 +22,41 @@ branch_labels = None
 depends_on = None
 
 _SESSIONS_AT_ONCE = 500
+_DIMENSIONS = ("status", "device_id", "user_id", "site", "preset", "model_id", "batch_id")
+_VIEWS = {
+    "ix_audio_sessions_finished_view": (
+        "finished_at",
+        *_DIMENSIONS,
+        "error_code",
+        "duration_s",
+        "wall_s",
+        "cancellation_db",
+        "snr_improvement_db",
+        "real_time_factor",
+        "id",
+    ),
+    "ix_audio_sessions_recorded_view": (
+        "recorded_at",
+        *_DIMENSIONS,
+        "duration_s",
+        "input_rms_dbfs",
+        "id",
+    ),
+}
 
 
 def upgrade() -> None:
     _create_noise_totals()
     _create_daily_aggregates()
+    _create_indexes()
     _add_up_old_sessions(op.get_bind())
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_noise_events_is_emergency"), "noise_events")
+    if op.get_bind().dialect.name == "sqlite":
+        for name in _VIEWS:
+            op.drop_index(name, "audio_sessions")
     op.drop_table("daily_aggregates")
     op.drop_table("noise_totals")
 
@@ -73,6 +99,14 @@ def _create_daily_aggregates() -> None:
         sa.Column("rolled_up_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("timezone", "day", name=op.f("pk_daily_aggregates")),
     )
+
+
+def _create_indexes() -> None:
+    op.create_index(op.f("ix_noise_events_is_emergency"), "noise_events", ["is_emergency"])
+    # A b-tree entry of PostgreSQL may not be as long as names may be.
+    if op.get_bind().dialect.name == "sqlite":
+        for name, columns in _VIEWS.items():
+            op.create_index(name, "audio_sessions", columns)
 
 
 def _add_up_old_sessions(connection: sa.Connection) -> None:
