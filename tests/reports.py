@@ -7,22 +7,22 @@ from typing import Any
 
 from anc_core.reports.daily_figures import (
     Counts,
-    DailyFigures,
     DailyReport,
     DayFigures,
     DeviceFigures,
     EventLine,
+    ReportFigures,
     Spread,
 )
 from anc_core.reports.daily_flags import judge
-from anc_core.reports.period import Period, period_of
+from anc_core.reports.period import ReportPeriod, period_of
 
 TUESDAY = date(2026, 11, 3)
 NOW = datetime(2026, 11, 4, 1, tzinfo=UTC)
 MIX = {"engine_idling": 600.0, "dog_bark": 300.0, "unknown": 100.0}
 
 
-def period(**changes: Any) -> Period:
+def period(**changes: Any) -> ReportPeriod:
     return period_of(TUESDAY, "UTC").model_copy(update=changes)
 
 
@@ -88,7 +88,7 @@ def event(position: int = 0, **changes: Any) -> EventLine:
     return EventLine(**(values | changes))
 
 
-def figures(**changes: Any) -> DailyFigures:
+def figures(**changes: Any) -> ReportFigures:
     today = day()
     values: dict[str, Any] = {
         "period": period(),
@@ -103,10 +103,10 @@ def figures(**changes: Any) -> DailyFigures:
         "days": (today,),
         "devices": (device(),),
     }
-    return DailyFigures(**(values | changes))
+    return ReportFigures(**(values | changes))
 
 
-def report(shown: DailyFigures | None = None, **changes: Any) -> DailyReport:
+def report(shown: ReportFigures | None = None, **changes: Any) -> DailyReport:
     shown = shown or figures()
     verdict, reasons, flags = judge(shown)
     values: dict[str, Any] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anc_core import store
+from anc_core.analysis_records import zone_of
 from anc_core.errors import SinkError, StoreBusyError
 from anc_core.files import write_text_atomic
 from anc_core.jobs.naming import check_allowed
@@ -20,17 +21,17 @@ from anc_core.jobs.report_records import ReportFormat, ReportRequest, ReportResu
 from anc_core.reports.daily_charts import charts
 from anc_core.reports.daily_figures import (
     Counts,
-    DailyFigures,
     DailyReport,
     Late,
     LateSession,
     MissedRun,
+    ReportFigures,
 )
 from anc_core.reports.daily_flags import judge
 from anc_core.reports.daily_markdown import report_markdown, report_title
 from anc_core.reports.daily_page import daily_page
 from anc_core.reports.event_clips import event_clips
-from anc_core.reports.period import ONE_DAY, Period, PeriodKind, period_of, zone_of
+from anc_core.reports.period import ONE_DAY, PeriodKind, ReportPeriod, period_of
 from anc_core.settings import Settings
 from anc_core.store import Database, StoredReport
 from anc_core.version import __version__
@@ -107,6 +108,7 @@ def make_report(
                 now=now,
             )
             if period.kind is PeriodKind.DAY:
+                store.roll_up(db, period.first, period.timezone, now=now)
                 detail = {"key": period.key, "revision": report.revision, "verdict": report.verdict}
                 store.record_audit(db, store.JOB_DONE, JOB, detail, actor, now=now)
         return ReportResult(
@@ -127,7 +129,7 @@ def make_report(
     raise StoreBusyError(msg)
 
 
-def report_stem(period: Period) -> str:
+def report_stem(period: ReportPeriod) -> str:
     """Return the name of a report's files without suffix; UTC goes without saying.
 
     Examples
@@ -152,7 +154,7 @@ def report_period(request: ReportRequest, now: datetime) -> tuple[datetime, date
     return period.start, period.end
 
 
-def _period(request: ReportRequest, now: datetime) -> Period:
+def _period(request: ReportRequest, now: datetime) -> ReportPeriod:
     """Return the period that was asked for: by default the last one that is over."""
     if request.day is not None:
         return period_of(request.day, request.timezone, request.kind)
@@ -172,7 +174,7 @@ def _folder(request: ReportRequest, settings: Settings) -> Path:
 class _Pages:
     """The texts of a report; drawings and clips are made once, however often it is revised."""
 
-    def __init__(self, figures: DailyFigures, settings: Settings) -> None:
+    def __init__(self, figures: ReportFigures, settings: Settings) -> None:
         self._figures = figures
         self._settings = settings
         self._parts: tuple | None = None  # type: ignore[type-arg]
@@ -200,7 +202,7 @@ class _Pages:
         return True
 
 
-def _write(folder: Path, period: Period, texts: Mapping[ReportFormat, str]) -> dict[str, str]:
+def _write(folder: Path, period: ReportPeriod, texts: Mapping[ReportFormat, str]) -> dict[str, str]:
     paths = {}
     for kind, text in texts.items():
         path = folder / f"{report_stem(period)}.{kind}"
@@ -212,7 +214,7 @@ def _write(folder: Path, period: Period, texts: Mapping[ReportFormat, str]) -> d
 # --------------------------------------------------------------------------- revisions
 
 
-def _stored(db: Session, period: Period, *, lock: bool = False) -> StoredReport | None:
+def _stored(db: Session, period: ReportPeriod, *, lock: bool = False) -> StoredReport | None:
     return store.stored_report(db, period.kind, period.first, period.timezone, lock=lock)
 
 
@@ -220,7 +222,7 @@ def _revision(report: StoredReport | None) -> int:
     return 0 if report is None else report.revision
 
 
-def _late(db: Session, period: Period, before: StoredReport) -> Late:
+def _late(db: Session, period: ReportPeriod, before: StoredReport) -> Late:
     count, facts = store.late_facts(db, period.start, period.end, before.created_at, MAX_LATE)
     return Late(
         since=before.created_at,
@@ -241,7 +243,7 @@ def _late(db: Session, period: Period, before: StoredReport) -> Late:
 
 
 def _judged(
-    figures: DailyFigures, before: StoredReport | None, late: Late | None, now: datetime
+    figures: ReportFigures, before: StoredReport | None, late: Late | None, now: datetime
 ) -> DailyReport:
     verdict, reasons, flags = judge(figures)
     return DailyReport(

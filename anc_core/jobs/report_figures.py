@@ -17,7 +17,6 @@ from anc_core.reports.daily_figures import (
     RECENT_DAYS,
     ApiFigures,
     Backlog,
-    DailyFigures,
     DayFigures,
     DiskFigures,
     EndpointFigures,
@@ -26,6 +25,7 @@ from anc_core.reports.daily_figures import (
     FailureGroup,
     ModelFigures,
     QualityLine,
+    ReportFigures,
     ScheduleLine,
     SizePoint,
 )
@@ -42,9 +42,10 @@ from anc_core.reports.daily_summary import (
     hour_figures,
     mean_counts,
     preset_figures,
+    restored,
     spread_of,
 )
-from anc_core.reports.period import Period, PeriodKind, Span
+from anc_core.reports.period import PeriodKind, ReportPeriod, Span
 from anc_core.settings import Settings
 from anc_core.store import Database, EventFacts, JobRun
 
@@ -69,7 +70,9 @@ _LOOK_BACK = 35 * _DAY
 """A job that left no trace for so long is taken for one that this installation does not run."""
 
 
-def gather(database: Database, settings: Settings, period: Period, now: datetime) -> DailyFigures:
+def gather(
+    database: Database, settings: Settings, period: ReportPeriod, now: datetime
+) -> ReportFigures:
     """Return all figures of a period; nothing is written.
 
     Parameters
@@ -77,16 +80,16 @@ def gather(database: Database, settings: Settings, period: Period, now: datetime
     database : Database
     settings : Settings
         Names the place whose disk is measured where there are no outputs yet.
-    period : Period
+    period : ReportPeriod
     now : datetime
         What has not happened yet is no gap: jobs are judged until the end of the period or now.
     """
-    spans = period.hours() if period.kind is PeriodKind.DAY else period.days()
+    spans = period.hour_spans() if period.kind is PeriodKind.DAY else period.day_spans()
     with database.read() as db:
         baseline, before, history = _history(db, period)
-        days, tally = _days(db, period.days(), [span.start for span in spans])
+        days, tally = _days(db, period.day_spans(), [span.start for span in spans])
         levels = LevelSums(spans)
-        for span in period.days():
+        for span in period.day_spans():
             for columns in store.level_facts(db, span.start, span.end):
                 levels.add(*columns)
         facts = store.emergency_facts(db, period.start, period.end, MAX_EVENT_LINES)
@@ -98,7 +101,7 @@ def gather(database: Database, settings: Settings, period: Period, now: datetime
         model = store.model_in_use(db, period.end, KIND)
         models = _models(db, period.start, period.end)
         counts = tally.counts
-        figures = DailyFigures(
+        figures = ReportFigures(
             period=period,
             sessions=counts,
             failed_share=counts.failed_share,
@@ -138,7 +141,8 @@ def gather(database: Database, settings: Settings, period: Period, now: datetime
             sizes=_sizes(db, period),
         )
         place = store.latest_output(db, period.end)
-    disk = _disk(place, settings, figures, store.database_bytes(database))
+        size = store.database_bytes(db)
+    disk = _disk(place, settings, figures, size)
     return figures.model_copy(update={"disk": disk})
 
 
@@ -146,7 +150,7 @@ def gather(database: Database, settings: Settings, period: Period, now: datetime
 
 
 def _history(
-    db: Session, period: Period
+    db: Session, period: ReportPeriod
 ) -> tuple[
     tuple[DayFigures, ...], dict[str | None, DeviceSums], list[tuple[date, dict[str | None, int]]]
 ]:
@@ -154,9 +158,14 @@ def _history(
     days: list[DayFigures] = []
     devices: dict[str | None, DeviceSums] = {}
     by_day: list[tuple[date, dict[str | None, int]]] = []
-    for span in period.days_before(BASELINE_DAYS):
+    spans = period.days_before(BASELINE_DAYS)
+    first = date.fromisoformat(spans[0].label)
+    # What cleanup has deleted is still known by its sums.
+    rolled = store.daily_figures(db, first, period.first, period.timezone)
+    known = {one.day.isoformat(): one for one in rolled}
+    for span in spans:
         day, tally = _day(db, span, ())
-        days.append(day)
+        days.append(restored(day, known.get(span.label)))
         counts = {name: sums.sessions for name, sums in tally.devices.items()}
         by_day.append((date.fromisoformat(span.label), counts))
         for name, sums in tally.devices.items():
@@ -191,14 +200,14 @@ def _day(db: Session, span: Span, starts: Sequence[datetime]) -> tuple[DayFigure
     return day, tally
 
 
-def _failures(db: Session, period: Period) -> tuple[FailureGroup, ...]:
+def _failures(db: Session, period: ReportPeriod) -> tuple[FailureGroup, ...]:
     return tuple(
         FailureGroup(**fact._replace(devices=fact.devices[:MAX_DEVICES_OF_A_FAILURE])._asdict())
         for fact in store.failure_facts(db, period.start, period.end)
     )
 
 
-def _worst(db: Session, period: Period) -> tuple[QualityLine, ...]:
+def _worst(db: Session, period: ReportPeriod) -> tuple[QualityLine, ...]:
     facts = store.quality_facts(
         db,
         period.start,
@@ -231,7 +240,9 @@ def _backlog(db: Session, at: datetime) -> Backlog:
 # --------------------------------------------------------------------------- what was heard
 
 
-def _event_lines(db: Session, period: Period, facts: Sequence[EventFacts]) -> tuple[EventLine, ...]:
+def _event_lines(
+    db: Session, period: ReportPeriod, facts: Sequence[EventFacts]
+) -> tuple[EventLine, ...]:
     known = store.emergency_kinds(db, period.days_before(BASELINE_DAYS)[0].start, period.start)
     seen = store.acknowledged(db, {fact.session_id for fact in facts})
     return tuple(
@@ -282,7 +293,7 @@ def _models(db: Session, start: datetime, end: datetime) -> tuple[ModelFigures, 
     )
 
 
-def _noise_hours(db: Session, period: Period) -> dict[str, tuple[float, ...]]:
+def _noise_hours(db: Session, period: ReportPeriod) -> dict[str, tuple[float, ...]]:
     """Return seconds of each class by hour of the clock, over all days of the period."""
     zone = ZoneInfo(period.timezone)
     hours: dict[str, list[float]] = {}
@@ -294,7 +305,7 @@ def _noise_hours(db: Session, period: Period) -> dict[str, tuple[float, ...]]:
 # --------------------------------------------------------------------------- service and machine
 
 
-def _api(db: Session, period: Period) -> ApiFigures:
+def _api(db: Session, period: ReportPeriod) -> ApiFigures:
     found = store.api_request_figures(db, period.start, period.end)
     total = found.total
     return ApiFigures(
@@ -316,7 +327,9 @@ def _api(db: Session, period: Period) -> ApiFigures:
     )
 
 
-def _schedules(runs: Sequence[JobRun], period: Period, now: datetime) -> tuple[ScheduleLine, ...]:
+def _schedules(
+    runs: Sequence[JobRun], period: ReportPeriod, now: datetime
+) -> tuple[ScheduleLine, ...]:
     """Judge the jobs by the clock; one that never ran here is no job of this installation."""
     lines = []
     for name, (every, cycle, grace) in CYCLES.items():
@@ -338,7 +351,7 @@ def _schedules(runs: Sequence[JobRun], period: Period, now: datetime) -> tuple[S
     return tuple(lines)
 
 
-def _longest_gap(moments: Sequence[datetime], period: Period, now: datetime) -> float:
+def _longest_gap(moments: Sequence[datetime], period: ReportPeriod, now: datetime) -> float:
     """Return the longest time without a run that reaches into the period."""
     end = min(period.end, now)
     first = max((at for at in moments if at < period.start), default=None)
@@ -347,7 +360,7 @@ def _longest_gap(moments: Sequence[datetime], period: Period, now: datetime) -> 
     return max(((b - a).total_seconds() for a, b in pairwise(chain)), default=0.0)
 
 
-def _sizes(db: Session, period: Period) -> tuple[SizePoint, ...]:
+def _sizes(db: Session, period: ReportPeriod) -> tuple[SizePoint, ...]:
     first = date.fromisoformat(period.days_before(BASELINE_DAYS)[0].label)
     return tuple(
         SizePoint(
@@ -360,7 +373,7 @@ def _sizes(db: Session, period: Period) -> tuple[SizePoint, ...]:
 
 
 def _disk(
-    output: str | None, settings: Settings, figures: DailyFigures, database_bytes: int | None
+    output: str | None, settings: Settings, figures: ReportFigures, database_bytes: int | None
 ) -> DiskFigures | None:
     """Measure the disk that outputs go to, or that of the installation's own folder."""
     place = _existing(Path(settings.home).expanduser() if output is None else Path(output).parent)

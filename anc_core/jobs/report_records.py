@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from anc_core.records import Record
-from anc_core.reports.daily_figures import DailyFigures, Flag, Late, Verdict
+from anc_core.reports.daily_figures import Flag, Late, ReportFigures, Verdict
 from anc_core.reports.period import PeriodKind
 
 
@@ -52,7 +52,7 @@ class ReportResult(Record):
     verdict: Verdict
     reasons: tuple[str, ...]
     anomalies: tuple[Flag, ...]
-    figures: DailyFigures = Field(repr=False)
+    figures: ReportFigures = Field(repr=False)
     revision: int
     late: Late | None
     created_at: datetime

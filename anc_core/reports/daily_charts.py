@@ -16,7 +16,7 @@ from textwrap import shorten
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from anc_core.reports.daily_figures import FEW, Counts, DailyFigures, DayFigures, Spread
+from anc_core.reports.daily_figures import FEW, Counts, DayFigures, ReportFigures, Spread
 from anc_core.reports.period import PeriodKind
 from anc_core.reports.wording import count_of, size
 
@@ -86,7 +86,7 @@ class Chart:
     svg: str | None
 
 
-def charts(figures: DailyFigures) -> list[Chart]:
+def charts(figures: ReportFigures) -> list[Chart]:
     """Return the charts of a report, in the order of the page."""
     one_day = figures.period.kind is PeriodKind.DAY
     history = (*figures.baseline, *figures.days)
@@ -140,7 +140,7 @@ def charts(figures: DailyFigures) -> list[Chart]:
     ]
 
 
-def _events_caption(figures: DailyFigures) -> str:
+def _events_caption(figures: ReportFigures) -> str:
     undated = sum(line.at is None for line in figures.event_lines)
     words = "when they sounded; crosses: made quieter by more than 1 dB"
     return f"{words}; of {undated} nobody knows when" if undated else words
@@ -161,7 +161,7 @@ _STATUSES: tuple[tuple[str, str], ...] = (
 )
 
 
-def _sessions(figures: DailyFigures) -> str:
+def _sessions(figures: ReportFigures) -> str:
     def draw(axes: Axes) -> None:
         labels = [hour.label for hour in figures.hours]
         _stack(axes, [hour.counts for hour in figures.hours])
@@ -184,7 +184,7 @@ def _stack(axes: Axes, counts: Sequence[Counts]) -> None:
         bottom = [low + high for low, high in zip(bottom, heights, strict=True)]
 
 
-def _failures(figures: DailyFigures) -> str:
+def _failures(figures: ReportFigures) -> str:
     groups = figures.failures[:_MAX_BARS]
     total = sum(group.count for group in figures.failures)
 
@@ -223,7 +223,7 @@ def _speed(history: Sequence[DayFigures], num_days: int) -> str:
     return _drawn("speed", draw)
 
 
-def _presets(figures: DailyFigures) -> str:
+def _presets(figures: ReportFigures) -> str:
     shown = [p for p in figures.presets if p.cancellation_db.n >= FEW][:_MAX_BARS]
 
     def draw(axes: Axes) -> None:
@@ -260,7 +260,7 @@ def _box(spread: Spread) -> dict[str, Any]:
     }
 
 
-def _mix(figures: DailyFigures) -> list[str]:
+def _mix(figures: ReportFigures) -> list[str]:
     """Return the classes, those with the greatest share of the period or the days before first."""
     shares: dict[str, float] = {}
     for days in (figures.baseline, figures.days):
@@ -310,7 +310,7 @@ def _layers(
         yield "all other", MUTED, rest
 
 
-def _heat(figures: DailyFigures) -> str:
+def _heat(figures: ReportFigures) -> str:
     from matplotlib.patches import Rectangle
 
     totals = {name: sum(hours) for name, hours in figures.noise_hours.items()}
@@ -336,7 +336,7 @@ def _heat(figures: DailyFigures) -> str:
     return _drawn("heat", draw, grid="", height=max(1.3, 0.5 + 0.2 * len(names)))
 
 
-def _timeline(figures: DailyFigures) -> str:
+def _timeline(figures: ReportFigures) -> str:
     zone = ZoneInfo(figures.period.timezone)
     placed = [(line, line.at.astimezone(zone)) for line in figures.event_lines if line.at]
     kinds = sorted({line.noise_type for line, _ in placed})
@@ -364,7 +364,7 @@ def _timeline(figures: DailyFigures) -> str:
     return _drawn("timeline", draw, grid="both", height=max(1.3, 0.7 + 0.32 * len(kinds)))
 
 
-def _levels(figures: DailyFigures) -> str:
+def _levels(figures: ReportFigures) -> str:
     hours = figures.levels
 
     def draw(axes: Axes) -> None:
@@ -387,7 +387,7 @@ def _levels(figures: DailyFigures) -> str:
     return _drawn("levels", draw)
 
 
-def _disk_caption(figures: DailyFigures) -> str:
+def _disk_caption(figures: ReportFigures) -> str:
     disk = figures.disk
     if disk is None or disk.days_to_full is None:
         return "outputs written since the first day shown"
@@ -399,7 +399,7 @@ def _disk_caption(figures: DailyFigures) -> str:
     )
 
 
-def _disk(figures: DailyFigures, history: Sequence[DayFigures]) -> str:
+def _disk(figures: ReportFigures, history: Sequence[DayFigures]) -> str:
     def draw(axes: Axes) -> None:
         written, total = [], 0.0
         for day in history:

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from anc_core.records import Record
-from anc_core.reports.period import Period
+from anc_core.reports.period import ReportPeriod
 
 REPORT_VERSION = "1"
 """Of the JSON twin; changes when a field changes its meaning or goes away."""
@@ -361,10 +361,10 @@ class SizePoint(Record):
     database_bytes: int | None
 
 
-class DailyFigures(Record):
+class ReportFigures(Record):
     """All numbers of a report."""
 
-    period: Period
+    period: ReportPeriod
     sessions: Counts = Counts()
     failed_share: float | None = None
     recent: MeanCounts = MeanCounts(days=0)
@@ -417,7 +417,7 @@ class DailyReport(Record):
     reasons: tuple[str, ...]
     """Why, in words; what GREEN rests on, too."""
     flags: tuple[Flag, ...]
-    figures: DailyFigures
+    figures: ReportFigures
     revision: int = 1
     late: Late | None = None
     created_at: datetime

@@ -16,11 +16,11 @@ from anc_core.reports.daily_figures import (
     FEW,
     AbsentDevice,
     Counts,
-    DailyFigures,
     DayFigures,
     DeviceFigures,
     Flag,
     ModelFigures,
+    ReportFigures,
     ScheduleLine,
     Verdict,
 )
@@ -59,7 +59,7 @@ _LEAST_SHARE = 1e-4
 """Stands for a class that was not heard at all; a logarithm needs something."""
 
 
-def judge(figures: DailyFigures) -> tuple[Verdict, tuple[str, ...], tuple[Flag, ...]]:
+def judge(figures: ReportFigures) -> tuple[Verdict, tuple[str, ...], tuple[Flag, ...]]:
     """Return the verdict, its reasons in words, and the flags, the gravest first."""
     flags = tuple(
         sorted(
@@ -80,7 +80,9 @@ def judge(figures: DailyFigures) -> tuple[Verdict, tuple[str, ...], tuple[Flag, 
     return Verdict.GREEN, (f"Nothing out of the ordinary; {compared}",), ()
 
 
-def _verdict_on_nothing(figures: DailyFigures) -> tuple[Verdict, tuple[str, ...], tuple[Flag, ...]]:
+def _verdict_on_nothing(
+    figures: ReportFigures,
+) -> tuple[Verdict, tuple[str, ...], tuple[Flag, ...]]:
     if any(day.counts.total for day in figures.baseline):
         return Verdict.GREEN, ("Nothing was processed, as is usual for such a day",), ()
     # Nobody who reads GREEN thinks of an empty database.
@@ -94,7 +96,7 @@ _GRAVITY = {Verdict.RED: 0, Verdict.AMBER: 1, Verdict.GREEN: 2}
 # --------------------------------------------------------------------------- safety
 
 
-def safety_violation(figures: DailyFigures) -> Iterator[Flag]:
+def safety_violation(figures: ReportFigures) -> Iterator[Flag]:
     """Flag emergency sounds that were made quieter by more than 1 dB: always RED."""
     count, refused = figures.events.violations, figures.refused_sessions
     if not count:
@@ -128,7 +130,7 @@ def safety_violation(figures: DailyFigures) -> Iterator[Flag]:
     )
 
 
-def more_events(figures: DailyFigures) -> Iterator[Flag]:
+def more_events(figures: ReportFigures) -> Iterator[Flag]:
     """Flag more emergency events than the days before explain."""
     days = _active(figures)
     total = figures.events.total
@@ -174,7 +176,7 @@ def _expected_events(days: list[DayFigures], num_days: int) -> tuple[float, floa
 # --------------------------------------------------------------------------- failures and speed
 
 
-def failures(figures: DailyFigures) -> Iterator[Flag]:
+def failures(figures: ReportFigures) -> Iterator[Flag]:
     """Flag failures above 5 %, or above the usual share by three standard deviations."""
     counts = figures.sessions
     share = counts.failed_share
@@ -234,7 +236,7 @@ def chance_of(cases: int, count: int, share: float) -> float:
     return float(bdtrc(cases - 1, count, share)) if cases > 0 else 1.0
 
 
-def _main_failures(figures: DailyFigures) -> str:
+def _main_failures(figures: ReportFigures) -> str:
     parts = []
     for group in figures.failures[:3]:
         devices = f" ({listed(group.devices[:3])})" if group.devices else ""
@@ -250,7 +252,7 @@ def _usually(share: float | None) -> str:
     return "" if share is None else f"Usual are {percent(share, 1)}."
 
 
-def slower(figures: DailyFigures) -> Iterator[Flag]:
+def slower(figures: ReportFigures) -> Iterator[Flag]:
     """Flag a 95th percentile of the real-time factor of more than 1.5 times the usual."""
     days = [day for day in _active(figures) if day.rtf.p95 is not None]
     value = figures.rtf.p95
@@ -283,7 +285,7 @@ def slower(figures: DailyFigures) -> Iterator[Flag]:
 # --------------------------------------------------------------------------- harm and devices
 
 
-def louder(figures: DailyFigures) -> Iterator[Flag]:
+def louder(figures: ReportFigures) -> Iterator[Flag]:
     """Flag noise that became louder in more than 2 % of the sessions, or of one device's."""
     measured = figures.cancellation_db.n
     usual = min(_usual_negative(figures), NEGATIVE_SHARE)
@@ -321,7 +323,7 @@ def louder(figures: DailyFigures) -> Iterator[Flag]:
     )
 
 
-def _usual_negative(figures: DailyFigures) -> float:
+def _usual_negative(figures: ReportFigures) -> float:
     measured = sum(day.cancellation_n for day in figures.baseline)
     if measured < MIN_SESSIONS:
         return NEGATIVE_SHARE / 2
@@ -340,7 +342,7 @@ def _is_louder(device: DeviceFigures, usual: float) -> bool:
     )
 
 
-def level_shift(figures: DailyFigures) -> Iterator[Flag]:
+def level_shift(figures: ReportFigures) -> Iterator[Flag]:
     """Flag a device whose median input level moved by more than 6 dB, and by more than chance."""
     for device in figures.devices:
         today, before = device.level_dbfs, device.baseline_level_dbfs
@@ -373,7 +375,7 @@ def level_shift(figures: DailyFigures) -> Iterator[Flag]:
         )
 
 
-def silent_or_clipped(figures: DailyFigures) -> Iterator[Flag]:
+def silent_or_clipped(figures: ReportFigures) -> Iterator[Flag]:
     """Flag a device whose every recording is silent, or clipped."""
     for device in figures.devices:
         if device.analysed < MIN_CASES or device.device is None:
@@ -404,7 +406,7 @@ def _is_usual(device: DeviceFigures, usual: int) -> bool:
     return share**device.analysed > DEVICE_CHANCE
 
 
-def absent_devices(figures: DailyFigures) -> Iterator[Flag]:
+def absent_devices(figures: ReportFigures) -> Iterator[Flag]:
     """Flag devices that sent nothing though so much was due that chance doesn't explain it."""
     gone = [device for device in figures.absent_devices if _is_missed(device)]
     if not gone or not figures.sessions.total:  # where nothing came at all, that is the flag
@@ -439,7 +441,7 @@ def _is_missed(device: AbsentDevice) -> bool:
 # --------------------------------------------------------------------------- what is heard
 
 
-def class_shift(figures: DailyFigures) -> Iterator[Flag]:
+def class_shift(figures: ReportFigures) -> Iterator[Flag]:
     """Flag a changed mix of noises: stability index above 0.2, and above chance."""
     now, recordings = _mix(figures.days)
     before, recordings_before = _mix(figures.baseline)
@@ -496,7 +498,7 @@ def stability_index(now: Mapping[str, float], before: Mapping[str, float]) -> fl
     return math.fsum((p - q) * math.log(p / q) for p, q in pairs)
 
 
-def less_sure(figures: DailyFigures) -> Iterator[Flag]:
+def less_sure(figures: ReportFigures) -> Iterator[Flag]:
     """Flag a new model that is less sure than the one before it was."""
     known = {model.model for model in figures.baseline_models}
     old = _most_used(figures.baseline_models)
@@ -527,7 +529,7 @@ def less_sure(figures: DailyFigures) -> Iterator[Flag]:
 # --------------------------------------------------------------------------- what did not happen
 
 
-def idle_weekday(figures: DailyFigures) -> Iterator[Flag]:
+def idle_weekday(figures: ReportFigures) -> Iterator[Flag]:
     """Flag weekdays without a session where weekdays usually have some."""
     idle = [day for day in figures.days if not day.counts.total and _is_weekday(day)]
     usual = [day for day in figures.baseline if _is_weekday(day)]
@@ -559,7 +561,7 @@ def idle_weekday(figures: DailyFigures) -> Iterator[Flag]:
     )
 
 
-def missed_schedules(figures: DailyFigures) -> Iterator[Flag]:
+def missed_schedules(figures: ReportFigures) -> Iterator[Flag]:
     """Flag jobs that run by the clock and left no trace when they should have."""
     missed = [line for line in figures.schedules if line.missed]
     if missed:
@@ -602,7 +604,7 @@ def _missed(line: ScheduleLine) -> str:
     return f"{line.name} ({line.every}): {gap} without one{failed}, {last}"
 
 
-def disk_full(figures: DailyFigures) -> Iterator[Flag]:
+def disk_full(figures: ReportFigures) -> Iterator[Flag]:
     """Flag a disk of the outputs that is full within a week."""
     disk = figures.disk
     if disk is None or disk.days_to_full is None or disk.days_to_full > DAYS_TO_FULL:
@@ -622,7 +624,7 @@ def disk_full(figures: DailyFigures) -> Iterator[Flag]:
     )
 
 
-RULES: tuple[Callable[[DailyFigures], Iterator[Flag]], ...] = (
+RULES: tuple[Callable[[ReportFigures], Iterator[Flag]], ...] = (
     safety_violation,
     failures,
     idle_weekday,
@@ -643,12 +645,12 @@ RULES: tuple[Callable[[DailyFigures], Iterator[Flag]], ...] = (
 # --------------------------------------------------------------------------- small things
 
 
-def _active(figures: DailyFigures) -> list[DayFigures]:
+def _active(figures: ReportFigures) -> list[DayFigures]:
     """Return the days of the baseline on which anything was processed."""
     return [day for day in figures.baseline if day.counts.total]
 
 
-def _active_days(figures: DailyFigures) -> int:
+def _active_days(figures: ReportFigures) -> int:
     return sum(day.counts.total > 0 for day in figures.days)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+from anc_core.analysis_records import DailyFigures
 from anc_core.reports.daily_figures import (
     FEW,
     RECENT_DAYS,
@@ -28,7 +29,7 @@ from anc_core.reports.daily_figures import (
     PresetFigures,
     Spread,
 )
-from anc_core.reports.period import Period, Span
+from anc_core.reports.period import ReportPeriod, Span
 
 SILENT_BELOW_DBFS = -70.0
 """Quieter than any room on a working microphone at a usable gain."""
@@ -233,6 +234,41 @@ def day_figures(span: Span, tally: Tally, **more: object) -> DayFigures:
     return DayFigures(**(values | more))  # type: ignore[arg-type]
 
 
+def restored(day: DayFigures, rolled: DailyFigures | None) -> DayFigures:
+    """Return a day of the history with what was known of it before its sessions were deleted.
+
+    Parameters
+    ----------
+    day : DayFigures
+        From the sessions that are there.
+    rolled : DailyFigures or None
+        What was rolled up of the same day; a view of it counts where it knew more sessions.
+    """
+    if rolled is None:
+        return day
+    known: dict[str, object] = {}
+    processing, noise = rolled.processing, rolled.noise
+    if processing.sessions > day.counts.total:
+        factor = processing.real_time_factor
+        known |= {
+            "counts": Counts(
+                **{name: processing.by_status.get(name, 0) for name in Counts.model_fields}
+            ),
+            "audio_s": processing.audio_s,
+            "wall_s": processing.wall_s,
+            "rtf": Spread(n=factor.n, median=factor.median, p95=processing.real_time_factor_p95),
+            "negative": processing.became_noisier,
+            "cancellation_n": processing.cancellation_db.n,
+        }
+    if noise.sessions > day.noise_sessions:
+        known |= {
+            "noise_s": noise.class_seconds,
+            "noise_sessions": noise.sessions,
+            "emergency_events": max(day.emergency_events, noise.emergency_events),
+        }
+    return day.model_copy(update=known)
+
+
 def hour_figures(spans: Sequence[Span], tally: Tally) -> tuple[HourFigures, ...]:
     """Return the bars of the first chart."""
     return tuple(
@@ -305,7 +341,7 @@ def absent_devices(
     now: Mapping[str | None, DeviceSums],
     before: Mapping[str | None, DeviceSums],
     history: Sequence[tuple[date, Mapping[str | None, int]]],
-    period: Period,
+    period: ReportPeriod,
 ) -> tuple[AbsentDevice, ...]:
     """Return devices of the last seven days that are not of ``now``, the busiest first.
 
@@ -315,7 +351,7 @@ def absent_devices(
         By device, of the period and of the baseline.
     history : sequence of (date, sessions by device)
         The days of the baseline, oldest first.
-    period : Period
+    period : ReportPeriod
     """
     recent = [day for _, day in history[-RECENT_DAYS:]]
     in_recent = sum(map(sum, (day.values() for day in recent)))

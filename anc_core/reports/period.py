@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from anc_core.analysis_records import Period, zone_of
 from anc_core.errors import InputError
 from anc_core.records import Record
 
@@ -41,17 +42,13 @@ class Span(Record):
         return (self.end - self.start) / HOUR
 
 
-class Period(Record):
+class ReportPeriod(Period):
     """A day, week (Monday to Sunday) or month of a time zone."""
 
     kind: PeriodKind
     first: date
     last: date
     """Inclusive."""
-    timezone: str
-    start: datetime
-    end: datetime
-    """Exclusive."""
     label: str
     """``Tuesday, 3 November 2026``, ``week 45 of 2026``, ``November 2026``."""
     key: str
@@ -62,11 +59,11 @@ class Period(Record):
         """Calendar days."""
         return (self.last - self.first).days + 1
 
-    def days(self) -> list[Span]:
+    def day_spans(self) -> list[Span]:
         """Return the days of the period; each has the hours that it had on the clock."""
         return spans_of_days(self.first, self.last, self.timezone)
 
-    def hours(self) -> list[Span]:
+    def hour_spans(self) -> list[Span]:
         """Return the hours of the period: 23 or 25 on the days when clocks change."""
         zone = ZoneInfo(self.timezone)
         return [
@@ -79,7 +76,7 @@ class Period(Record):
         return spans_of_days(self.first - count * ONE_DAY, self.first - ONE_DAY, self.timezone)
 
 
-def period_of(day: date, timezone: str, kind: PeriodKind = PeriodKind.DAY) -> Period:
+def period_of(day: date, timezone: str, kind: PeriodKind = PeriodKind.DAY) -> ReportPeriod:
     """Return the day, week or month that ``day`` lies in.
 
     Raises
@@ -102,7 +99,7 @@ def period_of(day: date, timezone: str, kind: PeriodKind = PeriodKind.DAY) -> Pe
     except OverflowError:
         msg = f"a report of {day} leaves the calendar; give a date between 0002 and 9998"
         raise InputError(msg) from None
-    return Period(
+    return ReportPeriod(
         kind=kind,
         first=first,
         last=last,
@@ -122,21 +119,6 @@ def spans_of_days(first: date, last: date, timezone: str) -> list[Span]:
         Span(label=day.isoformat(), start=_midnight(day, zone), end=_midnight(day + ONE_DAY, zone))
         for day in days
     ]
-
-
-def zone_of(timezone: str) -> ZoneInfo:
-    """Return the time zone of that IANA name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        msg = f"time zone {timezone!r} is unknown; give an IANA name such as UTC or Europe/Berlin"
-        raise InputError(msg) from None
 
 
 def _calendar(day: date, kind: PeriodKind) -> tuple[date, date, str, str]:

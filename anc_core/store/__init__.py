@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from anc_core.store.analyses import analyse_period
     from anc_core.store.api_requests import (
         ApiFigures,
         EndpointFigures,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         record_api_request,
         record_api_requests,
     )
-    from anc_core.store.analyses import analyse_period
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.bulk import insert_rows
@@ -74,7 +74,6 @@ if TYPE_CHECKING:
         QualityFacts,
         SessionFacts,
         acknowledged,
-        database_bytes,
         emergency_counts,
         emergency_facts,
         emergency_kinds,
@@ -156,7 +155,6 @@ _HOMES = {
         "QualityFacts",
         "SessionFacts",
         "acknowledged",
-        "database_bytes",
         "emergency_counts",
         "emergency_facts",
         "emergency_kinds",
@@ -206,21 +204,20 @@ __all__ = [
     "SessionFacts",
     "StoredReport",
     "acknowledged",
-    "api_request_figures",
     "analyse_period",
     "analyse_session",
+    "api_request_figures",
     "batch_progress",
     "check_integrity",
     "claim",
     "close_batch",
     "confidence_facts",
+    "daily_figures",
     "database_bytes",
     "emergency_counts",
     "emergency_facts",
     "emergency_kinds",
     "failure_facts",
-    "daily_figures",
-    "database_bytes",
     "find_by_fingerprint",
     "finish",
     "finished_by_fingerprint",
@@ -250,10 +247,10 @@ __all__ = [
     "record_model",
     "release",
     "report_sizes",
-    "save_report",
-    "session_facts",
     "roll_up",
     "roll_up_sessions",
+    "save_report",
+    "session_facts",
     "sessions_between",
     "stored_report",
     "totals_of",

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, select
 
 from anc_core.records import Status
-from anc_core.store.database import Database
-from anc_core.store.engine import sqlite_file
 from anc_core.store.tables import (
     DELETING,
     FAILED,
@@ -333,17 +331,6 @@ def latest_output(db: Session, before: datetime) -> str | None:
         .order_by(AudioSession.finished_at.desc())
         .limit(1)
     )
-
-
-def database_bytes(database: Database) -> int | None:
-    """Return the size of the database, its write-ahead log included; ``None`` if it is not told."""
-    file = sqlite_file(database.engine.url)
-    if file is not None:
-        parts = (file, file.with_name(file.name + "-wal"))
-        return sum(part.stat().st_size for part in parts if part.exists())
-    with database.read() as db:
-        size = db.scalar(select(func.pg_database_size(func.current_database())))
-    return None if size is None else int(size)
 
 
 def late_facts(

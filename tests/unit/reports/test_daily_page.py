@@ -13,7 +13,6 @@ import pytest
 from anc_core.reports.daily_charts import Chart, charts
 from anc_core.reports.daily_figures import (
     Counts,
-    DailyFigures,
     DailyReport,
     EventCounts,
     FailureGroup,
@@ -22,6 +21,7 @@ from anc_core.reports.daily_figures import (
     LevelHour,
     PresetFigures,
     QualityLine,
+    ReportFigures,
     Spread,
 )
 from anc_core.reports.daily_markdown import report_markdown, report_title
@@ -73,12 +73,12 @@ def page_of(shown_report: DailyReport, drawings: list[Chart] | None = None, **cl
     return daily_page(shown_report, drawings or [], clips, clips_left_out=0)
 
 
-def busy(**changes: Any) -> DailyFigures:
+def busy(**changes: Any) -> ReportFigures:
     """Return figures with something in every chart and table."""
     spread = Spread(
         n=40, minimum=-2.0, p10=1.0, p25=5.0, median=9.0, p75=11.0, p90=14.0, p95=15.0, maximum=20.0
     )
-    hours = period().hours()
+    hours = period().hour_spans()
     values: dict[str, Any] = {
         "events": EventCounts(total=2, violations=1, first_at_device=1, unacknowledged=2),
         "event_lines": (
@@ -126,7 +126,7 @@ def drawn() -> list[Chart]:
 
 
 @pytest.mark.parametrize(
-    "shown_report", [report(), report(busy()), report(DailyFigures(period=period()))]
+    "shown_report", [report(), report(busy()), report(ReportFigures(period=period()))]
 )
 def test_every_number_of_the_first_screen_is_that_of_the_json_twin(
     shown_report: DailyReport,
@@ -192,7 +192,7 @@ def test_identifiers_are_unique_and_links_lead_to_them(drawn: list[Chart]) -> No
 
 
 def test_the_page_of_no_data_says_so() -> None:
-    shown_report = report(DailyFigures(period=period()))
+    shown_report = report(ReportFigures(period=period()))
     drawings = charts(shown_report.figures)
     assert {drawing.svg for drawing in drawings} == {None}
     text = page_of(shown_report, drawings)

@@ -76,19 +76,19 @@ def test_tallies_of_parts_merge_to_the_tally_of_the_whole() -> None:
         )
         for _ in range(200)
     ]
-    starts = [span.start for span in period().hours()]
+    starts = [span.start for span in period().hour_spans()]
     whole, parts = Tally(starts).add_all(facts), Tally(starts)
     for start in range(0, 200, 37):
         parts.merge(Tally(starts).add_all(facts[start : start + 37]))
-    assert hour_figures(period().hours(), parts) == hour_figures(period().hours(), whole)
+    assert hour_figures(period().hour_spans(), parts) == hour_figures(period().hour_spans(), whole)
     assert device_figures(parts.devices, {}) == device_figures(whole.devices, {})
-    span = period().days()[0]
+    span = period().day_spans()[0]
     assert day_figures(span, parts) == day_figures(span, whole)
 
 
 def test_bars_are_hours_of_the_clock_and_add_up() -> None:
     short = period_of(date(2026, 3, 29), "Europe/Berlin")
-    spans = short.hours()
+    spans = short.hour_spans()
     at = [span.start + timedelta(minutes=59) for span in spans]
     tally = Tally([span.start for span in spans]).add_all([Facts(finished_at=one) for one in at])
     bars = hour_figures(spans, tally)
@@ -114,7 +114,7 @@ def test_the_mean_of_the_week_leaves_out_idle_days() -> None:
 
 
 def test_levels_are_the_energy_mean_and_what_is_exceeded() -> None:
-    hours = period().hours()
+    hours = period().hour_spans()
     levels = LevelSums(hours)
     at = MIDNIGHT.timestamp() + 8 * 3600
     values = [-20.0] * 15 + [-40.0] * 70 + [-60.0] * 15
