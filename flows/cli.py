@@ -18,7 +18,7 @@ from flows.compare_command import compare
 from flows.model_command import model, validate
 from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
 from flows.process_command import cancel, process
-from flows.report_command import report
+from flows.report_command import acknowledge, report
 from flows.seed_command import db_seed
 from flows.simulate_command import simulate
 from flows.train_command import train
@@ -138,6 +138,7 @@ _COMMANDS = (
     validate,
     model,
     report,
+    acknowledge,
 )
 
 for command in _COMMANDS:

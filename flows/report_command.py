@@ -99,6 +99,25 @@ def report(
         sys.exit(EXIT_FAILED)
 
 
+@click.command()
+@click.argument("session_ids", nargs=-1, required=True)
+@database_option
+def acknowledge(session_ids: tuple[str, ...], database_url: str | None) -> None:
+    """Note that somebody has dealt with the emergency events of sessions.
+
+    Reports count events that nobody has dealt with.
+    """
+    from anc_core.store import ACKNOWLEDGE, get_session, record_audit
+    from flows.options import open_store
+
+    _, database = open_store(database_url)
+    with database.begin() as db:
+        for session_id in session_ids:
+            count = sum(event.is_emergency for event in get_session(db, session_id).events)
+            record_audit(db, ACKNOWLEDGE, session_id, {"events": count}, "anc acknowledge")
+            click.echo(f"{session_id}: {count} emergency events acknowledged")
+
+
 def _directly(request: ReportRequest, settings: Settings, *, send: bool) -> ReportResult:
     from anc_core.jobs.report import make_report
     from anc_core.store import open_database
