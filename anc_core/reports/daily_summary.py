@@ -33,8 +33,8 @@ from anc_core.reports.period import ReportPeriod, Span
 
 SILENT_BELOW_DBFS = -70.0
 """Quieter than any room on a working microphone at a usable gain."""
-NEGATIVE_BELOW_DB = -0.05
-"""What is shown as -0.1 dB or less became louder; a change that rounds to 0.0 is none."""
+NEGATIVE_BELOW_DB = 0.0
+"""Of the cancellation; as ``became_noisier`` of analyses."""
 VOICE_BELOW_DB = -1.0
 """A voice that became quieter by more is worth a look."""
 

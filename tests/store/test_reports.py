@@ -80,7 +80,7 @@ def test_sessions_to_look_at_are_degraded_louder_or_lost_voice(database: Databas
     put(database, "degraded", status=Status.DEGRADED, reason="LAG: 3 samples")
     with database.read() as db:
         facts = store.quality_facts(
-            db, START, END, louder_below_db=-0.05, voice_below_db=-1.0, limit=10
+            db, START, END, louder_below_db=0.0, voice_below_db=-1.0, limit=10
         )
     names = [fact.source_path.rpartition("/")[2] for fact in facts]
     assert names == ["degraded.wav", "voice.wav", "louder.wav"]

@@ -57,8 +57,8 @@ def test_silence_is_a_level_below_minus_seventy_or_none_at_all() -> None:
     assert empty.silent == 0
 
 
-def test_what_rounds_to_nothing_did_not_become_louder() -> None:
-    values = (None, 0.0, -0.04, -0.06, -3.0)
+def test_a_negative_cancellation_became_louder() -> None:
+    values = (None, 0.0, 0.01, -0.01, -3.0)
     tally = Tally().add_all([Facts(cancellation_db=value) for value in values])
     assert (tally.negative, len(tally.cancellation), tally.devices["a"].negative) == (2, 4, 2)
 
