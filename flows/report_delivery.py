@@ -18,7 +18,7 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_random_exponential,
 )
 
 from anc_core.errors import AncError, SettingsError, TransientError
@@ -71,7 +71,7 @@ def _delivered(
 ) -> Delivery:
     tries = Retrying(
         stop=stop_after_attempt(settings.retries + 1),
-        wait=wait_exponential_jitter(initial=settings.retry_delay_s, max=60.0),
+        wait=wait_random_exponential(multiplier=settings.retry_delay_s, max=60.0),
         retry=retry_if_exception_type(ReceiverAwayError),
         reraise=True,
     )
