@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,21 +19,13 @@ _FORMATS = ("html", "json", "md")
 _COLOURS = {"GREEN": "bold green", "AMBER": "bold yellow", "RED": "bold red"}
 
 
-class _Formats(click.ParamType):
-    name = "LIST"
-
-    def convert(
-        self,
-        value: object,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, ...]:
-        """Return the formats of a list with commas."""
-        names = tuple(name.strip() for name in str(value).split(",") if name.strip())
-        unknown = [name for name in names if name not in _FORMATS]
-        if unknown or not names:
-            self.fail(f"{value!r}: give some of {', '.join(_FORMATS)}", param, ctx)
-        return tuple(dict.fromkeys(names))
+def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    """Return the formats of a list with commas."""
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names or any(name not in _FORMATS for name in names):
+        msg = f"{value!r}: give some of {', '.join(_FORMATS)}"
+        raise click.BadParameter(msg, ctx=ctx, param=param)
+    return tuple(dict.fromkeys(names))
 
 
 @click.command()
@@ -56,7 +48,8 @@ class _Formats(click.ParamType):
 )
 @click.option(
     "--formats",
-    type=_Formats(),
+    callback=_formats,
+    metavar="LIST",
     default=",".join(_FORMATS),
     show_default=True,
     help="What to write.",
@@ -140,14 +133,15 @@ def _as_flow(request: ReportRequest, settings: Settings, *, send: bool) -> Repor
     check_names(request.output_dir or "")
     use_database(settings)
     words = {kind: word for word, kind in KINDS.items()}
-    result: ReportResult = generate_daily_report(
-        date=request.day,
-        timezone=request.timezone,
-        formats=[kind.value for kind in request.formats],
-        period=words[request.kind],
-        output_dir=request.output_dir,
-        send=send,
-    )
+    parameters: dict[str, Any] = {
+        "date": request.day,
+        "timezone": request.timezone,
+        "formats": [kind.value for kind in request.formats],
+        "period": words[request.kind],
+        "output_dir": request.output_dir,
+        "send": send,
+    }
+    result: ReportResult = generate_daily_report(**parameters)
     return result
 
 

@@ -96,12 +96,13 @@ def _post(report: ReportResult, settings: Settings) -> None:
         answer = httpx.post(
             url.get_secret_value(), json=payload(report), headers=headers, timeout=TIMEOUT_S
         )
-    except httpx.HTTPError as err:
-        msg = f"the webhook could not be reached: {type(err).__name__}"
-        raise ReceiverAwayError(msg) from None
-    except (httpx.InvalidURL, ValueError):
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
         msg = "ANC_REPORT_WEBHOOK_URL is no address; write https://HOST/PATH"
         raise SettingsError(msg) from None
+    except httpx.HTTPError as err:
+        # Not its text: it may hold the address, and that a token.
+        msg = f"the webhook could not be reached: {type(err).__name__}"
+        raise ReceiverAwayError(msg) from None
     code = answer.status_code
     if code >= 500 or code in _LATER:
         msg = f"the webhook is not ready: HTTP {code}"
@@ -162,12 +163,14 @@ def mail_of(report: ReportResult, sender: str, receivers: tuple[str, ...]) -> Em
     message["Subject"], message["From"] = report.title, sender
     message["To"] = ", ".join(receivers)
     message.set_content(report.markdown)
-    for path, subtype in ((report.html_path, "html"), (report.json_path, "json")):
-        if path is None:
-            continue
-        file, kind = Path(path), "text" if subtype == "html" else "application"
+    if report.html_path is not None:
+        page = Path(report.html_path)
+        text = page.read_text(encoding="utf-8")
+        message.add_attachment(text, subtype="html", filename=page.name)
+    if report.json_path is not None:
+        twin = Path(report.json_path)
         message.add_attachment(
-            file.read_bytes(), maintype=kind, subtype=subtype, filename=file.name
+            twin.read_bytes(), maintype="application", subtype="json", filename=twin.name
         )
     return message
 

@@ -202,7 +202,14 @@ def _day(db: Session, span: Span, starts: Sequence[datetime]) -> tuple[DayFigure
 
 def _failures(db: Session, period: ReportPeriod) -> tuple[FailureGroup, ...]:
     return tuple(
-        FailureGroup(**fact._replace(devices=fact.devices[:MAX_DEVICES_OF_A_FAILURE])._asdict())
+        FailureGroup(
+            code=fact.code,
+            count=fact.sessions,
+            session_id=fact.session_id,
+            source_path=fact.source_path,
+            message=fact.message,
+            devices=fact.devices[:MAX_DEVICES_OF_A_FAILURE],
+        )
         for fact in store.failure_facts(db, period.start, period.end)
     )
 

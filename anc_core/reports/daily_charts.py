@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from textwrap import shorten
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from anc_core.reports.daily_figures import FEW, Counts, DayFigures, ReportFigures, Spread
@@ -333,7 +333,7 @@ def _heat(figures: ReportFigures) -> str:
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
 
-    return _drawn("heat", draw, grid="", height=max(1.3, 0.5 + 0.2 * len(names)))
+    return _drawn("heat", draw, grid="none", height=max(1.3, 0.5 + 0.2 * len(names)))
 
 
 def _timeline(figures: ReportFigures) -> str:
@@ -444,7 +444,7 @@ def _drawn(
     name: str,
     draw: Callable[[Axes], None],
     *,
-    grid: str = "y",
+    grid: Literal["x", "y", "both", "none"] = "y",
     height: float = _SIZE[1],
 ) -> str:
     # Figure and canvas by hand: pyplot would keep every figure, and look for a display.
@@ -456,7 +456,7 @@ def _drawn(
         figure = Figure(figsize=(_SIZE[0], height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
-        if grid:
+        if grid != "none":
             axes.grid(visible=True, axis=grid)
         draw(axes)
         file = io.StringIO()
@@ -502,11 +502,12 @@ def _date_ticks(axes: Axes, history: Sequence[DayFigures]) -> None:
 
 
 def _time_ticks(axes: Axes) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib import dates
 
-    locator = AutoDateLocator(minticks=3, maxticks=7)
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, show_offset=False))
 
 
 def _whole_numbers(axis: Any) -> None:  # noqa: ANN401 - matplotlib.axis.Axis

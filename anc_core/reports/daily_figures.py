@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
 
 from pydantic import Field
 
@@ -412,7 +411,7 @@ class ReportFigures(Record):
 class DailyReport(Record):
     """A report: figures, what is out of the ordinary, the verdict; the JSON twin of the page."""
 
-    report_version: Literal["1"] = REPORT_VERSION
+    report_version: str = REPORT_VERSION
     verdict: Verdict
     reasons: tuple[str, ...]
     """Why, in words; what GREEN rests on, too."""

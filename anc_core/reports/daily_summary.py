@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from anc_core.analysis_records import DailyFigures
 from anc_core.reports.daily_figures import (
@@ -202,7 +202,7 @@ class Tally:
         return sum(value < NEGATIVE_BELOW_DB for value in self.cancellation)
 
 
-def _add_counts(into: dict, more: Mapping) -> None:  # type: ignore[type-arg]
+def _add_counts(into: dict[Any, int], more: Mapping[Any, int]) -> None:
     for key, count in more.items():
         into[key] = into.get(key, 0) + count
 
@@ -231,7 +231,7 @@ def day_figures(span: Span, tally: Tally, **more: object) -> DayFigures:
         "cancellation_n": len(tally.cancellation),
         "output_bytes": tally.output_bytes,
     }
-    return DayFigures(**(values | more))  # type: ignore[arg-type]
+    return DayFigures.model_validate(values | more)
 
 
 def restored(day: DayFigures, rolled: DailyFigures | None) -> DayFigures:

@@ -79,7 +79,7 @@ def noise_totals_between(
         .join(AudioSession, AudioSession.id == NoiseTotal.session_id)
         .where(_made(start, end), NoiseTotal.quarter == UNDATED)
     )
-    found += [(name, finished.timestamp(), float(seconds)) for name, finished, seconds in undated]
+    found += [(name, at.timestamp(), float(seconds)) for name, at, seconds in undated if at]
     return found
 
 

@@ -80,7 +80,7 @@ class FailureFacts(NamedTuple):
     """Failures of one code."""
 
     code: str
-    count: int
+    sessions: int
     session_id: str
     source_path: str
     message: str
@@ -165,14 +165,14 @@ def failure_facts(db: Session, start: datetime, end: datetime) -> list[FailureFa
         lines.append(
             FailureFacts(
                 code=name,
-                count=sum(count for count, _, _ in parts),
+                sessions=sum(count for count, _, _ in parts),
                 session_id=row.id,
                 source_path=row.source_path,
                 message=row.error_message or "",
                 devices=tuple(device for _, device, _ in parts if device is not None),
             )
         )
-    return sorted(lines, key=lambda line: (-line.count, line.code))
+    return sorted(lines, key=lambda line: (-line.sessions, line.code))
 
 
 def quality_facts(
@@ -210,8 +210,7 @@ _QUALITY_COLUMNS = ("id", *QualityFacts._fields[1:])
 
 def emergency_facts(db: Session, start: datetime, end: datetime, limit: int) -> list[EventFacts]:
     """Return emergency events of sessions that finished in the stretch, violations first."""
-    of_event = ("session_id", "position", "noise_type", "start_s", "end_s", "channels")
-    of_event += ("peak_confidence", "evidence", "max_attenuation_db")
+    of_event = EventFacts._fields[: EventFacts._fields.index("device_id")]
     rows = db.execute(
         select(
             *(getattr(NoiseEvent, name) for name in of_event),
@@ -295,7 +294,7 @@ def unfinished(db: Session, at: datetime) -> tuple[int, int, datetime | None]:
             or_(Batch.finished_at.is_(None), Batch.finished_at >= at),
         )
     ).one()
-    oldest = min((moment for moment in (sessions[1], batches[1]) if moment), default=None)
+    oldest = min((at for at in (sessions[1], batches[1]) if at is not None), default=None)
     return int(sessions[0]), int(batches[0]), oldest
 
 

@@ -64,7 +64,7 @@ def test_failures_are_grouped_with_an_example_and_their_devices(database: Databa
     put(database, "m", **failed(ErrorCode.NOT_AUDIO, "is text"))
     with database.read() as db:
         facts = store.failure_facts(db, START, END)
-    assert [(fact.code, fact.count) for fact in facts] == [("NO_SPACE", 3), ("NOT_AUDIO", 1)]
+    assert [(fact.code, fact.sessions) for fact in facts] == [("NO_SPACE", 3), ("NOT_AUDIO", 1)]
     assert facts[0].devices == ("a", "b")
     assert facts[0].message.endswith("the disk is full")
     assert facts[1].devices == ()

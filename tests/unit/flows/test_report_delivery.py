@@ -177,7 +177,7 @@ def test_a_mail_has_the_summary_as_text_and_the_page_attached(tmp_path: Path) ->
     assert text is not None
     assert "| failed | 1 (1.0 %) |" in text.get_content()
     files = {part.get_filename(): part.get_content() for part in mail.iter_attachments()}
-    assert files["daily.html"] == "<p>page é</p>"
+    assert files["daily.html"].strip() == "<p>page é</p>"
     assert files["daily.json"] == b"{}"
 
 
