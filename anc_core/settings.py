@@ -114,6 +114,14 @@ class Settings(BaseSettings):
     """Events of sessions that finished longer ago are not posted any more."""
     schedules_expected: bool = False
     """Schedules run here: ``anc health`` then calls a missing server, worker or job a fault."""
+    report_webhook_url: SecretStr | None = None  # services put a token into it
+    """Where a report is posted as JSON (http or https); its ``text`` is what chat services show."""
+    report_smtp_url: SecretStr | None = None
+    """``smtp://USER:PASSWORD@HOST:587`` (STARTTLS) or ``smtps://...``; else no mail."""
+    report_mail_from: str | None = None
+    """Sender of mailed reports."""
+    report_mail_to: Annotated[tuple[str, ...], NoDecode] = ()
+    """Receivers of mailed reports, separated by commas."""
     log_json: bool = False
     """Write log lines as JSON."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
@@ -122,6 +130,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_paths(cls, value: object) -> object:
         return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+
+    @field_validator("report_mail_to", mode="before")
+    @classmethod
+    def _split_receivers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("chunk_size")
     @classmethod
@@ -185,6 +200,11 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """Folder of the models that this installation trained or imported."""
         return (self.home / "models").expanduser().absolute()
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the reports, where a call names no other."""
+        return (self.home / "reports").expanduser().absolute()
 
     @property
     def chunk_s(self) -> float:

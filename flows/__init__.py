@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flows.job_alerts import report_failed_job
     from flows.health import health_check
     from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions, vacuum_database
+    from flows.daily_report import generate_daily_report
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.safekeeping import backup_database, erase_user
@@ -38,6 +39,7 @@ _HOME_OF = {
     "deliver_emergency_alert": "alert_delivery",
     "erase_user": "safekeeping",
     "health_check": "health",
+    "generate_daily_report": "daily_report",
     "process_audio_file": "audio_processing",
     "report_failed_job": "job_alerts",
     "simulate_anc_sweep": "simulation",
@@ -57,6 +59,7 @@ __all__ = [
     "deliver_emergency_alert",
     "erase_user",
     "health_check",
+    "generate_daily_report",
     "process_audio_file",
     "report_failed_job",
     "simulate_anc_sweep",

@@ -32,6 +32,7 @@ from flows.options import (
 )
 from flows.process_command import cancel, process
 from flows.serve_command import serve
+from flows.report_command import acknowledge, report
 from flows.seed_command import db_seed
 from flows.simulate_command import simulate
 from flows.train_command import train
@@ -162,6 +163,8 @@ _COMMANDS = (
     serve,
     doctor,
     analyze,
+    report,
+    acknowledge,
 )
 
 for command in _COMMANDS:

@@ -30,8 +30,9 @@ from anc_core.jobs.compare_records import (
 )
 from anc_core.metrics.quality import QUALITY_FIGURES
 from anc_core.records import Status
+from anc_core.reports.wording import inert
 from anc_core.settings import Settings
-from flows.artifacts import MAX_TABLE_ROWS, inert
+from flows.artifacts import MAX_TABLE_ROWS
 from flows.common import logged, logger, retry_options
 from flows.forms import form
 

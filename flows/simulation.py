@@ -41,8 +41,9 @@ from anc_core.jobs.sweep_records import (
     SweepUnit,
 )
 from anc_core.records import Status
+from anc_core.reports.wording import inert
 from anc_core.settings import Settings
-from flows.artifacts import MAX_TABLE_ROWS, UPDATE_EVERY_S, CellsArtifact, inert
+from flows.artifacts import MAX_TABLE_ROWS, UPDATE_EVERY_S, CellsArtifact
 from flows.common import logged, logger, retry_options
 from flows.forms import form
 

@@ -171,6 +171,8 @@ class AudioSession(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None] = mapped_column(index=True)
     on_hold: Mapped[bool]
+    imported_at: Mapped[datetime | None]
+    """Set where the row came with an import: its paths are text, no file is this store's."""
 
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUSES})", name="status"),
@@ -275,7 +277,11 @@ class ProcessingMetric(Base):
 
 
 class ApiRequest(Base):
-    """One request to the service; its latency is never mixed with processing time."""
+    """One request to the service; its latency is never mixed with processing time.
+
+    ``path`` is the endpoint: ids in it are collapsed. ``duration_ms`` is null where a log that the
+    request was read from does not tell.
+    """
 
     __tablename__ = "api_requests"
 
@@ -284,10 +290,34 @@ class ApiRequest(Base):
     method: Mapped[str]
     path: Mapped[str]
     status_code: Mapped[int]
-    duration_ms: Mapped[float]
+    duration_ms: Mapped[float | None]
     client: Mapped[str | None]
     session_id: Mapped[str | None]
     error_code: Mapped[str | None]
+
+
+class ApiLogPosition(Base):
+    """How far an access log was read.
+
+    A log is known by its first line and by what stands before the position, not by its name or
+    inode: rotation renames, copies and compresses it.
+    """
+
+    __tablename__ = "api_log_positions"
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
+    path: Mapped[str]
+    """Where it was read last."""
+    head_digest: Mapped[str] = mapped_column(String(64), index=True)
+    """SHA-256 of the first line."""
+    tail_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the ``tail_bytes`` before ``position``."""
+    tail_bytes: Mapped[int]
+    position: Mapped[int]
+    """Bytes of (decompressed) text that are done with."""
+    lines: Mapped[int]
+    bad_lines: Mapped[int]
+    updated_at: Mapped[datetime]
 
 
 class Model(Base):
