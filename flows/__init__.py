@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from flows.health import health_check
     from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions, vacuum_database
     from flows.daily_report import generate_daily_report
+    from flows.api_log_import import import_api_requests
+    from flows.audio_processing import batch_process_files, process_audio_file
+    from flows.comparison import compare_suppressors
+    from flows.data_export import export_session_data
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.safekeeping import backup_database, erase_user
@@ -40,6 +44,8 @@ _HOME_OF = {
     "erase_user": "safekeeping",
     "health_check": "health",
     "generate_daily_report": "daily_report",
+    "export_session_data": "data_export",
+    "import_api_requests": "api_log_import",
     "process_audio_file": "audio_processing",
     "report_failed_job": "job_alerts",
     "simulate_anc_sweep": "simulation",
@@ -60,6 +66,8 @@ __all__ = [
     "erase_user",
     "health_check",
     "generate_daily_report",
+    "export_session_data",
+    "import_api_requests",
     "process_audio_file",
     "report_failed_job",
     "simulate_anc_sweep",

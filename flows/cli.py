@@ -15,12 +15,14 @@ import click
 
 from flows.alert_command import alert
 from flows.analyze_command import analyze
+from flows.api_log_command import import_api_log
 from flows.batch_command import batch
 from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
 from flows.doctor_command import doctor
 from flows.erase_command import backup, erase_user, restore
 from flows.health_command import health
+from flows.export_command import db_import, export
 from flows.model_command import model, validate
 from flows.options import (
     EXIT_FAILED,
@@ -142,6 +144,7 @@ def db_check(database_url: str | None) -> None:
     click.echo(f"{database.display_url}: ok")
 
 
+db.add_command(db_import)
 db.add_command(db_seed)
 
 _COMMANDS = (
@@ -154,6 +157,8 @@ _COMMANDS = (
     vacuum,
     erase_user,
     compare,
+    export,
+    import_api_log,
     simulate,
     train,
     train_suppressor,

@@ -144,14 +144,17 @@ def describe_plan(plan: BatchPlan) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def counting_bar(doing: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of how many are done on standard error; nothing where that is no terminal."""
+def counting_bar(doing: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how many of how many are done on standard error; nothing where that is no terminal.
+
+    The number of all may be unknown (``None``).
+    """
     console = Console(stderr=True)
     hidden = quiet or not console.is_terminal
     with Progress(console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task(doing, total=None)
 
-        def show(done: int, total: int) -> None:
+        def show(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)
 
         yield show

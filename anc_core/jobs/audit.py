@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anc_core.records import Status
-from anc_core.store import Database, list_sessions
+from anc_core.store import Database
+from anc_core.store.ledger import delivered_outputs
 
 
 def missing_outputs(database: Database) -> list[str]:
-    """Return a line for every finished session whose output is not on the disk."""
+    """Return a line for every finished session whose output is not on the disk.
+
+    Sessions that were imported have their outputs elsewhere.
+    """
     with database.read() as db:
         return [
-            f"session {summary.session_id}: output {summary.output_path} is missing"
-            for summary in list_sessions(db, statuses=(Status.OK, Status.DEGRADED))
-            if summary.output_path is not None and not Path(summary.output_path).is_file()
+            f"session {session_id}: output {output_path} is missing"
+            for session_id, output_path in delivered_outputs(db)
+            if not Path(output_path).is_file()
         ]

@@ -14,7 +14,12 @@ def text_cell(text: str) -> str:
     >>> text_cell("=1+1"), text_cell("a=b")
     ("'=1+1", 'a=b')
     """
-    return f"'{text}" if text.startswith(_ACTS) else text
+    return f"'{text}" if is_formula(text) else text
+
+
+def is_formula(text: str) -> bool:
+    """Return whether a spreadsheet might take ``text`` for a formula."""
+    return text.startswith(_ACTS)
 
 
 def number_cell(value: float | None) -> str:

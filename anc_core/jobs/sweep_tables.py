@@ -15,7 +15,7 @@ from anc_core.jobs.sweep_grid import SweepCell
 from anc_core.jobs.sweep_records import SweepRow
 
 NO_PARQUET = (
-    "results.parquet needs pyarrow, which is not installed; pip install 'anc-platform[lab]'"
+    "results.parquet needs pyarrow, which is not installed; pip install 'anc-platform[parquet]'"
 )
 
 _TEXTS = ("recording", "status", "error_code", "outcome", "algorithm", "reason")

@@ -23,7 +23,10 @@ def insert_rows(
     """
     table = Base.metadata.tables[table_name]
     dialect = db.get_bind().dialect
-    converters = [table.c[name].type.bind_processor(dialect) for name in columns]
+    # Of the dialect: SQLite's times have six digits of a second, and are compared as text.
+    converters = [
+        table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns
+    ]
     convert = [(place, one) for place, one in enumerate(converters) if one is not None]
     values = (_converted(row, convert) for row in rows)
     quote = dialect.identifier_preparer.quote

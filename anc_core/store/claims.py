@@ -244,7 +244,8 @@ def _claim_existing(
     """Decide by the state of the row; ``None`` = it changed meanwhile, look again."""
     if row.status == DELETING or (row.status == RUNNING and is_live(row, now, stale_after_s)):
         return _answer(Outcome.BUSY, row)
-    if row.status in DONE and not request.redo:
+    # What was imported was done elsewhere: here there is no output of it.
+    if row.status in DONE and not request.redo and row.imported_at is None:
         return _answer(Outcome.DONE, row, _before(db, row))
     if row.status == RUNNING and row.attempt >= request.max_attempts:
         if not _swap(db, _unchanged(row), _interrupted(row, now)):
@@ -290,7 +291,7 @@ def _take_over(
 ) -> Claim | None:
     _check_batch(db, request)
     previous = _before(db, row)
-    afresh = request.redo and row.status != RUNNING
+    afresh = (request.redo or row.imported_at is not None) and row.status != RUNNING
     attempt = 1 if afresh else row.attempt + 1
     values = _claimed_values(request, owner, now) | {"attempt": attempt}
     if not _swap(db, _unchanged(row), values):
@@ -329,6 +330,7 @@ def _claimed_values(request: ClaimRequest, owner: Owner, now: datetime) -> dict[
         "owner_started_at": owner.started_at,
         "heartbeat_at": now,
         "started_at": now,
+        "imported_at": None,
     }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from anc_core.records import Status
 from anc_core.store.rows import pages
@@ -15,6 +15,8 @@ from anc_core.store.tables import DONE, RUNNING, AudioSession
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute, Session
+
+_ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,8 @@ def finished_sources(db: Session, paths: Sequence[str]) -> dict[str, list[Finish
     Returns
     -------
     dict
-        Path to its finished sessions (ok, degraded, skipped), oldest first. Other paths are absent.
+        Path to its finished sessions (ok, degraded, skipped), oldest first. Other paths are absent,
+        and so are imported sessions: nobody here has seen their files.
     """
     found: defaultdict[str, list[FinishedSource]] = defaultdict(list)
     for entry in _finished(db, AudioSession.source_path, paths):
@@ -68,15 +71,48 @@ def finished_by_fingerprint(db: Session, fingerprints: Sequence[str]) -> dict[st
 def is_known_output(db: Session, output_path: str) -> bool:
     """Return whether a finished session delivered ``output_path``: then it may be replaced.
 
-    The session that is running at the moment does not count; the file is not its work yet.
+    The session that is running at the moment does not count; the file is not its work yet. Nor
+    does one that was imported: whatever its paths say, it delivered nothing here.
     """
     return (
         db.scalar(
             select(AudioSession.id)
-            .where(AudioSession.output_path == output_path, AudioSession.status.in_(DONE))
+            .where(
+                AudioSession.output_path == output_path,
+                AudioSession.status.in_(DONE),
+                AudioSession.imported_at.is_(None),
+            )
             .limit(1)
         )
         is not None
+    )
+
+
+def delivered_outputs(db: Session) -> Iterator[tuple[str, str]]:
+    """Yield id and output path of every session that delivered an output here."""
+    rows = db.execute(
+        select(AudioSession.id, AudioSession.output_path)
+        .where(
+            AudioSession.status.in_(("ok", "degraded")),
+            AudioSession.output_path.is_not(None),
+            AudioSession.imported_at.is_(None),
+        )
+        .order_by(AudioSession.finished_at, AudioSession.id),
+        execution_options={"yield_per": _ROWS_AT_ONCE},
+    )
+    for session_id, output_path in rows:
+        yield session_id, output_path or ""
+
+
+def session_of_file(db: Session, paths: Collection[str]) -> str | None:
+    """Return a session that one of ``paths`` belongs to: its recording, output or sidecar."""
+    columns = (
+        *(AudioSession.source_path, AudioSession.output_path),
+        *(AudioSession.reference_path, AudioSession.sidecar_path),
+    )
+    belongs = or_(*(column.in_(paths) for column in columns))
+    return db.scalar(
+        select(AudioSession.id).where(belongs, AudioSession.imported_at.is_(None)).limit(1)
     )
 
 
@@ -142,7 +178,11 @@ def _finished(
     for some in pages(values):
         rows = db.execute(
             select(*columns)
-            .where(column.in_(some), AudioSession.status.in_(DONE))
+            .where(
+                column.in_(some),
+                AudioSession.status.in_(DONE),
+                AudioSession.imported_at.is_(None),
+            )
             .order_by(AudioSession.finished_at)
         )
         for row in rows.mappings():

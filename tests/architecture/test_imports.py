@@ -69,7 +69,10 @@ def test_importing_a_package_loads_nothing_heavy(code: str) -> None:
     assert loaded_by(code) & HEAVY == set()
 
 
-@pytest.mark.parametrize("code", ["import anc_core", "import flows", "import flows.cli"])
+@pytest.mark.parametrize(
+    "code",
+    ["import anc_core", "import anc_core.api_metrics", "import flows", "import flows.cli"],
+)
 def test_entrances_do_not_even_load_numpy(code: str) -> None:
     assert loaded_by(code) & {"numpy", "pydantic"} == set()
 

@@ -91,7 +91,7 @@ def test_without_pyarrow_there_is_no_parquet_and_the_reason_names_the_extra(
 ) -> None:
     monkeypatch.setattr(sweep_tables, "find_spec", lambda _: None)
     assert write_parquet(tmp_path / "r.parquet", [done()]) == NO_PARQUET
-    assert "anc-platform[lab]" in NO_PARQUET
+    assert "anc-platform[parquet]" in NO_PARQUET
     assert not list(tmp_path.iterdir())
 
 
