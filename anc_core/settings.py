@@ -236,5 +236,5 @@ def _describe(err: ValidationError) -> str:
 
 def _shown(error: ErrorDetails) -> str:
     """Return the value as a message may show it: what is secret stays so, right or wrong."""
-    is_secret = str(error["loc"][0]).lower().removeprefix("anc_").startswith("alert_webhook_")
+    is_secret = any(word in str(error["loc"][0]).lower() for word in ("url", "secret", "smtp"))
     return "hidden" if is_secret else repr(error["input"])

@@ -89,6 +89,7 @@ def environment(place: Place, present: Mapping[str, str]) -> dict[str, str]:
     dotenv = {k: v for k, v in dotenv_values(".env").items() if v and k.upper().startswith(_OURS)}
     forced = {
         "ANC_HOME": str(home),
+        "ANC_SCHEDULES_EXPECTED": "true",
         "ANC_DATABASE_URL": _absolute(settings.resolved_database_url),
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_API_URL": f"{place.url}/api",

@@ -14,16 +14,14 @@ from anc_core.lazy import lazy_names
 if TYPE_CHECKING:
     from flows.alert_delivery import deliver_emergency_alert
     from flows.analytics import analyze_session_data
-    from flows.audio_processing import batch_process_files, process_audio_file
-    from flows.comparison import compare_suppressors
-    from flows.job_alerts import report_failed_job
-    from flows.health import health_check
-    from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions, vacuum_database
-    from flows.daily_report import generate_daily_report
     from flows.api_log_import import import_api_requests
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
+    from flows.daily_report import generate_daily_report
     from flows.data_export import export_session_data
+    from flows.health import health_check
+    from flows.job_alerts import report_failed_job
+    from flows.maintenance import cleanup_failed_sessions, cleanup_old_sessions, vacuum_database
     from flows.model_training import train_noise_classifier
     from flows.model_validation import validate_model
     from flows.safekeeping import backup_database, erase_user
@@ -56,17 +54,17 @@ _HOME_OF = {
 }
 
 __all__ = [
-    "backup_database",
     "analyze_session_data",
+    "backup_database",
     "batch_process_files",
     "cleanup_failed_sessions",
     "cleanup_old_sessions",
     "compare_suppressors",
     "deliver_emergency_alert",
     "erase_user",
-    "health_check",
-    "generate_daily_report",
     "export_session_data",
+    "generate_daily_report",
+    "health_check",
     "import_api_requests",
     "process_audio_file",
     "report_failed_job",

@@ -21,8 +21,8 @@ from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
 from flows.doctor_command import doctor
 from flows.erase_command import backup, erase_user, restore
-from flows.health_command import health
 from flows.export_command import db_import, export
+from flows.health_command import health
 from flows.model_command import model, validate
 from flows.options import (
     EXIT_FAILED,
@@ -33,9 +33,9 @@ from flows.options import (
     open_store,
 )
 from flows.process_command import cancel, process
-from flows.serve_command import serve
 from flows.report_command import acknowledge, report
 from flows.seed_command import db_seed
+from flows.serve_command import serve
 from flows.simulate_command import simulate
 from flows.train_command import train
 from flows.training_command import train_suppressor

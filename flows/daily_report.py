@@ -23,6 +23,7 @@ from anc_core.reports.period import PeriodKind
 from anc_core.settings import Settings
 from anc_core.store import open_database
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 from flows.report_delivery import deliver
 
 KINDS = {"day": PeriodKind.DAY, "week": PeriodKind.WEEK, "month": PeriodKind.MONTH}
@@ -36,6 +37,7 @@ def _report_name() -> str:
 
 
 @flow(name="generate-daily-report", flow_run_name=_report_name, validate_parameters=True)
+@form()
 def generate_daily_report(
     date: dt.date | None = None,
     timezone: str = "UTC",

@@ -10,11 +10,13 @@ from anc_core.maintenance.health.check import check_health
 from anc_core.maintenance.health.questions import HealthReport, HealthStatus
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 from flows.maintenance_tables import describe_health, health_rows
 from flows.prefect_health import prefect_questions, server_is_configured
 
 
 @flow(name="health-check", flow_run_name="is all well", validate_parameters=True)
+@form(titles={"reconcile": "Mark sessions of dead workers"})
 def health_check(reconcile: bool = False) -> HealthReport:
     """Ask database, disks, models, codecs, Prefect, workers, jobs and clocks whether all is well.
 

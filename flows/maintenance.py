@@ -27,6 +27,7 @@ from anc_core.records import Status
 from anc_core.settings import Settings
 from anc_core.store import Database, open_database
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 from flows.maintenance_tables import (
     cleanup_rows,
     describe_cleanup,
@@ -41,6 +42,7 @@ from flows.prefect_database import prefect_database
     flow_run_name="sessions older than {older_than_days} days",
     validate_parameters=True,
 )
+@form(titles={"dry_run": "Plan only"})
 def cleanup_old_sessions(
     older_than_days: float = 30,
     dry_run: bool = False,
@@ -86,6 +88,7 @@ def cleanup_old_sessions(
     flow_run_name="failed sessions older than {older_than_hours} hours",
     validate_parameters=True,
 )
+@form(titles={"dry_run": "Plan only"})
 def cleanup_failed_sessions(older_than_hours: float = 24, dry_run: bool = False) -> CleanupResult:
     """Mark sessions of dead workers as interrupted, and remove those that failed some time ago.
 
@@ -149,6 +152,7 @@ def look_for_orphans(cleanup: Cleanup) -> None:
 
 
 @flow(name="vacuum-database", flow_run_name="compact the database", validate_parameters=True)
+@form(titles={"wait": "Wait for running sessions"})
 def vacuum_database(wait: bool = False) -> VacuumResult:
     """Give the space of removed rows back to the disk.
 

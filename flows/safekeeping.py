@@ -12,11 +12,13 @@ from anc_core.maintenance.backup import BackupResult, back_up
 from anc_core.maintenance.erase import EraseResult, erase_person
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 from flows.maintenance import flow_actor, opened
 from flows.maintenance_tables import backup_rows, describe_backup, describe_erasure, erase_rows
 
 
 @flow(name="backup-database", flow_run_name="back up the database", validate_parameters=True)
+@form()
 def backup_database(folder: Path | None = None) -> BackupResult:
     """Copy the database while it is in use; the oldest beyond 14 backups go.
 
@@ -37,6 +39,7 @@ def backup_database(folder: Path | None = None) -> BackupResult:
 
 # No name of the person in the run's name: Prefect keeps that longer than we keep the person.
 @flow(name="erase-user", flow_run_name="erase a person", validate_parameters=True)
+@form(titles={"dry_run": "Count only"})
 def erase_user(user_id: str, dry_run: bool = True) -> EraseResult:
     """Erase all that is known of a person, and see that no backup brings it back.
 

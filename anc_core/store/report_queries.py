@@ -322,11 +322,12 @@ def model_in_use(db: Session, at: datetime, kind: str) -> str | None:
     )
 
 
-def latest_output(db: Session, before: datetime) -> str | None:
-    """Return where the last output before a moment was written."""
+def latest_output(db: Session, before: datetime | None = None) -> str | None:
+    """Return where the last output was written, at all or before a moment."""
+    earlier = () if before is None else (AudioSession.finished_at < before,)
     return db.scalar(
         select(AudioSession.output_path)
-        .where(AudioSession.finished_at < before, AudioSession.output_path.is_not(None))
+        .where(AudioSession.output_path.is_not(None), *earlier)
         .order_by(AudioSession.finished_at.desc())
         .limit(1)
     )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = "v0005"
-HEAD = "v0003"
 """Newest revision in ``migrations/versions``; a test keeps it true."""
 
 _VERSION_TABLE = "alembic_version"

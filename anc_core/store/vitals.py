@@ -12,7 +12,7 @@ from anc_core.store.claims import is_live
 from anc_core.store.database import Database
 from anc_core.store.engine import make_engine, parse_url, sqlite_file
 from anc_core.store.owner import STALE_AFTER_S
-from anc_core.store.tables import DONE, RUNNING, AudioSession, AuditEntry
+from anc_core.store.tables import RUNNING, AudioSession, AuditEntry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -63,16 +63,6 @@ def live_sessions(db: Session, *, now: datetime, stale_after_s: float = STALE_AF
 def dead_sessions(db: Session, *, now: datetime, stale_after_s: float = STALE_AFTER_S) -> list[str]:
     """Return the ids of running sessions whose worker is dead."""
     return [row.id for row in _running(db) if not is_live(row, now, stale_after_s)]
-
-
-def latest_output(db: Session) -> str | None:
-    """Return the output of the session that ended last."""
-    return db.scalar(
-        select(AudioSession.output_path)
-        .where(AudioSession.status.in_(DONE), AudioSession.output_path.is_not(None))
-        .order_by(AudioSession.finished_at.desc())
-        .limit(1)
-    )
 
 
 def latest_moment(db: Session) -> datetime | None:
