@@ -103,8 +103,8 @@ def _register(settings: Settings, normal_limit: int, say: Say) -> None:
     from flows.prefect_defaults import apply_prefect_defaults
 
     apply_prefect_defaults()
-    _crash_left_over_runs()  # of a machine that lost its power
     done = register(normal_limit=normal_limit)
+    _crash_left_over_runs()  # of a machine that lost its power
     scheduled = sum(job.cron is not None for job in JOBS)
     news = ", ".join((*done.deployments, *done.automations)) if done.is_news else "nothing"
     say(f"{len(JOBS)} deployments, {scheduled} schedules (UTC); new or changed: {news}")

@@ -28,6 +28,12 @@ _PACKAGE = "anc-platform"
 _FIRST_YEAR = 2026
 """This program is not older; a clock that says so is wrong."""
 
+_TRAPS = (
+    ("fastapi", "0.151", "Prefect's server can't start", "pip install 'fastapi>=0.139,<0.151'"),
+    ("sqlalchemy", "2.1", "no schedule ever starts a run", "pip install 'sqlalchemy>=2.0.36,<2.1'"),
+)
+"""Package, first version that harms, what happens, cure; Prefect itself allows them."""
+
 
 class Answer(Record):
     """One line of the doctor's."""
@@ -141,7 +147,7 @@ def _of_packages() -> Iterator[Answer]:
             name="packages", verdict="ok", finding=f"{total} requirements, each as asked for"
         )
     yield from _of_pins()
-    yield from _of_fastapi()
+    yield from _of_traps()
 
 
 def _of_pins() -> Iterator[Answer]:
@@ -168,18 +174,16 @@ def _of_pins() -> Iterator[Answer]:
         yield Answer(name="constraints", verdict="ok", finding="every version is a tested one")
 
 
-def _of_fastapi() -> Iterator[Answer]:
-    """Look for the trap: with newer ones Prefect's server dies on import."""
+def _of_traps() -> Iterator[Answer]:
+    """Look for versions that Prefect allows and that break its server all the same."""
     from packaging.version import Version
 
-    found = _version("fastapi")
-    if found is not None and Version(found) >= Version("0.151"):
-        yield Answer(
-            name="fastapi",
-            verdict="error",
-            finding=f"Prefect's server can't start with fastapi {found}",
-            cure="pip install 'fastapi>=0.139,<0.151'",
-        )
+    for name, first_bad, harm, cure in _TRAPS:
+        found = _version(name)
+        if found is not None and Version(found) >= Version(first_bad):
+            yield Answer(
+                name=name, verdict="error", finding=f"with {name} {found} {harm}", cure=cure
+            )
 
 
 def _version(name: str) -> str | None:

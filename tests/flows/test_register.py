@@ -58,6 +58,24 @@ def test_schedules_are_on_the_server_in_utc() -> None:
         assert known[job.slug].enforce_parameter_schema
 
 
+def test_the_server_makes_runs_of_a_schedule() -> None:
+    """With SQLAlchemy 2.1 it does not, and only the server's log tells."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    from deployments.register import register
+
+    register(normal_limit=2)
+    health = DeploymentFilter(name=DeploymentFilterName(any_=["health"]))
+    with get_client(sync_client=True) as client:
+        (deployment,) = client.read_deployments(deployment_filter=health)
+        client.request("POST", f"/deployments/{deployment.id}/schedule", json={"min_runs": 3})
+        runs = client.read_flow_runs(deployment_filter=health)
+    planned = sorted(run.expected_start_time for run in runs if run.auto_scheduled)
+    assert len(planned) >= 3
+    assert {(one.minute, one.second) for one in planned} == {(0, 0)}
+
+
 def test_a_run_whose_process_is_gone_is_crashed_and_others_are_left_alone() -> None:
     from prefect.client.orchestration import get_client
     from prefect.states import Completed, Pending, Running

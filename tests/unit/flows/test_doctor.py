@@ -66,6 +66,14 @@ def test_a_package_that_does_not_fit_is_named(
     assert "fastapi>=0.139,<0.151" in str(ask("fastapi").cure)
 
 
+def test_a_sqlalchemy_that_stops_the_schedules_is_told(
+    ask: Callable[[str], Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_version", lambda _name: "2.1.9")
+    answer = ask("sqlalchemy")
+    assert (answer.verdict, "no schedule" in answer.finding) == ("error", True)
+
+
 def test_a_mistyped_setting_is_told_and_ends_the_questions_about_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
