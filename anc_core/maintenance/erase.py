@@ -30,6 +30,7 @@ from anc_core.store import (
     PersonSession,
     batches_of,
     count_rows,
+    delete_deliveries,
     delete_empty_batches,
     delete_report,
     delete_requests,
@@ -223,6 +224,7 @@ class _Erasure:
             page = self._ids[start : start + PAGE]
             with self._database.begin() as db:
                 self._remover.rows["api_requests"] += delete_requests(db, page)
+                self._remover.rows["alert_deliveries"] += delete_deliveries(db, page)
                 doomed = mark_sessions(db, page)
             self._remover.remove(doomed)
         # Those that somebody had marked before us, a cleanup that was killed for instance.

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from anc_core.alerts import EmergencyAlert, alerts_of
@@ -195,6 +195,21 @@ def expire_alerts(db: Session, *, before: datetime) -> int:
     old = and_(AlertDelivery.status == PENDING, AlertDelivery.created_at < before)
     values = {"status": FAILED, "last_error": "not delivered in time: ANC_ALERT_MAX_AGE_S"}
     return _update(db, old, values)
+
+
+def delete_deliveries(db: Session, session_ids: Collection[str]) -> int:
+    """Remove the lines of these sessions, for the erasure of a person; return how many."""
+    return sum(
+        len(
+            db.execute(
+                delete(AlertDelivery)
+                .where(AlertDelivery.session_id.in_(page))
+                .returning(AlertDelivery.id),
+                execution_options={"synchronize_session": False},
+            ).all()
+        )
+        for page in pages(session_ids)
+    )
 
 
 def list_deliveries(

@@ -17,6 +17,7 @@ from anc_core.store import (
     Database,
     Taken,
     announce,
+    delete_deliveries,
     enlist,
     expire_alerts,
     find_delivery,
@@ -172,6 +173,13 @@ def test_what_waited_too_long_is_given_up(database: Database) -> None:
         assert expire_alerts(db, before=NOW) == 0
         assert expire_alerts(db, before=NOW + timedelta(seconds=1)) == 1
     assert taken(database, alert) is Taken.SETTLED
+
+
+def test_a_person_who_is_erased_leaves_the_log(database: Database) -> None:
+    theirs, others = enlisted(database, "a"), enlisted(database, "b")
+    with database.begin() as db:
+        assert delete_deliveries(db, [theirs.session_id]) == 1
+        assert [d.session_id for d in list_deliveries(db).deliveries] == [others.session_id]
 
 
 def test_the_log_outlives_its_session_and_comes_newest_first(database: Database) -> None:
