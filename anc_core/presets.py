@@ -47,7 +47,7 @@ class SuppressionOverrides(Record):
     """What a caller wants otherwise than the preset has it; empty = as the preset has it."""
 
     method: Literal["auto", "spectral", "neural"] | None = None
-    """Engine, see :class:`SuppressionParameters`."""
+    """Engine; ``auto`` takes the best one that is installed."""
     strength: float | None = Field(default=None, ge=0.0, le=1.0)
     """0 = the input bit for bit, 1 = the full gain."""
     max_attenuation_db: float | None = Field(default=None, ge=0.0, le=80.0)
@@ -79,7 +79,7 @@ class CancellationParameters(Record):
     """How noise is cancelled with a reference (mode ``cancel``)."""
 
     algorithm: str = "kalman"
-    """One of :data:`anc_core.dsp.adaptive_filter.ALGORITHMS`."""
+    """Adaptive filter: kalman, nlms, apa, rls ... (docs/cancel.md)."""
     num_taps: int | None = Field(default=None, ge=1, le=65_536)
     """Length of the filter in samples; by default 0.5 s."""
     step_size: float | None = Field(default=None, gt=0.0, lt=2.0)

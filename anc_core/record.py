@@ -9,12 +9,18 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticSerializationError
 
+from anc_core.titles import title_of
+
 
 class Record(BaseModel):
     """Base of all records: immutable, closed, finite, and readable like the dict it becomes."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        field_title_generator=lambda name, _info: title_of(name),
     )
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - the type is that of the named field

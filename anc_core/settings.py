@@ -11,13 +11,24 @@ import difflib
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from anc_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ENV_PREFIX = "ANC_"
 CHUNK_LIMITS_S = (0.5, 5.0)
@@ -91,6 +102,28 @@ class Settings(BaseSettings):
     """A session on another host is taken for dead after this long without a heartbeat."""
     allowed_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """If set (separated by the system's path separator), no file outside is read or written."""
+    alert_webhook_url: SecretStr | None = Field(default=None, repr=False)  # may hold a token
+    """Where every emergency event is posted (http or https); without it none is."""
+    alert_webhook_secret: SecretStr | None = Field(default=None, repr=False)
+    """Key of the signature; without it nothing is posted."""
+    alert_cooldown_s: float = Field(default=0.0, ge=0, le=86_400)
+    """After a delivered alert the same sound at the same place is suppressed for so long."""
+    alert_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    """How long the receiver may take to answer."""
+    alert_retry_for_s: float = Field(default=6 * 3_600.0, ge=0, le=6 * 3_600)
+    """How long the flow goes on trying while the receiver is away, ever more patiently."""
+    alert_max_age_s: float = Field(default=86_400.0, ge=60, le=30 * 86_400)
+    """Events of sessions that finished longer ago are not posted any more."""
+    schedules_expected: bool = False
+    """Schedules run here: ``anc health`` then calls a missing server, worker or job a fault."""
+    report_webhook_url: SecretStr | None = None  # services put a token into it
+    """Where a report is posted as JSON (http or https); its ``text`` is what chat services show."""
+    report_smtp_url: SecretStr | None = None
+    """``smtp://USER:PASSWORD@HOST:587`` (STARTTLS) or ``smtps://...``; else no mail."""
+    report_mail_from: str | None = None
+    """Sender of mailed reports."""
+    report_mail_to: Annotated[tuple[str, ...], NoDecode] = ()
+    """Receivers of mailed reports, separated by commas."""
     log_json: bool = False
     """Write log lines as JSON."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
@@ -100,6 +133,13 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
+    @field_validator("report_mail_to", mode="before")
+    @classmethod
+    def _split_receivers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
     @field_validator("chunk_size")
     @classmethod
     def _within_limits(cls, value: int, info: ValidationInfo) -> int:
@@ -108,6 +148,16 @@ class Settings(BaseSettings):
         if rate and not low <= value <= high:
             msg = f"must be 0.5 s to 5 s, {low} to {high} samples at sample_rate {rate} Hz"
             raise ValueError(msg)
+        return value
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _is_web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                msg = "must be http://HOST/... or https://HOST/..."
+                raise ValueError(msg)
         return value
 
     @field_validator("stale_after_s")
@@ -154,6 +204,11 @@ class Settings(BaseSettings):
         return (self.home / "models").expanduser().absolute()
 
     @property
+    def reports_dir(self) -> Path:
+        """Folder of the reports, where a call names no other."""
+        return (self.home / "reports").expanduser().absolute()
+
+    @property
     def chunk_s(self) -> float:
         """Length of a chunk in seconds, the same at every rate."""
         return self.chunk_size / self.sample_rate
@@ -176,6 +231,12 @@ def _refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
 
 def _describe(err: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (given: {e['input']!r})"
+        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (given: {_shown(e)})"
         for e in err.errors()
     )
+
+
+def _shown(error: ErrorDetails) -> str:
+    """Return the value as a message may show it: what is secret stays so, right or wrong."""
+    is_secret = any(word in str(error["loc"][0]).lower() for word in ("url", "secret", "smtp"))
+    return "hidden" if is_secret else repr(error["input"])

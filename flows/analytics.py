@@ -17,9 +17,11 @@ from anc_core.store import open_database
 from flows.analysis_tables import TextTable, headline, remarks, tables_of
 from flows.artifacts import inert
 from flows.common import logged, retry_options
+from flows.forms import form
 
 
 @flow(name="analyze-session-data", flow_run_name="analyze sessions", validate_parameters=True)
+@form()
 def analyze_session_data(
     session_id: str | None = None,
     since: datetime | None = None,

@@ -12,9 +12,11 @@ from anc_core.jobs.access_logs import ApiLogImport, import_access_logs
 from anc_core.settings import Settings
 from flows.artifacts import MAX_TABLE_ROWS, inert
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 
 
 @flow(name="import-api-requests", flow_run_name="import access logs", validate_parameters=True)
+@form(titles={"paths": "Logs"})
 def import_api_requests(paths: Path | list[Path], keep_client: bool = False) -> ApiLogImport:
     """Read what is new in access logs of the service, plain or gz; each line once.
 

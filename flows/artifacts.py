@@ -16,6 +16,7 @@ from prefect.artifacts import (
 
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingResult
 from anc_core.records import Status
+from anc_core.reports.wording import inert
 from anc_core.store import BatchProgress
 
 UPDATE_EVERY_S = 2.0
@@ -154,17 +155,3 @@ def _row(result: RecordingResult) -> dict[str, Any]:
         "protected s": figure(result.protected_s),
         "note": result.what_happened,
     }
-
-
-def inert(text: str) -> str:
-    """Return ``text`` without the signs that Markdown or HTML would act on."""
-    plain = text.encode(errors="replace").decode().replace("\n", " ").replace("\r", " ")
-    for sign, entity in (
-        ("&", "&amp;"),
-        ("<", "&lt;"),
-        (">", "&gt;"),
-        ("|", "&#124;"),
-        ("`", "&#96;"),
-    ):
-        plain = plain.replace(sign, entity)
-    return plain

@@ -37,12 +37,14 @@ from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, 
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
-from anc_core.presets import CancellationParameters, SuppressionOverrides
+from anc_core.presets import PRESETS, CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
 from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database, open_existing
+from flows.alerting import announce_emergencies
 from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
 from flows.common import is_last_attempt, logged, logger, retry_options
+from flows.forms import form
 
 R = TypeVar("R")
 
@@ -82,6 +84,14 @@ def _file_name() -> str:
     name="process-audio-file",
     flow_run_name=lambda: f"process {_file_name()}",
     validate_parameters=True,
+)
+@form(
+    titles={
+        "file_path": "Recording",
+        "output_path": "Output",
+        "chunk_size": "Chunk size (samples)",
+    },
+    choices={"preset": tuple(PRESETS)},
 )
 def process_audio_file(
     file_path: Path,
@@ -155,7 +165,10 @@ def process_recording_task(job: RecordingJob) -> SessionSummary:
     """Process one recording and record its session; safe to repeat."""
     settings = Settings.load()
     with _opened(settings) as database:
-        return run_recording(job, database=database, settings=settings)
+        summary = run_recording(job, database=database, settings=settings)
+        if any(event.is_emergency for event in summary.events):
+            announce_emergencies(database, [summary.session_id])
+    return summary
 
 
 # --------------------------------------------------------------------------- many recordings
@@ -195,6 +208,10 @@ def _batch_name() -> str:
     flow_run_name=_batch_name,
     task_runner=cast("Any", _ShardRunner()),
     validate_parameters=True,
+)
+@form(
+    titles={"file_paths": "Recordings", "dry_run": "Plan only", "pair": "Pair by name"},
+    choices={"preset": tuple(PRESETS)},
 )
 def batch_process_files(
     file_paths: list[str | Path],
@@ -341,6 +358,9 @@ def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
         )
         results = results_of_lost_shard(shard, running.database, err)
     _log_results(results, retries=settings.retries if final else 0)
+    heard = [r.session_id for r in results if r.emergency_events and r.session_id is not None]
+    if heard:
+        announce_emergencies(running.database, heard)
     return results
 
 

@@ -18,6 +18,7 @@ from flows.options import (
     session_options,
     suppression_options,
     suppression_overrides,
+    tell_of_alerts,
     use_database,
 )
 from flows.parameters import check_names
@@ -101,6 +102,8 @@ def batch(
     from flows.console import print_batch, print_json
 
     (print_json if as_json else print_batch)(summary)
+    if not dry_run:
+        tell_of_alerts(settings)
     if summary.nothing_to_do:
         sys.exit(EXIT_USAGE if require_input else 0)
     sys.exit(EXIT_FAILED if summary.failed > (max_failures or 0) else 0)

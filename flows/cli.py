@@ -13,18 +13,33 @@ from typing import Any
 
 import click
 
+from flows.alert_command import alert
 from flows.analyze_command import analyze
 from flows.api_log_command import import_api_log
 from flows.batch_command import batch
+from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
+from flows.doctor_command import doctor
+from flows.erase_command import backup, erase_user, restore
 from flows.export_command import db_import, export
+from flows.health_command import health
 from flows.model_command import model, validate
-from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_option, open_store
+from flows.options import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    database_option,
+    load_settings,
+    open_store,
+)
 from flows.process_command import cancel, process
+from flows.report_command import acknowledge, report
 from flows.seed_command import db_seed
+from flows.serve_command import serve
 from flows.simulate_command import simulate
 from flows.train_command import train
 from flows.training_command import train_suppressor
+from flows.vacuum_command import vacuum
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,17 +76,19 @@ def main() -> None:
 @click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="JSON or text.")
 @click.option("--wait", "wait_s", type=float, default=0.0, help="Seconds to wait for its end.")
 def run(name: str, params: tuple[str, ...], wait_s: float) -> None:
-    """Trigger the deployment NAME (flow/deployment) on the Prefect server."""
+    """Trigger the deployment NAME, as ``process`` or ``flow/deployment``, on the Prefect server."""
     from anc_core.errors import InputError
     from flows.prefect_defaults import apply_prefect_defaults
+    from flows.standing_server import use_standing_server
 
+    use_standing_server(load_settings(None))
     apply_prefect_defaults()
     from prefect.deployments import run_deployment
     from prefect.exceptions import ObjectNotFound
 
     parameters = dict(_parameter(param) for param in params)
     try:
-        flow_run: Any = run_deployment(name, parameters=parameters, timeout=wait_s)
+        flow_run: Any = run_deployment(_full_name(name), parameters=parameters, timeout=wait_s)
     except (ObjectNotFound, ValueError) as err:
         msg = f"deployment {name!r} was not started: {err}"
         raise InputError(msg) from err
@@ -134,6 +151,11 @@ _COMMANDS = (
     process,
     batch,
     cancel,
+    cleanup,
+    hold,
+    health,
+    vacuum,
+    erase_user,
     compare,
     export,
     import_api_log,
@@ -142,11 +164,35 @@ _COMMANDS = (
     train_suppressor,
     validate,
     model,
+    alert,
+    serve,
+    doctor,
     analyze,
+    report,
+    acknowledge,
 )
 
 for command in _COMMANDS:
     cli.add_command(command)
+for command in (backup, restore):
+    db.add_command(command)
+
+
+def _full_name(name: str) -> str:
+    """Return ``flow/deployment``, where only the deployment is named."""
+    if "/" in name:
+        return name
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    with get_client(sync_client=True) as client:
+        named = DeploymentFilter(name=DeploymentFilterName(any_=[name]))
+        found = client.read_deployments(deployment_filter=named)
+        flows = [client.read_flow(deployment.flow_id).name for deployment in found]
+    if len(flows) != 1:
+        msg = "there is none of that name" if not flows else "write FLOW/DEPLOYMENT"
+        raise ValueError(msg)
+    return f"{flows[0]}/{name}"
 
 
 def _parameter(text: str) -> tuple[str, Any]:

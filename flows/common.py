@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger
+from prefect.context import TaskRunContext
 from prefect.exceptions import MissingContextError
 from prefect.runtime import task_run
 
@@ -100,7 +101,7 @@ def logged(function: Callable[P, R]) -> Callable[P, R]:
                 "message": str(err),
                 "retries": attempt - 1,
             }
-            over = not isinstance(err, TransientError) or is_last_attempt(settings.retries)
+            over = not isinstance(err, TransientError) or is_last_attempt(_retries(settings))
             level = logging.CRITICAL if over else logging.WARNING
             log.log(level, _line(settings, f"{name} failed", facts), exc_info=over)
             raise
@@ -109,6 +110,12 @@ def logged(function: Callable[P, R]) -> Callable[P, R]:
         return result
 
     return wrapper
+
+
+def _retries(settings: Settings) -> int:
+    """Return how often the current task may be tried again."""
+    context = TaskRunContext.get()
+    return settings.retries if context is None else context.task.retries
 
 
 def _line(settings: Settings, event: str, facts: dict[str, Any]) -> str:

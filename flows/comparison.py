@@ -30,9 +30,11 @@ from anc_core.jobs.compare_records import (
 )
 from anc_core.metrics.quality import QUALITY_FIGURES
 from anc_core.records import Status
+from anc_core.reports.wording import inert
 from anc_core.settings import Settings
-from flows.artifacts import MAX_TABLE_ROWS, inert
+from flows.artifacts import MAX_TABLE_ROWS
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 
 FILES_PER_TASK = 10
 """A recording of 10 s costs seconds of measuring for each system, so ten are a task's worth."""
@@ -45,6 +47,7 @@ def _comparison_name() -> str:
 
 
 @flow(name="compare-suppressors", flow_run_name=_comparison_name, validate_parameters=True)
+@form(titles={"max_seconds": "Length taken of each (s)"})
 def compare_suppressors(
     folder: Path,
     output_dir: Path,

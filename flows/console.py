@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -101,6 +101,16 @@ def print_batch(summary: BatchSummary, *, max_rows: int = 60) -> None:
     if len(lines) > max_rows:
         console.print(f"... and {len(lines) - max_rows} more; all are in the store")
     console.print(safe(describe(summary)))
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print ``rows`` under ``titles``; text from files and receivers is inert in it."""
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for title in titles:
+        table.add_column(safe(title), overflow="fold")
+    for row in rows:
+        table.add_row(*(safe(cell) for cell in row))
+    stdout().print(table)
 
 
 def stdout() -> Console:

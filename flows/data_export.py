@@ -15,6 +15,7 @@ from anc_core.exchange.records import ExportRequest, ExportResult
 from anc_core.exchange.requests import export_request
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 
 _ACTOR = "export_session_data"
 
@@ -24,6 +25,7 @@ def _export_name() -> str:
 
 
 @flow(name="export-session-data", flow_run_name=_export_name, validate_parameters=True)
+@form()
 def export_session_data(
     session_id: str | list[str] | None = None,
     output_path: Path | None = None,

@@ -38,7 +38,7 @@ def _start(server: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - Subprocess
     reading_end, _writing_end = os.pipe()
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "flows.embedded_server", str(server.port)],
+            [sys.executable, "-m", "flows.embedded_server", "127.0.0.1", str(server.port)],
             stdin=reading_end,
             start_new_session=True,
             env={
@@ -54,22 +54,32 @@ def _start(server: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - Subprocess
 
 
 def main() -> None:
-    """Serve on loopback until the parent closes the pipe."""
+    """Serve on the host and port named until the parent closes the pipe."""
     import uvicorn
 
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    watch_parent()
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
-        host="127.0.0.1",
-        port=int(sys.argv[1]),
+        host=sys.argv[1],
+        port=int(sys.argv[2]),
         log_level="error",
         lifespan="on",
+        # Browsers and workers hold connections open; nothing is lost by cutting them.
+        timeout_graceful_shutdown=2,
     )
 
 
+def watch_parent() -> None:
+    """End this process as soon as its parent is gone, however that ended."""
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
 def _leave_with_parent() -> None:
-    sys.stdin.buffer.read()  # returns when the last holder of the other end is gone
+    # Returns when the last holder of the other end is gone. Not sys.stdin: a thread that is inside
+    # its lock when the interpreter ends brings that down.
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,7 +165,9 @@ def import_(
 
 
 def _print_validation(result: ModelValidation) -> None:
-    _table(
+    from flows.console import print_table
+
+    print_table(
         ("", "check", "finding"),
         [
             (
@@ -183,13 +184,15 @@ def _print_validation(result: ModelValidation) -> None:
 
 
 def _print_list(found: ModelList) -> None:
+    from flows.console import print_table
+
     rows = []
     for one in found.models:
         scores = ", ".join(f"{name} {value:.3g}" for name, value in list(one.scores.items())[:3])
         use = "in use" if one.in_use else ""
         rows.append((one.kind, one.version, one.place, use, one.fault or scores))
-    _table(("kind", "version", "where", "", "scores"), rows)
-    _table(
+    print_table(("kind", "version", "where", "", "scores"), rows)
+    print_table(
         ("in use from (UTC)", "kind", "version", "where", "reason"),
         [(h.at, h.kind, h.version, h.place, h.reason) for h in found.history],
     )
@@ -205,30 +208,18 @@ def _print_in_use(one: ModelVersion, *, as_json: bool) -> None:
 
 
 def _print_comparison(found: ModelComparison) -> None:
+    from flows.console import print_table
+
     rows = [
         (row.name, *(_number(value) for value in (row.first, row.second, row.difference)))
         for row in found.scores
     ]
-    _table(("score", found.first, found.second, "difference"), rows)
+    print_table(("score", found.first, found.second, "difference"), rows)
     for version, names in ((found.first, found.only_first), (found.second, found.only_second)):
         if names:
             _say(f"only {version} knows {', '.join(names)}")
     if not found.same_data:
         _say("they were judged on different recordings: the scores cannot be compared")
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from flows.console import safe, stdout
-
-    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for title in titles:
-        table.add_column(safe(title), overflow="fold")
-    for row in rows:
-        table.add_row(*(safe(cell) for cell in row))
-    stdout().print(table)
 
 
 def _say(words: str) -> None:

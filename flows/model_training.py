@@ -62,6 +62,7 @@ from anc_core.reports.drawing import can_draw
 from anc_core.settings import Settings
 from flows.artifacts import UPDATE_EVERY_S
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 from flows.training_artifacts import (
     Judged,
     NoiseTrainingResult,
@@ -99,6 +100,7 @@ def _run_name() -> str:
     task_runner=cast("Any", _ShardRunner()),
     validate_parameters=True,
 )
+@form(titles={"training_data_dir": "Training data", "folds": "Folds of the test"})
 def train_noise_classifier(
     training_data_dir: Path,
     model: ModelChoice = "random_forest",

@@ -12,9 +12,11 @@ from anc_core.classifier.validation import ModelValidation
 from anc_core.jobs.models import validate_classifier
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 
 
 @flow(name="validate-model", flow_run_name="validate the classifier", validate_parameters=True)
+@form()
 def validate_model(model_path: Path | None = None) -> ModelValidation:
     """Check files, digests, card, feature schema, and that the model answers as when it was saved.
 

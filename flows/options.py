@@ -161,3 +161,14 @@ def use_database(settings: Settings) -> None:
 
     os.environ["ANC_DATABASE_URL"] = settings.resolved_database_url
     os.environ["ANC_WORKERS"] = str(settings.workers)
+
+
+def tell_of_alerts(settings: Settings) -> None:
+    """Send the alerts of emergencies that were heard; what could not be sent is one line."""
+    if settings.alert_webhook_url is None:
+        return
+    from flows.alert_sending import send_after_run
+
+    words = send_after_run(settings)
+    if words is not None:
+        click.echo(f"anc: {words}", err=True)

@@ -18,6 +18,7 @@ from flows.options import (
     session_options,
     suppression_options,
     suppression_overrides,
+    tell_of_alerts,
     use_database,
 )
 from flows.parameters import check_names
@@ -109,6 +110,7 @@ def _process_one(
     from flows.console import print_json, print_session
 
     (print_json if as_json else print_session)(summary)
+    tell_of_alerts(settings)
     sys.exit(EXIT_FAILED if summary.status == "failed" else 0)
 
 

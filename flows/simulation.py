@@ -41,9 +41,11 @@ from anc_core.jobs.sweep_records import (
     SweepUnit,
 )
 from anc_core.records import Status
+from anc_core.reports.wording import inert
 from anc_core.settings import Settings
-from flows.artifacts import MAX_TABLE_ROWS, UPDATE_EVERY_S, CellsArtifact, inert
+from flows.artifacts import MAX_TABLE_ROWS, UPDATE_EVERY_S, CellsArtifact
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 
 
 class _SweepRunner(ThreadPoolTaskRunner[Any]):
@@ -83,6 +85,14 @@ def _sweep_name() -> str:
     flow_run_name=_sweep_name,
     task_runner=cast("Any", _SweepRunner()),
     validate_parameters=True,
+)
+@form(
+    titles={
+        "primary": "Primary path",
+        "secondary": "Secondary path",
+        "estimate": "Estimate of the secondary path",
+        "path_rate": "Rate of the paths (Hz)",
+    }
 )
 def simulate_anc_sweep(
     folder: Path,

@@ -42,6 +42,7 @@ from anc_core.jobs.model_rows import note_model
 from anc_core.records import Record
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
+from flows.forms import form
 
 PromoteName = Literal["if_better", "always", "never"]
 
@@ -70,6 +71,7 @@ def _run_name() -> str:
 
 
 @flow(name="train-noise-suppressor", flow_run_name=_run_name, validate_parameters=True)
+@form()
 def train_noise_suppressor(
     root: Path,
     recordings: Path | None = None,

@@ -13,7 +13,8 @@ from anc_core.classifier_training.records import (
     TrainingSpec,
 )
 from anc_core.records import Record
-from flows.artifacts import MAX_TABLE_ROWS, inert
+from anc_core.reports.wording import inert
+from flows.artifacts import MAX_TABLE_ROWS
 
 
 class NoiseTrainingResult(Record):

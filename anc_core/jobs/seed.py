@@ -31,6 +31,7 @@ from anc_core.jobs.seed_rows import (
 from anc_core.jobs.seed_world import DAY_WEIGHTS, MODELS, RHYTHMS, World, make_world
 from anc_core.records import Record
 from anc_core.store import (
+    JOB_DONE,
     Database,
     close_batch,
     insert_rows,
@@ -80,13 +81,13 @@ _ENDPOINT_SHARES = (0.3, 0.5, 0.15, 0.05)
 _ANSWERS = ((200, None), (404, None), (422, None), (500, "DB_UNAVAILABLE"))
 _ANSWER_SHARES = (0.984, 0.008, 0.005, 0.003)
 _JOBS = (
-    ("generate_daily_report", 1, None),
-    ("cleanup_old_sessions", 2, 6),
-    ("cleanup_failed_sessions", 3, None),
-    ("vacuum_database", 4, 5),
+    ("daily-report", 1, None),
+    ("cleanup-old", 2, 6),
+    ("cleanup-failed", 3, None),
+    ("vacuum", 4, 5),
 )
-"""Flow, hour (UTC), weekday: the schedule of an installation."""
-_MISSED = "cleanup_failed_sessions"
+"""Job, hour (UTC), weekday: the schedule of an installation."""
+_MISSED = "cleanup-failed"
 
 
 class SeedRequest(Record):
@@ -300,8 +301,8 @@ def _write_requests(database: Database, day: date, count: int, rng: np.random.Ge
 def _write_schedule(database: Database, day: date, *, missed: bool) -> None:
     """Note in the audit log which of the scheduled jobs ran that day."""
     with database.begin() as db:
-        for flow, hour, weekday in _JOBS:
-            if weekday not in {None, day.weekday()} or (missed and flow == _MISSED):
+        for job, hour, weekday in _JOBS:
+            if weekday not in {None, day.weekday()} or (missed and job == _MISSED):
                 continue
             ran = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
-            record_audit(db, flow, day.isoformat(), {"status": "ok"}, "schedule", now=ran)
+            record_audit(db, JOB_DONE, job, {"seeded": True}, "schedule", now=ran)

@@ -8,6 +8,7 @@ computed again, and an output of ours is never taken for somebody else's file.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,16 +64,33 @@ def announced(summary: SessionSummary, token: str) -> Iterator[None]:
 
 def remove_leftovers(temp: Path) -> None:
     """Remove the temporary file ``temp`` of a dead process, and that of the sidecar beside it."""
-    token = temp.name.removeprefix(".anc-").removesuffix(".part")
-    for path in (temp, temp_path(temp, token + _TOKEN_SUFFIX)):
+    for path in temp_paths(temp):
         with suppress(OSError):  # the folder may be gone as well
             path.unlink(missing_ok=True)
+
+
+def temp_paths(temp: Path) -> tuple[Path, Path]:
+    """Return the temporary file ``temp`` of an output, and that of the sidecar beside it."""
+    token = temp.name.removeprefix(".anc-").removesuffix(".part")
+    return temp, temp_path(temp, token + _TOKEN_SUFFIX)
 
 
 def describes(output: Path) -> bool:
     """Return whether the sidecar beside ``output`` is that of the bytes that are there."""
     summary = _read(output)
     return summary is not None and _holds(output, summary.output_digest)
+
+
+def names_session(path: Path) -> tuple[str, str] | None:
+    """Return session id and fingerprint that the sidecar ``path`` names, ``None`` if it is none.
+
+    Sidecars of every version are understood: only these two fields are looked at.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        return str(content["session_id"]), str(content["fingerprint"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:

@@ -7,7 +7,6 @@ missing the page says so and has sounds only.
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anc_core.audio import StreamResampler
 from anc_core.files import write_text_atomic
 from anc_core.reports.drawing import can_draw
+from anc_core.reports.listening import (
+    DYNAMIC_RANGE_DB,
+    Samples,
+    at_rate,
+    data_url,
+    spectrograms,
+)
 from anc_core.reports.page import page_environment
 
 CLIP_S = 8.0
@@ -27,15 +31,6 @@ CLIP_S = 8.0
 MAX_LISTENING_RATE_HZ = 48_000
 MAX_PAGE_BYTES = 16_000_000
 """Mail and phones carry this much; examples beyond it are left out, and the page says how many."""
-
-DYNAMIC_RANGE_DB = 70.0
-"""Of the spectrograms' colours, below the loudest cell of the unprocessed sound."""
-
-_FRAME_S, _HOP_S = 0.032, 0.008
-_PICTURE_INCHES = (4.6, 1.9)
-_INK = "#808890"  # readable on white and on black
-
-Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +159,12 @@ def _render(example: Example) -> _Rendered:
     clip = loudest(example.versions[-1].samples, round(CLIP_S * rate))
     clips = [version.samples[clip].astype(np.float32) for version in example.versions]
     if rate > MAX_LISTENING_RATE_HZ:
-        clips = [_lower_rate(samples, rate) for samples in clips]
+        clips = [at_rate(samples, rate, MAX_LISTENING_RATE_HZ) for samples in clips]
         rate = MAX_LISTENING_RATE_HZ
     peak = max((float(np.max(np.abs(samples), initial=0.0)) for samples in clips), default=0.0)
     scale = 0.999 / peak if peak > 0.999 else 1.0
     clips = [samples * np.float32(scale) for samples in clips]
-    pictures: Iterator[str | None] = iter(_pictures(clips, rate) if can_draw() else ())
+    pictures: Iterator[str | None] = iter(spectrograms(clips, rate) if can_draw() else ())
     return _Rendered(
         title=example.title,
         why=example.why,
@@ -181,7 +176,7 @@ def _render(example: Example) -> _Rendered:
                 "label": version.label,
                 "figures": version.figures,
                 "gains": version.gains,
-                "sound": _data_url(*_encoded(samples, rate)),
+                "sound": data_url(*_encoded(samples, rate)),
                 "picture": next(pictures, None),
             }
             for version, samples in zip(example.versions, clips, strict=True)
@@ -204,12 +199,6 @@ def loudest(samples: Samples, length: int) -> slice:
     return slice(start, start + length)
 
 
-def _lower_rate(samples: Samples, rate: int) -> Samples:
-    resampler = StreamResampler(rate, MAX_LISTENING_RATE_HZ, 1)
-    parts = [resampler.process(samples[:, np.newaxis]), resampler.flush()]
-    return np.concatenate(parts)[:, 0]
-
-
 def _encoded(samples: Samples, rate: int) -> tuple[str, bytes]:
     """Return ``samples`` as FLAC: lossless, or nobody could tell an artefact from the codec's."""
     import soundfile
@@ -217,54 +206,3 @@ def _encoded(samples: Samples, rate: int) -> tuple[str, bytes]:
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
     return "audio/flac", file.getvalue()
-
-
-def _data_url(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _pictures(clips: Sequence[Samples], rate: int) -> Iterator[str]:
-    """Yield a spectrogram of each clip; the first one sets the colour scale of all."""
-    levels = [_spectrogram_db(samples, rate) for samples in clips]
-    top = float(np.max(levels[0], initial=-200.0))
-    for level in levels:
-        yield _data_url("image/png", _drawn(level, rate, top))
-
-
-def _spectrogram_db(samples: Samples, rate: int) -> NDArray[np.float32]:
-    """Return levels of shape (num_bins, num_frames), dB."""
-    length, hop = max(round(_FRAME_S * rate), 16), max(round(_HOP_S * rate), 1)
-    padded = np.pad(samples, (length // 2, length))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
-    frames = frames[: max(1, -(-len(samples) // hop))]
-    power = np.abs(np.fft.rfft(frames * np.hanning(length).astype(np.float32))) ** 2
-    return np.asarray(10.0 * np.log10(power.T / length**2 + 1e-20), np.float32)
-
-
-def _drawn(level_db: NDArray[np.float32], rate: int, top_db: float) -> bytes:
-    # Figure and canvas by hand: pyplot would keep every figure, and look for a display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_PICTURE_INCHES, dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    seconds, kilohertz = level_db.shape[1] * _HOP_S, rate / 2_000
-    axes.imshow(
-        level_db,
-        origin="lower",
-        aspect="auto",
-        extent=(0.0, seconds, 0.0, kilohertz),
-        cmap="magma",
-        vmin=top_db - DYNAMIC_RANGE_DB,
-        vmax=top_db,
-        interpolation="antialiased",
-    )
-    axes.set_xlabel("s", color=_INK, fontsize=8, labelpad=0)
-    axes.set_ylabel("kHz", color=_INK, fontsize=8)
-    axes.tick_params(colors=_INK, labelsize=8)
-    for spine in axes.spines.values():
-        spine.set_color(_INK)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", transparent=True)
-    return file.getvalue()

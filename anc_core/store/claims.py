@@ -203,7 +203,7 @@ def release(
         running = running.where(AudioSession.batch_id == batch_id)
     released = []
     for row in db.scalars(running, execution_options={"populate_existing": True}):
-        if _owner_of(row) != owner and _lives(row, now, stale_after_s):
+        if _owner_of(row) != owner and is_live(row, now, stale_after_s):
             continue
         if _swap(db, _unchanged(row), _interrupted(row, now, deliberate=deliberate)):
             released.append(
@@ -216,6 +216,12 @@ def release(
                 )
             )
     return released
+
+
+def is_live(row: AudioSession, now: datetime, stale_after_s: float) -> bool:
+    """Return whether the worker of a running session lives."""
+    owner = _owner_of(row)
+    return owner is not None and owner.is_alive(row.heartbeat_at, now, stale_after_s)
 
 
 def owned_by(owner: Owner) -> ColumnElement[bool]:
@@ -236,7 +242,7 @@ def _claim_existing(
     stale_after_s: float,
 ) -> Claim | None:
     """Decide by the state of the row; ``None`` = it changed meanwhile, look again."""
-    if row.status == DELETING or (row.status == RUNNING and _lives(row, now, stale_after_s)):
+    if row.status == DELETING or (row.status == RUNNING and is_live(row, now, stale_after_s)):
         return _answer(Outcome.BUSY, row)
     # What was imported was done elsewhere: here there is no output of it.
     if row.status in DONE and not request.redo and row.imported_at is None:
@@ -375,11 +381,6 @@ def _owner_of(row: AudioSession) -> Owner | None:
     return Owner(row.owner_host, row.owner_pid, row.owner_started_at)
 
 
-def _lives(row: AudioSession, now: datetime, stale_after_s: float) -> bool:
-    owner = _owner_of(row)
-    return owner is not None and owner.is_alive(row.heartbeat_at, now, stale_after_s)
-
-
 def _before(db: Session, row: AudioSession) -> SessionSummary:
     return summary_of(row, events=load_events(db, row.id))
 
@@ -405,7 +406,7 @@ def _check_session_id(db: Session, request: ClaimRequest) -> None:
     other = db.get(AudioSession, request.session_id, populate_existing=True)
     if other is None or other.fingerprint == request.fingerprint:
         return
-    if other.status == FAILED and other.source_path == request.source_path:
+    if other.status == FAILED and not other.on_hold and other.source_path == request.source_path:
         # The file was mended or completed since: its failure is over and gives the id up.
         db.delete(other)
         db.flush()

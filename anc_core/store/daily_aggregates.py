@@ -12,6 +12,7 @@ is counted as long as none of its day was deleted.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,16 @@ if TYPE_CHECKING:
 UTC_NAME = "UTC"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCount:
+    """A day in figures, counted and not yet written."""
+
+    timezone: str
+    day: date
+    values: dict[str, Any]
+    """By column of :class:`~anc_core.store.tables.DailyAggregate`."""
+
+
 def roll_up(
     db: Session, day: date, timezone: str = UTC_NAME, *, now: datetime | None = None
 ) -> DailyFigures:
@@ -60,21 +71,40 @@ def roll_up(
     InputError
         If the time zone is not known.
     """
+    return keep_day(db, count_day(db, day, timezone, now=now))
+
+
+def count_day(
+    db: Session, day: date, timezone: str = UTC_NAME, *, now: datetime | None = None
+) -> DayCount:
+    """Return the figures of a day as the sessions give them; a reading transaction is enough.
+
+    Reading a large day takes seconds, in which :meth:`Database.begin` would hold up all writers.
+    """
     period = Period.of_day(day, timezone)
     processing, noise = _processing(db, period), _noise(db, period)
-    fresh = {
-        "sessions": processing.sessions,
-        "processing": processing.model_dump(mode="json"),
-        "recorded": noise.sessions,
-        "noise": noise.model_dump(mode="json"),
-        "database_bytes": database_bytes(db),
-        "metrics_version": METRICS_VERSION,
-        "rolled_up_at": now or datetime.now(UTC),
-    }
-    row = _row(db, timezone, day, fresh)
-    if processing.sessions < row.sessions:
+    return DayCount(
+        timezone=timezone,
+        day=day,
+        values={
+            "sessions": processing.sessions,
+            "processing": processing.model_dump(mode="json"),
+            "recorded": noise.sessions,
+            "noise": noise.model_dump(mode="json"),
+            "database_bytes": database_bytes(db),
+            "metrics_version": METRICS_VERSION,
+            "rolled_up_at": now or datetime.now(UTC),
+        },
+    )
+
+
+def keep_day(db: Session, count: DayCount) -> DailyFigures:
+    """Write the figures of a day, each view where it knows no less than before."""
+    fresh = dict(count.values)
+    row = _row(db, count.timezone, count.day, fresh)
+    if fresh["sessions"] < row.sessions:
         del fresh["sessions"], fresh["processing"]
-    if noise.sessions < row.recorded:
+    if fresh["recorded"] < row.recorded:
         del fresh["recorded"], fresh["noise"]
     for name, value in fresh.items():
         setattr(row, name, value)
@@ -100,12 +130,17 @@ def roll_up_sessions(
         Days that were rolled up, over all time zones in use: UTC, and those that reports were made
         for.
     """
-    moments = list(_moments(db, session_ids))
-    zones = {UTC_NAME, *db.scalars(select(DailyAggregate.timezone).distinct())}
-    days = {(zone, moment.astimezone(zone_of(zone)).date()) for zone in zones for moment in moments}
+    days = days_of_sessions(db, session_ids)
     for zone, day in sorted(days):
         roll_up(db, day, zone, now=now)
     return len(days)
+
+
+def days_of_sessions(db: Session, session_ids: Collection[str]) -> set[tuple[str, date]]:
+    """Return (time zone, day) for every day that any of these sessions counts for."""
+    moments = list(_moments(db, session_ids))
+    zones = {UTC_NAME, *db.scalars(select(DailyAggregate.timezone).distinct())}
+    return {(zone, moment.astimezone(zone_of(zone)).date()) for zone in zones for moment in moments}
 
 
 def daily_figures(

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 
 from anc_core.records import Status
 from anc_core.store.rows import pages
-from anc_core.store.tables import DONE, AudioSession
+from anc_core.store.tables import DONE, RUNNING, AudioSession
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -114,6 +114,50 @@ def session_of_file(db: Session, paths: Collection[str]) -> str | None:
     return db.scalar(
         select(AudioSession.id).where(belongs, AudioSession.imported_at.is_(None)).limit(1)
     )
+
+
+def output_paths(db: Session) -> Iterator[tuple[str, str]]:
+    """Yield id and output of every session that delivered one; memory is constant."""
+    rows = db.execute(
+        select(AudioSession.id, AudioSession.output_path).where(
+            AudioSession.status.in_((Status.OK.value, Status.DEGRADED.value)),
+            AudioSession.output_path.is_not(None),
+        ),
+        execution_options={"yield_per": 1_000},
+    )
+    yield from ((row[0], row[1]) for row in rows if row[1] is not None)
+
+
+def known_outputs(db: Session, paths: Sequence[str]) -> set[str]:
+    """Return which of ``paths`` are the output of a session, whatever its status."""
+    return _known(db, AudioSession.output_path, paths)
+
+
+def known_sessions(db: Session, session_ids: Sequence[str]) -> set[str]:
+    """Return which of ``session_ids`` exist, whatever their status."""
+    return _known(db, AudioSession.id, session_ids)
+
+
+def known_temporaries(db: Session, paths: Sequence[str]) -> set[str]:
+    """Return which of ``paths`` belong to sessions that run: outputs, or sidecars beside them."""
+    running = db.scalars(
+        select(AudioSession.temp_path).where(
+            AudioSession.status == RUNNING, AudioSession.temp_path.is_not(None)
+        )
+    )
+    in_work = set(running)
+    return {path for path in paths if {path, path.replace("-json.part", ".part")} & in_work}
+
+
+def _known(
+    db: Session,
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
+    values: Sequence[str],
+) -> set[str]:
+    found: set[str] = set()
+    for page in pages(values):
+        found.update(one for one in db.scalars(select(column).where(column.in_(page))) if one)
+    return found
 
 
 def _finished(

@@ -18,7 +18,7 @@ from anc_core.store.tables import SQLITE_INDEXES, Base
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "v0003"
+HEAD = "v0005"
 """Newest revision in ``migrations/versions``; a test keeps it true."""
 
 _VERSION_TABLE = "alembic_version"
@@ -87,15 +87,29 @@ def refuse_other(connection: Connection) -> None:
         raise SchemaError(msg)
 
 
+def known_revisions() -> frozenset[str]:
+    """Return the revisions that this program can bring to head."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", _script_location())
+    scripts = ScriptDirectory.from_config(config)
+    return frozenset(script.revision for script in scripts.walk_revisions())
+
+
 def alembic_config(connection: Connection) -> Config:
     """Return Alembic's configuration for ``connection``; no file is read."""
     from alembic.config import Config
 
     config = Config()
-    folder = Path(__file__).with_name("migrations")
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("script_location", _script_location())
     config.attributes["connection"] = connection
     return config
+
+
+def _script_location() -> str:
+    return str(Path(__file__).with_name("migrations")).replace("%", "%%")
 
 
 def compared_on(dialect: str) -> Callable[..., bool]:
@@ -109,10 +123,7 @@ def compared_on(dialect: str) -> Callable[..., bool]:
 
 
 def _refuse_unknown(connection: Connection) -> None:
-    from alembic.script import ScriptDirectory
-
-    scripts = ScriptDirectory.from_config(alembic_config(connection))
-    known = {script.revision for script in scripts.walk_revisions()}
+    known = known_revisions()
     unknown = [revision for revision in _revisions(connection) if revision not in known]
     if unknown:
         msg = (

@@ -372,6 +372,41 @@ class DailyAggregate(Base):
     rolled_up_at: Mapped[datetime]
 
 
+class AlertDelivery(Base):
+    """What became of the alert for one emergency event; outlives its session.
+
+    ``idempotency_key`` is unique, so an alert has one row and at most one sender at a time: the one
+    that holds the lease.
+    """
+
+    __tablename__ = "alert_deliveries"
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(_ID, unique=True)
+    session_id: Mapped[str]
+    event_type: Mapped[str]
+    place: Mapped[str]
+    start_s: Mapped[float]
+    flow_run_id: Mapped[str | None]
+    is_test: Mapped[bool]
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    last_error: Mapped[str | None]
+    response_code: Mapped[int | None]
+    created_at: Mapped[datetime]
+    announced_at: Mapped[datetime | None]
+    attempted_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None] = mapped_column(index=True)
+    leased_until: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('pending', 'delivered', 'suppressed', 'failed')", name="status"
+        ),
+        Index(None, "status", "created_at"),
+    )
+
+
 class AuditEntry(Base):
     """Who did what to which subject; never updated, never deleted with a session."""
 
@@ -383,6 +418,19 @@ class AuditEntry(Base):
     action: Mapped[str]
     subject: Mapped[str]
     detail: Mapped[dict[str, Any]]
+
+
+class EraseEntry(Base):
+    """A person whose data was erased; ``subject`` is a keyed hash, the key is not in here."""
+
+    __tablename__ = "erase_ledger"
+    __table_args__ = (UniqueConstraint("subject", "erased_at"),)
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(16))
+    erased_at: Mapped[datetime]
+    actor: Mapped[str]
 
 
 CHILDREN = (NoiseDetection, NoiseTotal, NoiseEvent, ProcessingMetric)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Barrier
+from multiprocessing.synchronize import Barrier, Event
 
 from store_samples import request, result
 
@@ -64,3 +65,28 @@ def write_for(
     else:
         answers.put((written, None))
     database.dispose()
+
+
+def clean_up_slowly(url: str, root: str, ready: Event) -> None:
+    from anc_core.maintenance import removal
+    from anc_core.maintenance.cleanup import run_cleanup
+    from anc_core.maintenance.cleanup_records import old_sessions
+    from anc_core.settings import Settings
+
+    unlink = os.unlink
+
+    def unlink_slowly(name: str, **options: int) -> None:
+        unlink(name, **options)
+        ready.set()
+        time.sleep(0.02)
+
+    removal.os.unlink = unlink_slowly
+    settings = Settings.load(allowed_roots=root)
+    run_cleanup(old_sessions(), database=open_database(url), settings=settings, actor="test")
+
+
+def hold_a_transaction(url: str, ready: Event, done: Event) -> None:
+    with open_database(url).begin() as db:
+        record_audit(db, "x", "y", {}, "test")
+        ready.set()
+        done.wait(60)

@@ -170,3 +170,10 @@ def test_password_does_not_show_in_the_representation() -> None:
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings.load().workers = 2
+
+
+def test_what_is_secret_is_not_in_the_error_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANC_ALERT_WEBHOOK_URL", "ftp://example.org/?token=abc123")
+    with pytest.raises(SettingsError, match="must be http") as err:
+        Settings.load()
+    assert "abc123" not in str(err.value)

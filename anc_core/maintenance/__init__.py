@@ -1,0 +1,1 @@
+"""Upkeep of an installation: retention, vacuum, backups, erasure, and whether all is well."""

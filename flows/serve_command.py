@@ -1,0 +1,50 @@
+"""``anc serve``: server, deployments with their schedules, and worker in one command."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from flows.options import database_option, load_settings
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65_534), default=4200, show_default=True)
+@database_option
+@click.option(
+    "--prefect-database-url",
+    help="Prefect's own database (postgresql+asyncpg://...); default: SQLite in ANC_HOME.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Runs of ordinary priority at once; each batch uses all cores by itself.",
+)
+def serve(
+    host: str, port: int, database_url: str | None, prefect_database_url: str | None, limit: int
+) -> None:
+    """Start server, deployments, schedules, automations and worker; Ctrl-C ends all."""
+    from anc_core.store import open_database
+    from flows.standing_server import standing_server
+
+    settings = load_settings(database_url)
+    running = standing_server(settings)
+    if running is not None:
+        click.echo(f"already running: {running.url} (process {running.pid})")
+        return
+    open_database(settings.resolved_database_url).dispose()  # better to fail now than in a run
+    from deployments.environment import Place
+    from deployments.machine import serve_machine
+
+    place = Place(
+        settings=settings,
+        host=host,
+        port=port,
+        prefect_database_url=prefect_database_url
+        or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"),
+    )
+    serve_machine(place, normal_limit=limit, say=lambda line: click.echo(line, err=True))

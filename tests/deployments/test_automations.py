@@ -1,0 +1,58 @@
+"""What the server does by itself."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID, uuid4
+
+from anc_core.alerts import EmergencyAlert
+from deployments.automations import automations
+from deployments.environment import HEARTBEAT_S
+from deployments.schedules import JOBS, SCHEDULED_TAG
+
+IDS = {job.slug: UUID(int=number) for number, job in enumerate(JOBS, 1)}
+BY_NAME = {one.name.removeprefix("anc: "): one for one in automations(IDS)}
+
+
+def test_names_are_the_identity() -> None:
+    assert len(BY_NAME) == 4
+    assert all(one.description and one.enabled for one in BY_NAME.values())
+
+
+def test_an_emergency_starts_the_delivery_with_its_payload() -> None:
+    one = BY_NAME["emergency -> alert"]
+    (action,) = one.actions
+    assert one.trigger.expect == {"anc.emergency.detected"}
+    assert action.deployment_id == IDS["alert"]
+    alert = EmergencyAlert(
+        alert_id=uuid4(), session_id="s", source_path='/a "b".wav', event_type="siren",
+        start_s=1.0, end_s=2.0, peak_confidence=0.93, channels=(0, 1),
+    )  # fmt: skip
+    assert rendered(action.parameters, event={"payload": json.loads(alert.to_json())}) == {
+        "alert": json.loads(alert.to_json())
+    }
+
+
+def test_a_failed_schedule_is_told_and_a_failed_recording_is_not() -> None:
+    one = BY_NAME["scheduled job failed -> webhook"]
+    assert one.trigger.expect == {
+        "prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut",
+    }  # fmt: skip
+    related = one.trigger.match_related.model_dump()
+    assert related["prefect.resource.id"] == f"prefect.tag.{SCHEDULED_TAG}"
+    assert [job.slug for job in JOBS if SCHEDULED_TAG in job.all_tags] == [
+        job.slug for job in JOBS if job.cron
+    ]
+
+
+def test_a_silent_run_has_three_more_heartbeats() -> None:
+    trigger = BY_NAME["silent run -> Crashed"].trigger
+    assert trigger.within.total_seconds() >= 3 * HEARTBEAT_S
+    assert trigger.expect == {"prefect.flow-run.*"}  # not only heartbeats: it may have ended
+
+
+def rendered(parameters: object, **context: object) -> object:
+    """Do what the server does with the templates of an action."""
+    from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
+
+    return hydrate(parameters, HydrationContext(render_jinja=True, jinja_context=context))
