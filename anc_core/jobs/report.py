@@ -18,7 +18,7 @@ from anc_core.files import write_text_atomic
 from anc_core.jobs.naming import check_allowed
 from anc_core.jobs.report_figures import gather
 from anc_core.jobs.report_records import ReportFormat, ReportRequest, ReportResult
-from anc_core.reports.daily_charts import charts
+from anc_core.reports.daily_charts import Chart, charts
 from anc_core.reports.daily_figures import (
     Counts,
     DailyReport,
@@ -30,7 +30,7 @@ from anc_core.reports.daily_figures import (
 from anc_core.reports.daily_flags import judge
 from anc_core.reports.daily_markdown import report_markdown, report_title
 from anc_core.reports.daily_page import daily_page
-from anc_core.reports.event_clips import event_clips
+from anc_core.reports.event_clips import Clip, event_clips
 from anc_core.reports.period import ONE_DAY, PeriodKind, ReportPeriod, period_of
 from anc_core.settings import Settings
 from anc_core.store import Database, StoredReport
@@ -177,7 +177,7 @@ class _Pages:
     def __init__(self, figures: ReportFigures, settings: Settings) -> None:
         self._figures = figures
         self._settings = settings
-        self._parts: tuple | None = None  # type: ignore[type-arg]
+        self._parts: tuple[list[Chart], Mapping[str, Clip], int] | None = None
 
     def of(self, report: DailyReport, request: ReportRequest) -> dict[ReportFormat, str]:
         """Return the text of each format that was asked for."""

@@ -114,9 +114,9 @@ def figure_writer(report: DailyReport) -> Callable[[str, str], Markup]:
     twin: Mapping[str, Any] = report.model_dump(mode="json")["figures"]
 
     def fig(path: str, kind: str) -> Markup:
-        value = reduce(
-            lambda node, name: None if node is None else node[name], path.split("."), twin
-        )
+        value: Any = twin
+        for name in path.split("."):
+            value = None if value is None else value[name]
         return Markup('<data data-figure="{}" value="{}">{}</data>').format(
             path, "" if value is None else value, shown(value, kind)
         )
