@@ -7,7 +7,7 @@ first and the row last: the store never points at a file that is not there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +109,8 @@ def make_report(
             )
             if period.kind is PeriodKind.DAY:
                 store.roll_up(db, period.first, period.timezone, now=now)
+            if period == _last_day(request.timezone, now):
+                # An old day's report by hand is no sign that the clock's one was made.
                 detail = {"key": period.key, "revision": report.revision, "verdict": report.verdict}
                 store.record_audit(db, store.JOB_DONE, JOB, detail, actor, now=now)
         return ReportResult(
@@ -158,9 +160,16 @@ def _period(request: ReportRequest, now: datetime) -> ReportPeriod:
     """Return the period that was asked for: by default the last one that is over."""
     if request.day is not None:
         return period_of(request.day, request.timezone, request.kind)
-    today = now.astimezone(zone_of(request.timezone)).date()
-    current = period_of(today, request.timezone, request.kind)
+    current = period_of(_today(request.timezone, now), request.timezone, request.kind)
     return period_of(current.first - ONE_DAY, request.timezone, request.kind)
+
+
+def _last_day(timezone: str, now: datetime) -> ReportPeriod:
+    return period_of(_today(timezone, now) - ONE_DAY, timezone)
+
+
+def _today(timezone: str, now: datetime) -> date:
+    return now.astimezone(zone_of(timezone)).date()
 
 
 def _folder(request: ReportRequest, settings: Settings) -> Path:

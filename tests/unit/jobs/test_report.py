@@ -130,6 +130,19 @@ def test_reports_made_at_once_have_a_revision_each(empty: Database, tmp_path: Pa
     assert twin["revision"] == 3  # what lies there is what the row tells of
 
 
+def test_only_the_report_of_yesterday_is_a_run_of_the_daily_job(
+    empty: Database, tmp_path: Path
+) -> None:
+    make(empty, tmp_path, day=DAY - timedelta(days=3))
+    make(empty, tmp_path, kind=PeriodKind.WEEK)
+    with empty.read() as db:
+        assert store.job_runs(db, NOW, NOW + timedelta(seconds=1)) == []
+    make(empty, tmp_path)
+    with empty.read() as db:
+        runs = store.job_runs(db, NOW, NOW + timedelta(seconds=1))
+    assert [(run.job, run.failed) for run in runs] == [("daily-report", False)]
+
+
 def test_the_row_keeps_sums_and_no_names(planted: Database, tmp_path: Path) -> None:
     result = make(planted, tmp_path)
     with planted.read() as db:
