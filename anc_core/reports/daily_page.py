@@ -69,6 +69,7 @@ def daily_page(
         figures=figures,
         # Our own drawings: matplotlib has escaped the text in them.
         drawings=[(one, None if one.svg is None else Markup(one.svg)) for one in drawings],  # noqa: S704
+        empty_charts=[chart.title for chart in drawings if chart.svg is None],
         events=sorted(figures.event_lines, key=_gravest_first)[:MAX_ROWS],
         clips=clips,
         clips_left_out=clips_left_out,
