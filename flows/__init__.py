@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from flows.analytics import analyze_session_data
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.daily_report import generate_daily_report
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 _HOME_OF = {
+    "analyze_session_data": "analytics",
     "batch_process_files": "audio_processing",
     "compare_suppressors": "comparison",
     "generate_daily_report": "daily_report",
@@ -35,6 +37,7 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "analyze_session_data",
     "batch_process_files",
     "compare_suppressors",
     "generate_daily_report",

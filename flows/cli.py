@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from flows.analyze_command import analyze
 from flows.batch_command import batch
 from flows.compare_command import compare
 from flows.model_command import model, validate
@@ -139,6 +140,7 @@ _COMMANDS = (
     model,
     report,
     acknowledge,
+    analyze,
 )
 
 for command in _COMMANDS:
