@@ -12,10 +12,10 @@ from prefect.cache_policies import NO_CACHE
 
 from anc_core.analysis_records import Dimension, Filters, PeriodAnalysis, SessionAnalysis
 from anc_core.jobs.analysis import AnalysisRequest, analyse
+from anc_core.reports.wording import inert
 from anc_core.settings import Settings
 from anc_core.store import open_database
 from flows.analysis_tables import TextTable, headline, remarks, tables_of
-from flows.artifacts import inert
 from flows.common import logged, retry_options
 from flows.forms import form
 

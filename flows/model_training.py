@@ -58,7 +58,6 @@ from anc_core.features import NUM_FEATURES
 from anc_core.jobs.model_rows import note_model
 from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
 from anc_core.jobs.shards import cut_shards
-from anc_core.reports.drawing import can_draw
 from anc_core.settings import Settings
 from flows.artifacts import UPDATE_EVERY_S
 from flows.common import logged, logger, retry_options
@@ -355,9 +354,7 @@ def _present(registry: Registry, bundle: Bundle) -> Bundle | None:
     return present if is_same else None
 
 
-def _drawn(spec: TrainingSpec, evaluation: NoiseEvaluation) -> Path | None:
-    if not can_draw():
-        return None
+def _drawn(spec: TrainingSpec, evaluation: NoiseEvaluation) -> Path:
     from anc_core.reports.confusion_plot import draw_confusion
 
     path = spec.home / "noise-classifier" / f"{flow_run.get_id() or 'direct'}-{CONFUSION_PICTURE}"

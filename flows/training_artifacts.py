@@ -45,8 +45,8 @@ class NoiseTrainingResult(Record):
     data_digest: str
     skipped: list[Skipped]
     """Files that were left out."""
-    confusion_picture: Path | None
-    """PNG; None where matplotlib is missing."""
+    confusion_picture: Path
+    """PNG."""
 
 
 class Judged(Record):
@@ -54,7 +54,7 @@ class Judged(Record):
 
     evaluation: NoiseEvaluation
     comparison: Comparison | None
-    picture: Path | None
+    picture: Path
 
 
 def publish_scores(spec: TrainingSpec, judged: Judged) -> None:

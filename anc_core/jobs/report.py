@@ -7,7 +7,7 @@ first and the row last: the store never points at a file that is not there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from anc_core.files import write_text_atomic
 from anc_core.jobs.naming import check_allowed
 from anc_core.jobs.report_figures import gather
 from anc_core.jobs.report_records import ReportFormat, ReportRequest, ReportResult
-from anc_core.reports.daily_charts import charts
+from anc_core.reports.daily_charts import Chart, charts
 from anc_core.reports.daily_figures import (
     Counts,
     DailyReport,
@@ -30,7 +30,7 @@ from anc_core.reports.daily_figures import (
 from anc_core.reports.daily_flags import judge
 from anc_core.reports.daily_markdown import report_markdown, report_title
 from anc_core.reports.daily_page import daily_page
-from anc_core.reports.event_clips import event_clips
+from anc_core.reports.event_clips import Clip, event_clips
 from anc_core.reports.period import ONE_DAY, PeriodKind, ReportPeriod, period_of
 from anc_core.settings import Settings
 from anc_core.store import Database, StoredReport
@@ -109,6 +109,8 @@ def make_report(
             )
             if period.kind is PeriodKind.DAY:
                 store.roll_up(db, period.first, period.timezone, now=now)
+            if period == _last_day(request.timezone, now):
+                # An old day's report by hand is no sign that the clock's one was made.
                 detail = {"key": period.key, "revision": report.revision, "verdict": report.verdict}
                 store.record_audit(db, store.JOB_DONE, JOB, detail, actor, now=now)
         return ReportResult(
@@ -158,9 +160,16 @@ def _period(request: ReportRequest, now: datetime) -> ReportPeriod:
     """Return the period that was asked for: by default the last one that is over."""
     if request.day is not None:
         return period_of(request.day, request.timezone, request.kind)
-    today = now.astimezone(zone_of(request.timezone)).date()
-    current = period_of(today, request.timezone, request.kind)
+    current = period_of(_today(request.timezone, now), request.timezone, request.kind)
     return period_of(current.first - ONE_DAY, request.timezone, request.kind)
+
+
+def _last_day(timezone: str, now: datetime) -> ReportPeriod:
+    return period_of(_today(timezone, now) - ONE_DAY, timezone)
+
+
+def _today(timezone: str, now: datetime) -> date:
+    return now.astimezone(zone_of(timezone)).date()
 
 
 def _folder(request: ReportRequest, settings: Settings) -> Path:
@@ -177,7 +186,7 @@ class _Pages:
     def __init__(self, figures: ReportFigures, settings: Settings) -> None:
         self._figures = figures
         self._settings = settings
-        self._parts: tuple | None = None  # type: ignore[type-arg]
+        self._parts: tuple[list[Chart], Mapping[str, Clip], int] | None = None
 
     def of(self, report: DailyReport, request: ReportRequest) -> dict[ReportFormat, str]:
         """Return the text of each format that was asked for."""

@@ -27,7 +27,6 @@ from anc_core.jobs.simulate_records import (
     SimulateRequest,
     SimulationReport,
 )
-from anc_core.reports.drawing import can_draw
 from anc_core.settings import Settings
 from anc_core.simulation import simulate_anc
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from anc_core.processors.simulate import AncSimulation
 
 SOUNDS = ("disturbance", "error_signal")
-_NO_PICTURES = "no pictures: matplotlib is not installed (pip install 'anc-platform[compare]')"
 
 
 def simulate_recording(request: SimulateRequest, settings: Settings) -> SimulationReport:
@@ -182,10 +180,7 @@ def _written(
     files, gain_db = _write_sounds(folder, result)
     exports = [_export(word, folder, report, result) for word in request.exports]
     remarks = report.remarks
-    if can_draw():
-        files += _write_pictures(folder, report, result, curve)
-    else:
-        remarks = (*remarks, _NO_PICTURES)
+    files += _write_pictures(folder, report, result, curve)
     files += [line.path for line in exports if line.path is not None]
     target = folder / "figures.json"
     report = report.model_copy(

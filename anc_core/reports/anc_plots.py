@@ -1,7 +1,7 @@
 """Pictures of an ANC run: attenuation by band, convergence, before and after, what delay costs.
 
 PNG and SVG, on white with dark ink so that they read the same on paper and on a dark page; what
-colour says, shape or text says too. Needs matplotlib (extra ``compare``). Figures are drawn by
+colour says, shape or text says too. Figures are drawn by
 hand, without pyplot, which would keep every figure and look for a display.
 """
 
@@ -33,7 +33,6 @@ from anc_core.metrics.anc_measure import (
     frame_length_of,
     running_sums,
 )
-from anc_core.reports.drawing import can_draw
 
 Signal: TypeAlias = NDArray[np.floating[Any]]
 Array: TypeAlias = NDArray[np.float64]
@@ -189,7 +188,7 @@ def write_anc_plots(
     Raises
     ------
     InputError
-        If matplotlib is not installed, or a format is unknown.
+        If a format is unknown.
     SinkError
         NO_SPACE or NOT_WRITABLE.
     """
@@ -238,11 +237,6 @@ def _picture(
 
 @contextmanager
 def _style() -> Iterator[None]:
-    if not can_draw():
-        msg = (
-            "pictures need matplotlib, which is not installed; pip install 'anc-platform[compare]'"
-        )
-        raise InputError(msg)
     from matplotlib import rc_context
 
     with rc_context(_STYLE), warnings.catch_warnings():

@@ -1,14 +1,13 @@
 """The audition page: what a comparison found, and recordings to hear and see before and after.
 
 One HTML file without anything from elsewhere: sounds are FLAC and pictures PNG inside of it. All
-text is escaped by the template. Spectrograms need matplotlib (extra ``compare``); where it is
-missing the page says so and has sounds only.
+text is escaped by the template.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from anc_core.files import write_text_atomic
-from anc_core.reports.drawing import can_draw
 from anc_core.reports.listening import (
     DYNAMIC_RANGE_DB,
     Samples,
@@ -111,7 +109,6 @@ def write_audition(
         left_out=left_out,
         clip_s=CLIP_S,
         range_db=DYNAMIC_RANGE_DB,
-        has_pictures=can_draw(),
     )
     write_text_atomic(path, text)
 
@@ -145,7 +142,7 @@ def _render_examples(examples: Iterable[Example]) -> tuple[list[_Rendered], int]
             left_out += 1
             continue
         item = _render(example)
-        size += sum(len(v["sound"]) + len(v["picture"] or "") for v in item.versions)
+        size += sum(len(v["sound"]) + len(v["picture"]) for v in item.versions)
         if rendered and size > MAX_PAGE_BYTES:
             left_out = 1
             continue
@@ -164,7 +161,7 @@ def _render(example: Example) -> _Rendered:
     peak = max((float(np.max(np.abs(samples), initial=0.0)) for samples in clips), default=0.0)
     scale = 0.999 / peak if peak > 0.999 else 1.0
     clips = [samples * np.float32(scale) for samples in clips]
-    pictures: Iterator[str | None] = iter(spectrograms(clips, rate) if can_draw() else ())
+    pictures = spectrograms(clips, rate)
     return _Rendered(
         title=example.title,
         why=example.why,
@@ -177,9 +174,9 @@ def _render(example: Example) -> _Rendered:
                 "figures": version.figures,
                 "gains": version.gains,
                 "sound": data_url(*_encoded(samples, rate)),
-                "picture": next(pictures, None),
+                "picture": picture,
             }
-            for version, samples in zip(example.versions, clips, strict=True)
+            for version, samples, picture in zip(example.versions, clips, pictures, strict=True)
         ],
     )
 

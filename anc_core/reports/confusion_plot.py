@@ -1,4 +1,4 @@
-"""A picture of a confusion matrix. Needs matplotlib (extra ``compare``)."""
+"""A picture of a confusion matrix."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ _STATUSES: tuple[tuple[str, str], ...] = (
 
 def _sessions(figures: ReportFigures) -> str:
     def draw(axes: Axes) -> None:
-        labels = [hour.label for hour in figures.hours]
+        labels = [_bar_label(hour.label) for hour in figures.hours]
         _stack(axes, [hour.counts for hour in figures.hours])
         step = 1 if len(labels) <= 10 else 3 if len(labels) <= 25 else 5
         axes.set_xticks(range(0, len(labels), step), labels[::step])
@@ -379,7 +379,7 @@ def _levels(figures: ReportFigures) -> str:
         )
         leq = [_or_nan(hour.leq_dbfs) for hour in hours]
         axes.plot(places, leq, color=ACCENT, marker="o", markersize=2.5, linewidth=1.4)
-        labels = [hour.label for hour in hours]
+        labels = [_bar_label(hour.label) for hour in hours]
         step = 1 if len(labels) <= 10 else 3 if len(labels) <= 25 else 5
         axes.set_xticks(range(0, len(labels), step), labels[::step])
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
@@ -499,6 +499,14 @@ def _date_ticks(axes: Axes, history: Sequence[DayFigures]) -> None:
     days = [date.fromisoformat(day.day) for day in history]
     mondays = [place for place, day in enumerate(days) if day.weekday() == 0]
     axes.set_xticks(mondays, [f"{days[place].day} {days[place]:%b}" for place in mondays])
+
+
+def _bar_label(label: str) -> str:
+    """Return an hour as it is, a date as people say it."""
+    if len(label) < len("2026-11-03"):
+        return label
+    day = date.fromisoformat(label)
+    return f"{day.day} {day:%b}"
 
 
 def _time_ticks(axes: Axes) -> None:

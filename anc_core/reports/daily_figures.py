@@ -221,9 +221,11 @@ class QualityLine(Record):
 
 
 class AbsentDevice(Record):
-    """A device that was heard of in the week before and not in this period."""
+    """A device that was heard of in the week before and not, or hardly, in this period."""
 
     device: str
+    now: int
+    """Sessions in this period; stragglers of days before may be among them."""
     last_at: datetime
     days: int
     """Of the last seven."""

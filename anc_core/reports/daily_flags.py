@@ -41,6 +41,8 @@ CHANCE = 0.01
 DEVICE_CHANCE = 0.001
 FAILED_SHARE_RED = 0.25
 SIGMAS = 3.0
+BEYOND_SIGMAS = 0.00135
+"""Share of a normal distribution above three sigmas."""
 SLOWER = 1.5
 NEGATIVE_SHARE = 0.02
 PSI = 0.2
@@ -48,8 +50,8 @@ PSI_CHANCE = 0.001
 LEVEL_SHIFT_DB = 6.0
 MIN_ACTIVE_DAYS = 4
 """A device that sends on fewer days of a week may stay away for one."""
-CERTAIN_SESSIONS = 9.0
-"""Where so many are due, chance leaves none once in eight thousand days (Poisson)."""
+DEVICE_GONE_CHANCE = 1.0 / 8_000.0
+"""What chance (Poisson) brings more often is no absence: none where nine were due."""
 CONFIDENCE_DROP = 0.1
 DAYS_TO_FULL = 7.0
 DAYS_TO_FULL_RED = 2.0
@@ -138,7 +140,8 @@ def more_events(figures: ReportFigures) -> Iterator[Flag]:
         return
     expected, spread = _expected_events(days, max(_active_days(figures), 1))
     limit = expected + SIGMAS * spread
-    if total <= limit:
+    # Few events scatter more to the right than three sigmas say.
+    if total <= limit or _chance_of_events(total, expected) > BEYOND_SIGMAS:
         return
     kinds = times_of(line.noise_type.replace("_", " ") for line in figures.event_lines)
     where = times_of(line.device or "no device named" for line in figures.event_lines)
@@ -171,6 +174,13 @@ def _expected_events(days: list[DayFigures], num_days: int) -> tuple[float, floa
     variance = math.fsum((count - mean) ** 2 for count in counts) / (len(counts) - 1)
     # Counts scatter at least as Poisson's; a quiet month would else make any event a flag.
     return mean * num_days, math.sqrt(max(variance, mean, 1 / len(counts)) * num_days)
+
+
+def _chance_of_events(count: int, expected: float) -> float:
+    """Return how likely so many events or more are where ``expected`` are usual (Poisson)."""
+    from scipy.special import pdtrc
+
+    return float(pdtrc(count - 1, expected))
 
 
 # --------------------------------------------------------------------------- failures and speed
@@ -300,6 +310,8 @@ def louder(figures: ReportFigures) -> Iterator[Flag]:
         return
     share = figures.negative / max(measured, 1)
     blamed.sort(key=lambda device: -device.negative)
+    if everywhere and 2 * sum(device.negative for device in blamed) < figures.negative:
+        blamed = []  # where all are louder, some device always is the worst
     if blamed:
         cause = "; ".join(
             f"{_name(d)}: {d.negative} of {d.cancellation_n} became louder" for d in blamed[:3]
@@ -407,7 +419,7 @@ def _is_usual(device: DeviceFigures, usual: int) -> bool:
 
 
 def absent_devices(figures: ReportFigures) -> Iterator[Flag]:
-    """Flag devices that sent nothing though so much was due that chance doesn't explain it."""
+    """Flag devices that sent nothing, or next to nothing, though more was due than chance loses."""
     gone = [device for device in figures.absent_devices if _is_missed(device)]
     if not gone or not figures.sessions.total:  # where nothing came at all, that is the flag
         return
@@ -415,18 +427,19 @@ def absent_devices(figures: ReportFigures) -> Iterator[Flag]:
     yield Flag(
         rule="absent_device",
         verdict=Verdict.AMBER,
-        title=f"Nothing came from {listed(names[:3])}"
+        title=f"{'Hardly anything' if any(d.now for d in gone) else 'Nothing'} came from "
+        + listed(names[:3])
         + (f" and {len(names) - 3} more devices" if len(names) > 3 else ""),
         cause="; ".join(
-            f"{device.device}: {device.sessions} sessions in the week before, "
-            f"last {device.last_at:%Y-%m-%d %H:%M} UTC"
+            f"{device.device}: {count_of(device.now, 'session')}, about {device.expected:.0f} were "
+            f"due after {device.sessions} in the week before"
             for device in gone[:5]
         )
         + ". Check power, network and upload.",
         value=float(len(gone)),
         limit=0.0,
         unit="devices",
-        n=len(figures.devices) + len(gone),
+        n=len({device.device for device in figures.devices} | set(names)),
         subjects=tuple(names),
     )
 
@@ -434,8 +447,12 @@ def absent_devices(figures: ReportFigures) -> Iterator[Flag]:
 def _is_missed(device: AbsentDevice) -> bool:
     if device.days < MIN_ACTIVE_DAYS:
         return False
-    regular = device.days_alike >= MIN_DAYS and device.fewest >= MIN_CASES
-    return regular or device.expected >= CERTAIN_SESSIONS
+    if device.days_alike >= MIN_DAYS and device.fewest >= MIN_CASES and not device.now:
+        return True
+    from scipy.special import pdtr
+
+    known = not device.now or device.days_alike >= MIN_DAYS
+    return known and float(pdtr(device.now, device.expected)) <= DEVICE_GONE_CHANCE
 
 
 # --------------------------------------------------------------------------- what is heard

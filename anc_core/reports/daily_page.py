@@ -70,6 +70,7 @@ def daily_page(
         figures=figures,
         # Our own drawings: matplotlib has escaped the text in them.
         drawings=[(one, None if one.svg is None else Markup(one.svg)) for one in drawings],  # noqa: S704
+        empty_charts=[chart.title for chart in drawings if chart.svg is None],
         events=sorted(figures.event_lines, key=_gravest_first)[:MAX_ROWS],
         clips=clips,
         clips_left_out=clips_left_out,
@@ -115,9 +116,9 @@ def figure_writer(report: DailyReport) -> Callable[[str, str], Markup]:
     twin: Mapping[str, Any] = report.model_dump(mode="json")["figures"]
 
     def fig(path: str, kind: str) -> Markup:
-        value = reduce(
-            lambda node, name: None if node is None else node[name], path.split("."), twin
-        )
+        value: Any = twin
+        for name in path.split("."):
+            value = None if value is None else value[name]
         return Markup('<data data-figure="{}" value="{}">{}</data>').format(
             path, "" if value is None else value, shown(value, kind)
         )

@@ -35,6 +35,8 @@ SILENT_BELOW_DBFS = -70.0
 """Quieter than any room on a working microphone at a usable gain."""
 NEGATIVE_BELOW_DB = 0.0
 """Of the cancellation; as ``became_noisier`` of analyses."""
+HARDLY = 0.25
+"""Of the sessions that were due from a device; stragglers of the day before come all the same."""
 VOICE_BELOW_DB = -1.0
 """A voice that became quieter by more is worth a look."""
 
@@ -343,7 +345,7 @@ def absent_devices(
     history: Sequence[tuple[date, Mapping[str | None, int]]],
     period: ReportPeriod,
 ) -> tuple[AbsentDevice, ...]:
-    """Return devices of the last seven days that are not of ``now``, the busiest first.
+    """Return devices of the last seven days that are not, or hardly, of ``now``; busiest first.
 
     Parameters
     ----------
@@ -359,19 +361,23 @@ def absent_devices(
     weekend = period.first.weekday() >= 5
     alike = [day for when, day in history if (when.weekday() >= 5) == weekend and day]
     lines = []
-    for name in {name for day in recent for name in day if name is not None} - set(now):
+    for name in {name for day in recent for name in day if name is not None}:
         counts = [day[name] for day in recent if name in day]
+        came = now[name].sessions if name in now else 0
+        expected = total * sum(counts) / in_recent
+        fewest = min((day.get(name, 0) for day in alike), default=0)
         last_at = before[name].last_at
-        if last_at is None:
+        if last_at is None or (came and (came >= fewest or came > HARDLY * expected)):
             continue
         lines.append(
             AbsentDevice(
                 device=name,
+                now=came,
                 last_at=last_at,
                 days=len(counts),
                 sessions=sum(counts),
-                expected=round(total * sum(counts) / in_recent, 2),
-                fewest=min((day.get(name, 0) for day in alike), default=0),
+                expected=round(expected, 2),
+                fewest=fewest,
                 days_alike=len(alike),
             )
         )

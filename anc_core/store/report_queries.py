@@ -294,7 +294,8 @@ def unfinished(db: Session, at: datetime) -> tuple[int, int, datetime | None]:
             or_(Batch.finished_at.is_(None), Batch.finished_at >= at),
         )
     ).one()
-    oldest = min((at for at in (sessions[1], batches[1]) if at is not None), default=None)
+    moments: list[datetime | None] = [sessions[1], batches[1]]
+    oldest = min((moment for moment in moments if moment is not None), default=None)
     return int(sessions[0]), int(batches[0]), oldest
 
 

@@ -7,7 +7,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
+from anc_core.errors import StoreBusyError
 from anc_core.store.tables import Report
 
 if TYPE_CHECKING:
@@ -61,14 +63,32 @@ def save_report(
     paths: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Write the row of a report in place of the revision before."""
+    """Write the row of a report in place of the revision before.
+
+    Raises
+    ------
+    StoreBusyError
+        If somebody else made the first report of this period at the same moment (PostgreSQL).
+    """
+    values = {
+        "revision": revision,
+        "verdict": verdict,
+        "figures": dict(figures),
+        "paths": dict(paths),
+        "created_at": now,
+    }
     row = db.scalars(_of(kind, report_date, timezone)).one_or_none()
-    if row is None:
-        row = Report(kind=kind, report_date=report_date, timezone=timezone)
-        db.add(row)
-    row.revision, row.verdict, row.created_at = revision, verdict, now
-    row.figures, row.paths = dict(figures), dict(paths)
-    db.flush()
+    if row is not None:
+        for name, value in values.items():
+            setattr(row, name, value)
+        db.flush()
+        return
+    try:
+        with db.begin_nested():
+            db.add(Report(kind=kind, report_date=report_date, timezone=timezone, **values))
+    except IntegrityError:
+        msg = f"the {kind} report of {report_date} is being made by somebody else; try again"
+        raise StoreBusyError(msg) from None
 
 
 def report_sizes(db: Session, first: date, last: date) -> list[tuple[date, dict[str, Any]]]:

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"scipy", "librosa", "numba", "prefect", "sqlalchemy", "soundfile", "soxr", "av", "torch"}
+HEAVY = {
+    "scipy",
+    "librosa",
+    "numba",
+    "prefect",
+    "sqlalchemy",
+    "soundfile",
+    "soxr",
+    "av",
+    "torch",
+    "matplotlib",
+}
 
 
 def loaded_by(code: str) -> set[str]:

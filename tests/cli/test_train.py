@@ -73,7 +73,7 @@ RESULT = NoiseTrainingResult(
     evaluation=EVALUATION,
     data_digest="00",
     skipped=[Skipped(path="dog/\x1b.wav", reason="is no audio")],
-    confusion_picture=None,
+    confusion_picture=Path("models/confusion.png"),
 )
 
 

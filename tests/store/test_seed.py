@@ -76,7 +76,7 @@ def test_anomalies_are_planted_on_the_last_day(open_store, tmp_path):
         before = analyse_period(db, Period.of_day(LAST - timedelta(days=1)))
         ran = db.scalar(
             select(func.count()).where(
-                AuditEntry.action == "cleanup_failed_sessions", AuditEntry.actor == "schedule"
+                AuditEntry.subject == "cleanup-failed", AuditEntry.actor == "schedule"
             )
         )
     assert [one.device_id for one in day.silent_devices] == ["recorder-01"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,27 @@ def test_the_same_day_again_replaces_the_files_and_counts_up(
     other = make(planted, tmp_path, timezone="Europe/Berlin")
     assert (other.revision, other.late) == (1, None)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_reports_made_at_once_have_a_revision_each(empty: Database, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda _: make(empty, tmp_path), range(3)))
+    assert sorted(one.revision for one in made) == [1, 2, 3]
+    twin = json.loads((tmp_path / "daily-2026-11-03.json").read_text(encoding="utf-8"))
+    assert twin["revision"] == 3  # what lies there is what the row tells of
+
+
+def test_only_the_report_of_yesterday_is_a_run_of_the_daily_job(
+    empty: Database, tmp_path: Path
+) -> None:
+    make(empty, tmp_path, day=DAY - timedelta(days=3))
+    make(empty, tmp_path, kind=PeriodKind.WEEK)
+    with empty.read() as db:
+        assert store.job_runs(db, NOW, NOW + timedelta(seconds=1)) == []
+    make(empty, tmp_path)
+    with empty.read() as db:
+        runs = store.job_runs(db, NOW, NOW + timedelta(seconds=1))
+    assert [(run.job, run.failed) for run in runs] == [("daily-report", False)]
 
 
 def test_the_row_keeps_sums_and_no_names(planted: Database, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from anc_core.dsp.wiener import CausalityMargin
 from anc_core.errors import InputError
 from anc_core.metrics.anc_figures import anc_figures
-from anc_core.reports import anc_plots, drawing
+from anc_core.reports import anc_plots
 from anc_core.reports.anc_plots import (
     AncRun,
     attenuation_plot,
@@ -28,11 +27,6 @@ from anc_core.reports.anc_plots import (
 )
 
 RATE = 8_000
-
-needs_matplotlib = pytest.mark.skipif(
-    find_spec("matplotlib") is None, reason="needs matplotlib (extra: compare)"
-)
-pytestmark = needs_matplotlib
 
 
 @pytest.fixture(autouse=True)
@@ -330,9 +324,3 @@ def test_a_curve_without_any_level_says_so():
 def test_an_unknown_format_is_refused():
     with pytest.raises(InputError, match="'pdf'"):
         spectrogram_plot(run(1.0), picture_format="pdf")
-
-
-def test_without_matplotlib_the_message_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(drawing, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match="pip install"):
-        attenuation_plot(run(1.0).figures)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,11 @@ import soundfile as sf
 from anc_core.jobs.compare_records import Comparison, FileComparison, SystemSummary
 from anc_core.metrics.quality import QUALITY_FIGURES
 from anc_core.records import Status
-from anc_core.reports import audition, drawing
+from anc_core.reports import audition
 from anc_core.reports.audition import CLIP_S, Example, Version, loudest, write_audition
 
 RATE = 16_000
 HOSTILE = "<script>alert(1)</script> & \"quoted\" '녹음'"
-
-needs_matplotlib = pytest.mark.skipif(
-    find_spec("matplotlib") is None, reason="needs matplotlib (extra: compare)"
-)
 
 
 def comparison(*systems: SystemSummary, **more: object) -> dict:
@@ -194,7 +189,6 @@ def test_the_page_stops_at_its_size_and_says_what_is_missing(tmp_path: Path, mon
     assert "3 more recordings did not fit" in text
 
 
-@needs_matplotlib
 def test_pictures_share_one_colour_scale(tmp_path: Path) -> None:
     from PIL import Image
 
@@ -208,14 +202,6 @@ def test_pictures_share_one_colour_scale(tmp_path: Path) -> None:
     assert brightest[1] < brightest[0] - 20
     assert pictures[0].mode == "RGBA"
     assert pictures[0].getpixel((1, 1))[3] == 0  # readable on any background
-
-
-def test_without_matplotlib_there_are_sounds_and_a_word_about_it(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(drawing, "find_spec", lambda _: None)
-    text = page(tmp_path, example())
-    assert "<img" not in text
-    assert "matplotlib is not installed" in text
-    assert text.count("<audio") == 3
 
 
 def test_figures_that_nobody_has_are_no_column_but_a_reason(tmp_path: Path) -> None:

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from anc_core.errors import InputError
-
-pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'compare')")
-
 from anc_core.reports.confusion_plot import draw_confusion
 
 

@@ -114,6 +114,13 @@ def test_noise_that_became_louder_is_flagged_with_the_device_it_happened_on() ->
     assert round(flag.value, 3) == 0.067
 
 
+def test_where_all_devices_are_louder_none_is_blamed() -> None:
+    devices = (device(negative=4), *(device(f"d{n}", negative=2) for n in range(5)))
+    flag = flags_of(negative=14, devices=devices)["negative_cancellation"]
+    assert flag.subjects == ()
+    assert "spread over the devices" in flag.cause
+
+
 def test_one_device_is_flagged_though_the_whole_is_below_the_limit() -> None:
     whole = Spread(n=2000, median=12.0, p10=7.0)
     devices = (device(negative=6), device("gate-7", cancellation_n=1980))
@@ -192,7 +199,7 @@ def test_some_silence_is_no_silent_device(changes: dict[str, Any]) -> None:
 
 def absent(**changes: Any) -> AbsentDevice:
     values: dict[str, Any] = {
-        "device": "gate-7", "last_at": AT, "days": 7, "sessions": 70,
+        "device": "gate-7", "now": 0, "last_at": AT, "days": 7, "sessions": 70,
         "expected": 12.0, "fewest": 0, "days_alike": 20,
     }  # fmt: skip
     return AbsentDevice(**(values | changes))
@@ -201,7 +208,9 @@ def absent(**changes: Any) -> AbsentDevice:
 def test_a_device_that_is_missed_is_flagged() -> None:
     flag = flags_of(absent_devices=(absent(),))["absent_device"]
     assert flag.subjects == ("gate-7",)
-    assert "2026-11-02 03:00 UTC" in flag.cause
+    assert "0 sessions, about 12 were due" in flag.cause
+    stragglers = absent(now=2, expected=20.0, fewest=5)
+    assert "Hardly anything" in flags_of(absent_devices=(stragglers,))["absent_device"].title
     few_but_regular = absent(expected=3.0, fewest=3, sessions=21)
     assert "absent_device" in flags_of(absent_devices=(few_but_regular,))
 
@@ -209,6 +218,7 @@ def test_a_device_that_is_missed_is_flagged() -> None:
 def test_a_device_that_may_stay_away_is_not_missed() -> None:
     assert "absent_device" not in flags_of(absent_devices=(absent(expected=3.0),))
     assert "absent_device" not in flags_of(absent_devices=(absent(days=1),))
+    assert "absent_device" not in flags_of(absent_devices=(absent(now=2, expected=9.0, fewest=5),))
     nothing = flags_of(absent_devices=(absent(),), sessions=Counts(), days=(day(counts=Counts()),))
     assert "absent_device" not in nothing
     assert "idle_weekday" in nothing

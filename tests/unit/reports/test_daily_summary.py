@@ -140,4 +140,13 @@ def test_devices_that_are_missed_are_told_with_what_was_expected() -> None:
     assert [line.device for line in lines] == ["b"]
     assert (lines[0].days, lines[0].sessions, lines[0].fewest) == (4, 12, 0)
     assert lines[0].expected == round(50 * 12 / (7 * 6 + 4 * 4), 2)
-    assert lines[0].last_at == last
+    assert (lines[0].last_at, lines[0].now) == (last, 0)
+
+
+@pytest.mark.parametrize(("came", "listed"), [(2, True), (3, False), (5, False)])
+def test_a_device_of_which_hardly_anything_came_is_told_too(came: int, listed: bool) -> None:
+    history = [(TUESDAY - timedelta(days=back), {"a": 10, "b": 3}) for back in range(28, 0, -1)]
+    before = {name: DeviceSums(last_at=MIDNIGHT) for name in "ab"}
+    now = {"a": DeviceSums(sessions=40), "b": DeviceSums(sessions=came)}
+    lines = absent_devices(now, before, history, period())
+    assert [line.now for line in lines] == ([came] if listed else [])
