@@ -17,10 +17,10 @@ TARGET_S = 0.02
 """Far below the 250 ms that a writer may be held up: on a loaded machine we may lose the processor
 while we hold the lock."""
 
-_MIN_ROWS, _MAX_ROWS = 200, 20_000
+_MIN_ROWS, _MAX_ROWS = 1_000, 20_000
 _PAUSE = 6.0
 """Times the length of the transaction before: the store is ours for a seventh of the time."""
-_MIN_PAUSE_S, _MAX_PAUSE_S = 0.005, 1.0
+_MIN_PAUSE_S, _MAX_PAUSE_S = 0.005, 0.25
 
 
 class RowRemover:
@@ -34,7 +34,7 @@ class RowRemover:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._budget = 500
+        self._budget = _MIN_ROWS
         self.longest_s = 0.0
 
     def remove(self, session_ids: Sequence[str]) -> dict[str, int]:
