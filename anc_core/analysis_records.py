@@ -341,7 +341,8 @@ class Comparison(Record):
     n: int = 0
     """Sessions behind the smallest of the three."""
     trend: Literal["up", "down", "steady"] | None = None
-    """Against the previous period; within 5 % is steady, None where n < 5."""
+    """Against the previous period; within 5 % (levels and other dB: 0.5 dB) is steady,
+    None where n < 5."""
     baseline_trend: Literal["up", "down", "steady"] | None = None
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anc_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from flows.analytics import analyze_session_data
     from flows.audio_processing import batch_process_files, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.health import health_check
@@ -27,6 +28,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 
 _HOME_OF = {
     "backup_database": "safekeeping",
+    "analyze_session_data": "analytics",
     "batch_process_files": "audio_processing",
     "cleanup_failed_sessions": "maintenance",
     "cleanup_old_sessions": "maintenance",
@@ -43,6 +45,7 @@ _HOME_OF = {
 
 __all__ = [
     "backup_database",
+    "analyze_session_data",
     "batch_process_files",
     "cleanup_failed_sessions",
     "cleanup_old_sessions",

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from flows.analyze_command import analyze
 from flows.batch_command import batch
 from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
@@ -145,6 +146,7 @@ _COMMANDS = (
     train_suppressor,
     validate,
     model,
+    analyze,
 )
 
 for command in _COMMANDS:

@@ -21,7 +21,7 @@ from anc_core.errors import InputError
 from anc_core.jobs.seed_draws import SKIPPED, STATUSES, Draws, Plant, draw_sessions
 from anc_core.jobs.seed_rows import (
     EVENT_COLUMNS,
-    IntervalRow,
+    INTERVAL_COLUMNS,
     WindowRow,
     events_of,
     intervals_of,
@@ -229,7 +229,9 @@ def _write_sessions(
     intervals = intervals_of(rng, draws, ids)
     batched = rng.random(len(draws)) < _BATCH_SHARE
     batch = f"{ids[0]}-batch"
-    sessions, totals, events = [], [], []
+    sessions: list[dict[str, Any]] = []
+    totals: list[tuple[Any, ...]] = []
+    events: list[tuple[Any, ...]] = []
     for place, session_id in enumerate(ids):
         row = session_row(draws, world, place, session_id, intervals[place])
         row["batch_id"] = f"{batch}-{row['site']}" if batched[place] else None
@@ -248,7 +250,7 @@ def _write_sessions(
         insert_rows(db, "noise_detections", WindowRow._fields, chain.from_iterable(windows))
         insert_rows(db, "noise_totals", _TOTAL_COLUMNS, totals)
         insert_rows(db, "noise_events", EVENT_COLUMNS, events)
-        insert_rows(db, "processing_metrics", IntervalRow._fields, chain.from_iterable(intervals))
+        insert_rows(db, "processing_metrics", INTERVAL_COLUMNS, chain.from_iterable(intervals))
     counts.sessions += len(ids)
     counts.windows += sum(map(len, windows))
     counts.intervals += sum(map(len, intervals))

@@ -127,7 +127,8 @@ def _moments(
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
     cumulative = RHYTHMS.cumsum(axis=1)[world.rhythm[device]]
     hour = np.minimum((rng.random(len(device))[:, None] > cumulative).sum(axis=1), 23)
-    return np.round(midnight + (hour + rng.random(len(device))) * 3600.0, 3)
+    moments: NDArray[np.float64] = midnight + (hour + rng.random(len(device))) * 3600.0
+    return moments.round(3)
 
 
 def _figures(
@@ -139,7 +140,7 @@ def _figures(
     recorded_s: NDArray[np.float64],
 ) -> Draws:
     count = len(device)
-    duration_s = np.round(np.clip(rng.lognormal(2.2, 0.6, count), 1.0, 600.0), 3)
+    duration_s = rng.lognormal(2.2, 0.6, count).clip(1.0, 600.0).round(3)
     duration_s[status == SKIPPED] = 0.0
     cumulative = world.noise_shares.cumsum(axis=1)[device]
     main = np.minimum((rng.random(count)[:, None] > cumulative).sum(axis=1), len(NOISES) - 1)

@@ -58,11 +58,11 @@ class WindowRow(NamedTuple):
 
 
 class IntervalRow(NamedTuple):
-    """A row of ``processing_metrics``."""
+    """A row of ``processing_metrics``, see ``INTERVAL_COLUMNS``."""
 
     session_id: str
     position: int
-    index: int
+    number: int
     start_s: float
     end_s: float
     input_rms_dbfs: float | None
@@ -70,6 +70,10 @@ class IntervalRow(NamedTuple):
     noise_floor_dbfs: float | None
     attenuation_db: float | None
     protected_share: float
+
+
+# A tuple has an index of its own.
+INTERVAL_COLUMNS = tuple("index" if name == "number" else name for name in IntervalRow._fields)
 
 
 def windows_of(

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _STEADY = 0.05
-"""A change of less than a twentieth is none."""
+"""A change of less than a twentieth is none, ..."""
+_STEADY_DB = 0.5
+"""... of decibels, which are ratios already, one of less than half a decibel."""
 
 
 def analyse_period(
@@ -195,17 +197,17 @@ def _compared(
         previous=previous[0],
         baseline=baseline[0],
         n=min(now[1], previous[1], baseline[1]),
-        trend=_trend(now, previous),
-        baseline_trend=_trend(now, baseline),
+        trend=_trend(name, now, previous),
+        baseline_trend=_trend(name, now, baseline),
     )
 
 
 def _trend(
-    now: tuple[float | None, int], then: tuple[float | None, int]
+    name: str, now: tuple[float | None, int], then: tuple[float | None, int]
 ) -> Literal["up", "down", "steady"] | None:
     (value, n), (other, other_n) = now, then
     if value is None or other is None or min(n, other_n) < TOO_FEW:
         return None
-    if abs(value - other) <= _STEADY * abs(other):
+    if abs(value - other) <= (_STEADY_DB if "_db" in name else _STEADY * abs(other)):
         return "steady"
     return "up" if value > other else "down"

@@ -18,8 +18,8 @@ def insert_rows(
 ) -> None:
     """Insert ``rows``, each in the order of ``columns``; nothing comes back.
 
-    Some five times as fast as an executemany of dicts: on SQLite the driver's own, on PostgreSQL
-    COPY. Values are converted as everywhere else, so a naive datetime or NaN in JSON is refused.
+    On SQLite the driver's own executemany, on PostgreSQL COPY. Values are converted as everywhere
+    else, so a naive datetime or NaN in JSON is refused.
     """
     table = Base.metadata.tables[table_name]
     dialect = db.get_bind().dialect
@@ -44,7 +44,9 @@ def insert_rows(
             copy.write_row(value)
 
 
-def _converted(row: Iterable[Any], convert: list[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
+def _converted(
+    row: Iterable[Any], convert: Sequence[tuple[int, Callable[[Any], Any]]]
+) -> list[Any]:
     values = list(row)
     for place, one in convert:
         values[place] = one(values[place])

@@ -26,7 +26,7 @@ from anc_core.analysis_records import (
 )
 from anc_core.dsp.levels import level_db
 from anc_core.store.noise_totals import NUM_TENTHS, UNDATED
-from anc_core.store.scopes import PROCESSED, Key, Scope, offsets_of
+from anc_core.store.scopes import PROCESSED, STATUS, Key, Scope, offsets_of
 from anc_core.store.statistics import nine_digits
 from anc_core.store.tables import DELETING, AudioSession, NoiseEvent, NoiseTotal, ProcessingMetric
 
@@ -153,9 +153,7 @@ def heard_in(db: Session, scope: Scope) -> dict[Key, dict[str, Heard]]:
 
 def loudness_of(db: Session, scope: Scope) -> dict[Key, Loudness]:
     """Return length and energy of the processed sessions, of all and of each group."""
-    sessions = scope.sessions(
-        AudioSession.status, AudioSession.duration_s, AudioSession.input_rms_dbfs
-    )
+    sessions = scope.sessions(STATUS, AudioSession.duration_s, AudioSession.input_rms_dbfs)
     keys = scope.keys_of(sessions)
     length_s = func.coalesce(sessions.c.duration_s, 0.0)
     # Digital silence has no level: it adds nothing, and lasts.
@@ -173,7 +171,7 @@ def loudness_of(db: Session, scope: Scope) -> dict[Key, Loudness]:
 
 def events_of(db: Session, scope: Scope) -> tuple[int, int]:
     """Return the events of all processed sessions, and how many are emergencies."""
-    sessions = scope.sessions(AudioSession.id, AudioSession.status)
+    sessions = scope.sessions(AudioSession.id, STATUS)
     count, emergencies = db.execute(
         select(
             func.count(), func.coalesce(func.sum(case((NoiseEvent.is_emergency, 1), else_=0)), 0)
@@ -188,7 +186,7 @@ def heat_map_of(
     db: Session, scope: Scope, period: Period
 ) -> tuple[tuple[HeatCell, ...], tuple[NoiseSource, ...]]:
     """Return the seconds of each kind in each hour of the day, and the sources heard longest."""
-    sessions = scope.sessions(AudioSession.id, AudioSession.device_id, AudioSession.status)
+    sessions = scope.sessions(AudioSession.id, AudioSession.device_id, STATUS)
     hour = _local_hour(period)
     statement = (
         select(
@@ -225,7 +223,7 @@ def heat_map_of(
 
 def levels_of(db: Session, scope: Scope, levels: Levels) -> Levels:
     """Return ``levels`` with the percentiles of the intervals of all sessions."""
-    sessions = scope.sessions(AudioSession.id, AudioSession.status)
+    sessions = scope.sessions(AudioSession.id, STATUS)
     tenth = tenth_of_db(ProcessingMetric.input_rms_dbfs).label("tenth")
     rows = db.execute(
         select(tenth, func.sum(ProcessingMetric.end_s - ProcessingMetric.start_s))
@@ -368,7 +366,7 @@ def _grouped(
     db: Session, scope: Scope, table: type[NoiseTotal | NoiseEvent], columns: list[Any]
 ) -> Iterator[tuple[Key, str, list[Any]]]:
     """Yield key, kind of noise and sums of a child table."""
-    sessions = scope.sessions(AudioSession.id, AudioSession.status)
+    sessions = scope.sessions(AudioSession.id, STATUS)
     keys = scope.keys_of(sessions)
     rows = db.execute(
         select(*keys, table.noise_type, *columns)

@@ -18,7 +18,7 @@ from anc_core.analysis_records import (
 )
 from anc_core.records import Status
 from anc_core.store.noise_totals import QUARTER_S
-from anc_core.store.scopes import PROCESSED, Key, Scope, quarter_of
+from anc_core.store.scopes import PROCESSED, STATUS, Key, Scope, quarter_of
 from anc_core.store.statistics import Columns, fetch, merged
 from anc_core.store.tables import FAILED, AudioSession
 
@@ -47,7 +47,7 @@ def performance_of(db: Session, scope: Scope) -> dict[Key, PerformanceStatistics
 
 def counts_of(db: Session, scope: Scope) -> dict[Key, Counter[str]]:
     """Return the sessions by status, of all, under the key (), and of each group."""
-    sessions = scope.sessions(AudioSession.status)
+    sessions = scope.sessions(STATUS)
     keys = scope.keys_of(sessions)
     rows = db.execute(
         select(*keys, sessions.c.status, func.count()).group_by(*keys, sessions.c.status)
@@ -63,7 +63,7 @@ def counts_of(db: Session, scope: Scope) -> dict[Key, Counter[str]]:
 
 def figures_of(db: Session, scope: Scope) -> dict[Key, Columns]:
     """Return the figures of the processed sessions, of all, under the key (), and of each group."""
-    sessions = scope.sessions(AudioSession.status, *(getattr(AudioSession, f) for f in FIGURES))
+    sessions = scope.sessions(STATUS, *(getattr(AudioSession, f) for f in FIGURES))
     keys = scope.keys_of(sessions)
     found = fetch(
         db,
@@ -98,7 +98,7 @@ def failures_of(db: Session, scope: Scope) -> tuple[Failure, ...]:
     """Return failed, degraded and skipped sessions by status and code, each with its latest."""
     sessions = scope.sessions(
         AudioSession.id,
-        AudioSession.status,
+        STATUS,
         func.coalesce(AudioSession.error_code, _NO_CODE).label("code"),
         AudioSession.finished_at,
     )
@@ -155,7 +155,7 @@ def counts_over_time(
         local = moment.astimezone(zone)
         hours[moment - timedelta(minutes=local.minute)][status] += count
         days[local.date()][status] += count
-    by_hour = ()
+    by_hour: tuple[HourCounts, ...] = ()
     if period.num_days <= _HOURS_OF_DAYS:
         starts = period.hour_starts()
         by_hour = tuple(HourCounts(start=start, counts=_sorted(hours[start])) for start in starts)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from math import fsum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import func, select
@@ -25,7 +25,7 @@ from anc_core.dsp.levels import level_db
 from anc_core.records import IntervalMetrics, SessionSummary, Status, Window
 from anc_core.store.noise_totals import NUM_TENTHS, totals_of
 from anc_core.store.noise_view import emergency, exceeded
-from anc_core.store.scopes import PROCESSED
+from anc_core.store.scopes import PROCESSED, STATUS
 from anc_core.store.sessions import get_session
 from anc_core.store.statistics import statistic
 from anc_core.store.tables import AudioSession
@@ -206,7 +206,7 @@ def _ranks(db: Session, found: SessionSummary) -> tuple[int, float | None, float
         (AudioSession.cancellation_db, found.metrics.cancellation_db, 1),
         (AudioSession.real_time_factor, found.metrics.real_time_factor, -1),
     )
-    columns = [func.count()]
+    columns: list[Any] = [func.count()]
     for column, value, sign in rank_of:
         worse = column * sign < (0.0 if value is None else value * sign)
         columns += [func.count(column), func.count().filter(worse)]
@@ -214,7 +214,7 @@ def _ranks(db: Session, found: SessionSummary) -> tuple[int, float | None, float
         select(*columns).where(
             AudioSession.finished_at > found.finished_at - timedelta(days=BASELINE_DAYS),
             AudioSession.finished_at <= found.finished_at,
-            AudioSession.status.in_(PROCESSED),
+            STATUS.in_(PROCESSED),
             AudioSession.preset == found.preset,
             AudioSession.id != found.session_id,
         )

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of a fresh database, dropped afterwards."""
+@contextmanager
+def fresh_postgres(postgres_server: str) -> Iterator[str]:
+    """Yield the URL of a fresh database and drop it afterwards."""
     name = f"anc_test_{secrets.token_hex(6)}"
     admin = create_engine(parse_url(postgres_server), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
@@ -51,6 +52,13 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of a fresh database, dropped afterwards."""
+    with fresh_postgres(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -95,3 +103,24 @@ def open_store() -> Iterator[Callable[..., Database]]:
 @pytest.fixture
 def database(database_url: str, open_store: Callable[..., Database]) -> Database:
     return open_store(database_url)
+
+
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def analysed_day(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """The ten sessions of ``analysis_samples``, to read only: a module shares them."""
+    from analysis_samples import fill
+
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('day') / 'anc.db'}"
+        else:
+            server = request.getfixturevalue("postgres_server")
+            url = stack.enter_context(fresh_postgres(server))
+        database = open_database(url)
+        fill(database)
+        yield database
+        database.dispose()

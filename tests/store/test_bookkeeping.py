@@ -196,6 +196,7 @@ def test_orphans_are_found(sqlite_url, open_store):
         other.commit()
     assert check_integrity(database) == [
         "noise_detections: 2 rows without their session",
+        "noise_totals: 1 rows without their session",
         "noise_events: 1 rows without their session",
         "processing_metrics: 2 rows without their session",
     ]

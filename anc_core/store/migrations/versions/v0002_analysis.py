@@ -5,6 +5,7 @@ Revision: v0002
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -12,9 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from anc_core.records import Window
 from anc_core.store.noise_totals import totals_of
-from anc_core.store.tables import AudioSession, NoiseDetection, NoiseTotal
 
 revision = "v0002"
 down_revision = "v0001"
@@ -22,6 +21,21 @@ branch_labels = None
 depends_on = None
 
 _SESSIONS_AT_ONCE = 500
+# As they are in this revision, with the plain types: names stay escaped as they are stored.
+_SESSIONS = sa.table(
+    "audio_sessions",
+    sa.column("id", sa.String()),
+    sa.column("recorded_at", sa.DateTime(timezone=True)),
+)
+_WINDOWS = sa.table(
+    "noise_detections",
+    sa.column("session_id", sa.String()),
+    sa.column("start_s", sa.Double()),
+    sa.column("end_s", sa.Double()),
+    sa.column("noise_type", sa.Text()),
+    sa.column("confidence", sa.Double()),
+    sa.column("level_dbfs", sa.Double()),
+)
 _DIMENSIONS = ("status", "device_id", "user_id", "site", "preset", "model_id", "batch_id")
 _VIEWS = {
     "ix_audio_sessions_finished_view": (
@@ -46,10 +60,10 @@ _VIEWS = {
 
 
 def upgrade() -> None:
-    _create_noise_totals()
+    totals = _create_noise_totals()
     _create_daily_aggregates()
     _create_indexes()
-    _add_up_old_sessions(op.get_bind())
+    _add_up_old_sessions(op.get_bind(), totals)
 
 
 def downgrade() -> None:
@@ -61,8 +75,8 @@ def downgrade() -> None:
     op.drop_table("noise_totals")
 
 
-def _create_noise_totals() -> None:
-    op.create_table(
+def _create_noise_totals() -> sa.Table:
+    return op.create_table(
         "noise_totals",
         sa.Column("session_id", sa.String(length=128), nullable=False),
         sa.Column("noise_type", sa.Text(), nullable=False),
@@ -109,25 +123,24 @@ def _create_indexes() -> None:
             op.create_index(name, "audio_sessions", columns)
 
 
-def _add_up_old_sessions(connection: sa.Connection) -> None:
+def _add_up_old_sessions(connection: sa.Connection, totals: sa.Table) -> None:
     """Write the sums of the sessions that are there, a few hundred at a time."""
     last = ""
     while True:
         dated = connection.execute(
-            sa.select(AudioSession.id, AudioSession.recorded_at)
-            .where(AudioSession.id > last)
-            .order_by(AudioSession.id)
+            sa.select(_SESSIONS.c.id, _SESSIONS.c.recorded_at)
+            .where(_SESSIONS.c.id > last)
+            .order_by(_SESSIONS.c.id)
             .limit(_SESSIONS_AT_ONCE)
         ).all()
         if not dated:
             return
-        recorded_at = {row.id: row.recorded_at for row in dated}
+        recorded_at = {row.id: _in_utc(row.recorded_at) for row in dated}
         last = dated[-1].id
-        columns = [NoiseDetection.__table__.c[name] for name in Window.model_fields]
         windows = connection.execute(
-            sa.select(NoiseDetection.session_id, *columns)
-            .where(NoiseDetection.session_id.in_(recorded_at))
-            .order_by(NoiseDetection.session_id)
+            sa.select(_WINDOWS)
+            .where(_WINDOWS.c.session_id.in_(recorded_at))
+            .order_by(_WINDOWS.c.session_id)
         )
         rows: list[dict[str, Any]] = []
         for session_id, own in groupby(windows, key=attrgetter("session_id")):
@@ -136,4 +149,9 @@ def _add_up_old_sessions(connection: sa.Connection) -> None:
                 for total in totals_of(own, recorded_at[session_id])
             )
         if rows:
-            connection.execute(sa.insert(NoiseTotal.__table__), rows)
+            connection.execute(sa.insert(totals), rows)
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    # SQLite keeps the wall clock of UTC.
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
