@@ -44,8 +44,8 @@ _HOME_OF = {
 }
 
 __all__ = [
-    "backup_database",
     "analyze_session_data",
+    "backup_database",
     "batch_process_files",
     "cleanup_failed_sessions",
     "cleanup_old_sessions",
