@@ -57,8 +57,8 @@ from anc_core.store.tables import (
 )
 
 WRITERS = 4
-PAUSE_S = 0.02
-"""Of a writer between two recordings; a real one takes longer to process one."""
+PAUSE_S = 0.1
+"""Of a writer between two recordings; a worker is busy with one for longer than that."""
 BASELINE_S = 5.0
 WINDOWS, INTERVALS = 5, 5
 FILES_EVERY = 10

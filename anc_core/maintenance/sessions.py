@@ -18,7 +18,7 @@ from anc_core.store import Database, Doomed, claimed_paths, marked
 
 _log = logging.getLogger(__name__)
 
-PAGE = 200
+PAGE = 500
 """Sessions marked at a time: so many, at most, are found half removed after a kill."""
 
 _MAX_EXAMPLES = 20

@@ -87,7 +87,9 @@ def test_what_was_erased_since_the_backup_stays_erased(studio):
         assert db.scalars(select(AudioSession.id)).all() == [kept]
 
 
-def test_restore_is_refused_while_sessions_run(studio):
+def test_restore_is_refused_while_sessions_run(ready_url, open_store, tmp_path):
+    studio = Studio(open_store(ready_url), tmp_path)
+    studio.settings = Settings.load(home=tmp_path / "home", database_url=ready_url)
     file = save(studio)
     take(studio.database)
     with pytest.raises(StoreBusyError, match="stop the workers"):
@@ -107,7 +109,9 @@ def test_newer_schema_is_refused_and_nothing_changes(studio):
     assert number(studio) == 1
 
 
-def test_file_that_is_not_the_one_that_was_made_is_refused(studio):
+def test_file_that_is_not_the_one_that_was_made_is_refused(ready_url, open_store, tmp_path):
+    studio = Studio(open_store(ready_url), tmp_path)
+    studio.settings = Settings.load(home=tmp_path / "home", database_url=ready_url)
     file = save(studio)
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
@@ -116,9 +120,9 @@ def test_file_that_is_not_the_one_that_was_made_is_refused(studio):
         restore(file, studio.settings, actor="test")
 
 
-def test_ledger_survives_the_loss_of_the_database(sqlite_url, open_store, tmp_path):
-    studio = Studio(open_store(sqlite_url), tmp_path)
-    studio.settings = Settings.load(home=tmp_path / "home", database_url=sqlite_url)
+def test_ledger_survives_the_loss_of_the_database(ready_url, open_store, tmp_path):
+    studio = Studio(open_store(ready_url), tmp_path)
+    studio.settings = Settings.load(home=tmp_path / "home", database_url=ready_url)
     studio.deliver("mine", user_id="alice")
     file = save(studio)
     erase_person(
@@ -132,10 +136,10 @@ def test_ledger_survives_the_loss_of_the_database(sqlite_url, open_store, tmp_pa
 
 
 def test_restore_that_dies_leaves_the_database_as_it_was(
-    sqlite_url, open_store, tmp_path, monkeypatch
+    ready_url, open_store, tmp_path, monkeypatch
 ):
-    studio = Studio(open_store(sqlite_url), tmp_path)
-    studio.settings = Settings.load(home=tmp_path / "home", database_url=sqlite_url)
+    studio = Studio(open_store(ready_url), tmp_path)
+    studio.settings = Settings.load(home=tmp_path / "home", database_url=ready_url)
     file = save(studio)
     studio.deliver("kept")
 
@@ -149,13 +153,13 @@ def test_restore_that_dies_leaves_the_database_as_it_was(
     assert list(tmp_path.glob(".anc-restore-*")) == []
 
 
-def test_other_connections_see_the_restored_database(sqlite_url, open_store, tmp_path):
-    studio = Studio(open_store(sqlite_url), tmp_path)
-    studio.settings = Settings.load(home=tmp_path / "home", database_url=sqlite_url)
+def test_other_connections_see_the_restored_database(ready_url, open_store, tmp_path):
+    studio = Studio(open_store(ready_url), tmp_path)
+    studio.settings = Settings.load(home=tmp_path / "home", database_url=ready_url)
     studio.deliver("kept")
     file = save(studio)
     studio.deliver("later")
-    other = open_store(sqlite_url)
+    other = open_store(ready_url)
     with other.read() as db:
         assert count_sessions(db) == 2
         restore(file, studio.settings, actor="test")
@@ -165,13 +169,13 @@ def test_other_connections_see_the_restored_database(sqlite_url, open_store, tmp
     process(other, "works")
 
 
-def test_backup_while_others_write_is_one_moment(sqlite_url, open_store, tmp_path):
-    database = open_store(sqlite_url)
-    settings = Settings.load(home=tmp_path / "home", database_url=sqlite_url)
+def test_backup_while_others_write_is_one_moment(ready_url, open_store, tmp_path):
+    database = open_store(ready_url)
+    settings = Settings.load(home=tmp_path / "home", database_url=ready_url)
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     workers = [
-        context.Process(target=write_for, args=(sqlite_url, n, 1.0, answers)) for n in range(2)
+        context.Process(target=write_for, args=(ready_url, n, 1.0, answers)) for n in range(2)
     ]
     for worker in workers:
         worker.start()
@@ -194,9 +198,9 @@ def test_backup_while_others_write_is_one_moment(sqlite_url, open_store, tmp_pat
         copy.dispose()
 
 
-def test_no_more_than_so_many_backups_stay(sqlite_url, open_store, tmp_path, monkeypatch):
+def test_no_more_than_so_many_backups_stay(ready_url, open_store, tmp_path, monkeypatch):
     monkeypatch.setattr(backup_module, "KEEP", 2)
-    database = open_store(sqlite_url)
+    database = open_store(ready_url)
     folder = tmp_path / "backups"
     folder.mkdir()
     (folder / "anc-notes.db").write_bytes(b"mine")
@@ -208,9 +212,9 @@ def test_no_more_than_so_many_backups_stay(sqlite_url, open_store, tmp_path, mon
     assert Path(made[0].path) in {Path(path) for one in made for path in one.removed}
 
 
-def test_what_is_no_backup_is_refused(sqlite_url, open_store, tmp_path):
-    open_store(sqlite_url)
-    settings = Settings.load(database_url=sqlite_url)
+def test_what_is_no_backup_is_refused(ready_url, open_store, tmp_path):
+    open_store(ready_url)
+    settings = Settings.load(database_url=ready_url)
     (tmp_path / "song.wav").write_bytes(b"RIFF")
     (tmp_path / "pg.dump").write_bytes(b"PGDMP")
     with pytest.raises(StoreError, match="no backup"):
@@ -226,8 +230,8 @@ def test_missing_pg_dump_is_said_clearly(postgres_url, open_store, tmp_path, mon
     assert list(tmp_path.rglob("*.part")) == []
 
 
-def test_backup_is_one_file_for_its_owner_only(sqlite_url, open_store, tmp_path):
-    database = open_store(sqlite_url)
+def test_backup_is_one_file_for_its_owner_only(ready_url, open_store, tmp_path):
+    database = open_store(ready_url)
     process(database)
     path = Path(back_up(database, Settings.load(home=tmp_path), actor="test").path)
     assert path.stat().st_mode & 0o077 == 0

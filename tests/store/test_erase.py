@@ -23,7 +23,13 @@ ALICE, BOB = "alice <a@b>", "bob"
 
 
 @pytest.fixture
-def studio(database, tmp_path):
+def studio(ready_url, open_store, tmp_path):
+    """For what is the same on every database."""
+    return Studio(open_store(ready_url), tmp_path)
+
+
+@pytest.fixture
+def studio_everywhere(database, tmp_path):
     return Studio(database, tmp_path)
 
 
@@ -65,7 +71,8 @@ def add_export(studio, name, **held):
     return path
 
 
-def test_rows_files_and_ledger(studio):
+def test_rows_files_and_ledger(studio_everywhere):
+    studio = studio_everywhere
     mine = studio.deliver("mine", user_id=ALICE)
     other = studio.deliver("other", user_id=BOB)
     done = erase(studio)
@@ -91,7 +98,8 @@ def test_dry_run_is_the_default_and_writes_nothing(studio):
     assert not studio.settings.home.exists()  # not even the key of the ledger
 
 
-def test_the_name_is_in_no_table_and_no_file_of_ours_afterwards(studio):
+def test_the_name_is_in_no_table_and_no_file_of_ours_afterwards(studio_everywhere):
+    studio = studio_everywhere
     mine = studio.deliver("mine", user_id=ALICE)
     with studio.database.begin() as db:
         record_audit(db, "hold", mine, {"why": "asked"}, "carol")
@@ -123,7 +131,8 @@ def test_reports_that_mention_the_person_go_and_others_stay(studio):
     assert count(studio, Report) == 1
 
 
-def test_exports_that_hold_or_may_hold_the_person_go(studio):
+def test_exports_that_hold_or_may_hold_the_person_go(studio_everywhere):
+    studio = studio_everywhere
     mine = studio.deliver("mine", user_id=ALICE)
     gone = [
         add_export(studio, "a.csv", user_ids=[ALICE, BOB], session_ids=None),
@@ -156,7 +165,8 @@ def test_copies_that_duplicates_got_go_too(studio):
     assert studio.out() == set()
 
 
-def test_requests_and_emptied_batches_go(studio):
+def test_requests_and_emptied_batches_go(studio_everywhere):
+    studio = studio_everywhere
     mine = studio.deliver("mine", user_id=ALICE)
     with studio.database.begin() as db:
         for batch in ("hers", "both"):
@@ -222,7 +232,8 @@ def test_erasure_that_dies_is_completed_by_the_next(studio, monkeypatch, step):
     assert not export.exists()
 
 
-def test_ledger_erases_again_what_is_older_and_spares_who_came_back(studio):
+def test_ledger_erases_again_what_is_older_and_spares_who_came_back(studio_everywhere):
+    studio = studio_everywhere
     erase(studio)  # nothing there yet, but noted
     ledger = EraseLedger(studio.settings)
     entries = ledger.read()

@@ -31,8 +31,8 @@ def empty(database):
         db.execute(delete(AuditEntry))
 
 
-def test_space_of_removed_rows_comes_back(sqlite_url, open_store, tmp_path):
-    database = open_store(sqlite_url)
+def test_space_of_removed_rows_comes_back(ready_url, open_store, tmp_path):
+    database = open_store(ready_url)
     process(database)
     fill(database)
     empty(database)
@@ -44,8 +44,8 @@ def test_space_of_removed_rows_comes_back(sqlite_url, open_store, tmp_path):
     assert (tmp_path / "anc.db").stat().st_size == done.bytes_after
 
 
-def test_file_that_is_nearly_full_is_left_as_it_is(sqlite_url, open_store):
-    database = open_store(sqlite_url)
+def test_file_that_is_nearly_full_is_left_as_it_is(ready_url, open_store):
+    database = open_store(ready_url)
     fill(database)
     done = vacuum(database)
     assert "less than 20 %" in done.skipped
@@ -64,22 +64,22 @@ def test_postgresql_is_vacuumed_outside_of_a_transaction(postgres_url, open_stor
     assert vacuumed is not None
 
 
-def test_refused_inside_a_transaction_of_our_own(sqlite_url, open_store):
-    database = open_store(sqlite_url)
+def test_refused_inside_a_transaction_of_our_own(ready_url, open_store):
+    database = open_store(ready_url)
     with database.begin() as db:
         db.connection()
         with pytest.raises(StoreBusyError, match="end them first"):
             vacuum(database)
 
 
-def test_refused_while_another_transaction_does_not_end(sqlite_url, open_store, monkeypatch):
-    database = open_store(sqlite_url)
+def test_refused_while_another_transaction_does_not_end(ready_url, open_store, monkeypatch):
+    database = open_store(ready_url)
     fill(database)
     empty(database)
     monkeypatch.setattr(compaction, "BUSY_TIMEOUT_S", 0.2)
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
-    worker = context.Process(target=hold_a_transaction, args=(sqlite_url, ready, done))
+    worker = context.Process(target=hold_a_transaction, args=(ready_url, ready, done))
     worker.start()
     try:
         assert ready.wait(60)
@@ -91,8 +91,8 @@ def test_refused_while_another_transaction_does_not_end(sqlite_url, open_store, 
     assert vacuum(database).skipped is None
 
 
-def test_refused_without_twice_the_space(sqlite_url, open_store, monkeypatch):
-    database = open_store(sqlite_url)
+def test_refused_without_twice_the_space(ready_url, open_store, monkeypatch):
+    database = open_store(ready_url)
     fill(database)
     empty(database)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
@@ -100,8 +100,8 @@ def test_refused_without_twice_the_space(sqlite_url, open_store, monkeypatch):
         vacuum(database)
 
 
-def test_damaged_file_is_refused_before_anything_is_written(sqlite_url, open_store, tmp_path):
-    database = open_store(sqlite_url)
+def test_damaged_file_is_refused_before_anything_is_written(ready_url, open_store, tmp_path):
+    database = open_store(ready_url)
     process(database)
     database.dispose()
     file = tmp_path / "anc.db"
@@ -135,8 +135,8 @@ def test_running_sessions_are_not_held_up_and_the_refusal_is_noted(database):
     assert runs["vacuum"].done_at is None
 
 
-def test_waits_for_running_sessions_if_asked(sqlite_url, open_store, monkeypatch):
-    database = open_store(sqlite_url)
+def test_waits_for_running_sessions_if_asked(ready_url, open_store, monkeypatch):
+    database = open_store(ready_url)
     answers = [["a session"], ["a session"], []]
     monkeypatch.setattr(
         "anc_core.maintenance.vacuum.live_sessions", lambda *_, **__: answers.pop(0)
