@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
