@@ -9,8 +9,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from anc_core.jobs.access_logs import ApiLogImport, import_access_logs
+from anc_core.reports.wording import inert
 from anc_core.settings import Settings
-from flows.artifacts import MAX_TABLE_ROWS, inert
+from flows.artifacts import MAX_TABLE_ROWS
 from flows.common import logged, logger, retry_options
 from flows.forms import form
 

@@ -13,7 +13,6 @@ from anc_core.bundles.bundle import Bundle
 from anc_core.classifier.model import (
     FILES,
     GOLDEN_FILE,
-    UNKNOWN,
     NoiseModel,
     check_card,
     read_arrays,
@@ -22,6 +21,7 @@ from anc_core.classifier.stream import NoiseClassifier
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.features import FEATURE_SCHEMA, NUM_FEATURES
 from anc_core.records import Record
+from anc_core.windows import UNKNOWN
 
 CHECKS = (
     "files",

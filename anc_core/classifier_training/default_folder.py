@@ -186,7 +186,8 @@ def _babble(paths: list[Path], rng: np.random.Generator) -> Samples:
     heard = np.fft.irfft(
         np.fft.rfft(total, 2 * num_samples) * np.fft.rfft(response, 2 * num_samples)
     )[:num_samples]
-    return (0.05 * heard / np.sqrt(np.mean(heard**2))).astype(np.float32)
+    scaled: Samples = (0.05 * heard / np.sqrt(np.mean(heard**2))).astype(np.float32)
+    return scaled
 
 
 def _write(path: Path, samples: Samples) -> None:

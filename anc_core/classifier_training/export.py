@@ -71,8 +71,10 @@ def _add_forest(member: Member, prefix: str, nodes: list[Any], constants: list[A
     graph = add_prefix(made, raw, rename_inputs=False).graph
     nodes.extend(graph.node)
     constants.extend(graph.initializer)
-    constants.append(numpy_helper.from_array(np.float32([SHARPNESS]), f"{prefix}sharpness"))
-    constants.append(numpy_helper.from_array(np.int64([1]), f"{prefix}classes"))
+    constants.append(
+        numpy_helper.from_array(np.array([SHARPNESS], np.float32), f"{prefix}sharpness")
+    )
+    constants.append(numpy_helper.from_array(np.array([1], np.int64), f"{prefix}classes"))
     power, total = f"{prefix}power", f"{prefix}total"
     nodes += [
         helper.make_node("Pow", [raw + _OUTPUT, f"{prefix}sharpness"], [power]),

@@ -55,8 +55,8 @@ def powers_and_mels(
     first: IntArray,
     ends: IntArray,
     weights: FloatArray,
-    floor_share: float,
-    silence: float,
+    floor_share: np.float32,
+    silence: np.float32,
     power: FloatArray,
     mean: FloatArray,
     mel: FloatArray,
@@ -117,7 +117,7 @@ def octave_shapes(
 
 @jit("void(float32[:, ::1], float32[:, ::1], float32, float32[::1], float32[:, :])")
 def spectral_shapes(
-    power: FloatArray, logs: FloatArray, bin_hz: float, shares: FloatArray, shape: FloatArray
+    power: FloatArray, logs: FloatArray, bin_hz: np.float32, shares: FloatArray, shape: FloatArray
 ) -> None:
     """Write flatness (dB), centroid and bandwidth (Hz), crest (dB), rolloffs (bins).
 

@@ -231,7 +231,7 @@ def levels_of(db: Session, scope: Scope, levels: Levels) -> Levels:
         .where(sessions.c.status.in_(PROCESSED))
         .group_by("tenth")
     ).all()
-    return levels.model_copy(update=exceeded(rows))
+    return levels.model_copy(update=exceeded((row[0], row[1]) for row in rows))
 
 
 def emergencies_of(db: Session, scope: Scope) -> tuple[EmergencyEvent, ...]:
