@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from anc_core.emergency.head import Thresholds
+
 CELLS_PER_S = 2
 CELL_FRAMES = FRAMES_PER_S // CELLS_PER_S
 LOOKAHEAD_CELLS = 8 * CELLS_PER_S
@@ -30,7 +32,12 @@ _HOLD_SHARE = 0.6
 """A protected stretch goes on while the score is above this share of the threshold."""
 _MAX_WINDOW_CELLS = 5 * CELLS_PER_S
 """A window is cut there, so that an alarm of an hour is 720 rows and not one."""
-_GAP_CELLS = np.array([round(group.merge_gap_s * CELLS_PER_S) for group in GROUPS])
+LEARNED_GAP_S = 2.0
+_GAP_CELLS = np.array(
+    [round(gap_s * CELLS_PER_S) for gap_s in (*(g.merge_gap_s for g in GROUPS), LEARNED_GAP_S)]
+)
+SURE_OF_THEMSELVES = ("smoke_alarm", "co_alarm")
+"""Rules that protect whatever the head says: an average over seconds blurs a rhythm."""
 _MIN_COVER_FRAMES = CELL_FRAMES // 4
 
 
@@ -68,13 +75,26 @@ class CellBoard:
     num_channels : int
     threshold : float
         Score from which a cell is protected.
+    thresholds : Thresholds, optional
+        Of the learned head, where one listens: it then decides, and of the rules only those in
+        :data:`SURE_OF_THEMSELVES` protect beside it.
     """
 
-    def __init__(self, num_channels: int, threshold: float) -> None:
-        self._threshold = threshold
+    def __init__(
+        self, num_channels: int, threshold: float, thresholds: Thresholds | None = None
+    ) -> None:
+        self._thresholds = thresholds
         self._scores = np.zeros((num_channels, len(GROUPS), _RING_CELLS))
+        self._learned = np.zeros(_RING_CELLS)
+        hold_share, acts = _HOLD_SHARE, [True] * len(GROUPS) + [False]
+        if thresholds is not None:
+            acts = [*(group.noise_type in SURE_OF_THEMSELVES for group in GROUPS), True]
+            hold_share = 2.0 * _logistic(thresholds.hold - thresholds.protect)
+        self._acts = np.array(acts)
+        self._on = np.full(len(acts), threshold)
+        self._hold = threshold * np.array([*[_HOLD_SHARE] * len(GROUPS), hold_share])
         self._next = 0
-        self._last_on = np.full(len(GROUPS), -(10**9))
+        self._last_on = np.full(len(acts), -(10**9))
 
     @property
     def num_decided(self) -> int:
@@ -89,30 +109,52 @@ class CellBoard:
         row = self._scores[channel, GROUPS.index(GROUP_OF[finding.kind])]
         row[cells] = np.maximum(row[cells], finding.score)
 
+    def learn(self, cell: int, log_odds: float) -> None:
+        """Take what the head says of an undecided cell; what is no number counts as an alarm."""
+        assert self._thresholds is not None  # noqa: S101 - who has a head has thresholds
+        off = log_odds - self._thresholds.protect
+        self._learned[cell % _RING_CELLS] = 1.0 if off != off else _logistic(off)  # noqa: PLR0124
+
+    def rule_scores(self, channel: int, cell: int, reach: int) -> NDArray[np.float64]:
+        """Return what the rules say so far of an undecided cell, and the most within ``reach``.
+
+        Returns
+        -------
+        ndarray of float64, shape (2 * num_groups,)
+        """
+        near = np.arange(max(self._next, cell - reach), cell + reach + 1) % _RING_CELLS
+        row = self._scores[channel]
+        return np.concatenate([row[:, cell % _RING_CELLS], row[:, near].max(axis=1)])
+
     def decide(self, stop: int, horizon: int) -> Iterator[Decision]:
         """Decide the cells before ``stop``, knowing the scores before ``horizon``."""
         while self._next < stop:
             cell = self._next
             ahead = np.arange(cell, max(cell + 1, horizon)) % _RING_CELLS
-            merged = self._scores.max(axis=0)[:, ahead]
+            merged = np.vstack([self._scores.max(axis=0)[:, ahead], self._learned[ahead]])
             scores = self._scores[:, :, cell % _RING_CELLS].copy()
             is_protected = self._is_protected(cell, merged)
             self._scores[:, :, cell % _RING_CELLS] = 0.0
+            self._learned[cell % _RING_CELLS] = 0.0
             self._next += 1
             yield Decision(cell, is_protected, scores)
 
     def _is_protected(self, cell: int, ahead: NDArray[np.float64]) -> bool:
         """Apply threshold, hysteresis and gap closing; ``ahead[:, 0]`` is the cell itself."""
-        is_on = ahead >= self._threshold
+        is_on = ahead >= self._on[:, np.newaxis]
         was_on = self._last_on == cell - 1
-        holds = ahead >= _HOLD_SHARE * self._threshold
+        holds = ahead >= self._hold[:, np.newaxis]
         # Hysteresis works from both ends: a score that swells is held back to where it began.
         reaches = np.array([_reaches(on, hold) for on, hold in zip(is_on, holds, strict=True)])
         on_now = is_on[:, 0] | (holds[:, 0] & (was_on | reaches))
         next_on = np.where(is_on.any(axis=1), is_on.argmax(axis=1), 10**9) + cell
         in_gap = next_on - self._last_on - 1 <= _GAP_CELLS
         self._last_on[on_now] = cell
-        return bool(np.any(on_now | in_gap))
+        return bool(np.any((on_now | in_gap) & self._acts))
+
+
+def _logistic(log_odds: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-np.clip(log_odds, -60.0, 60.0))))
 
 
 def _reaches(is_on: NDArray[np.bool_], holds: NDArray[np.bool_]) -> bool:

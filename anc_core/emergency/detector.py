@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 
 from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
+from anc_core.emergency.choice import HeadChoice, choose_head
 from anc_core.emergency.decisions import (
     CELL_FRAMES,
     CELLS_PER_S,
@@ -26,6 +27,7 @@ from anc_core.emergency.decisions import (
 from anc_core.emergency.events import EventLog
 from anc_core.emergency.listener import BLOCK_ADVANCE, BLOCK_FRAMES, BLOCK_LENGTH, Listener
 from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, HOP_LENGTH
+from anc_core.emergency.scorer import SCORE_LAG_CELLS, CellScorer
 from anc_core.presets import ProtectionParameters
 from anc_core.records import Event, Window
 
@@ -56,6 +58,9 @@ class AlarmDetector:
         Threshold and guard; with ``enabled=False`` alarms are reported and not protected.
     start_s : float
         Time of the first sample, added to the times of windows and events.
+    choice : HeadChoice, optional
+        The learned head; by default the one that ships. Without one (a fault) everything is
+        protected, and events are those of the rules.
 
     Raises
     ------
@@ -76,7 +81,9 @@ class AlarmDetector:
         *,
         parameters: ProtectionParameters | None = None,
         start_s: float = 0.0,
+        choice: HeadChoice | None = None,
     ) -> None:
+        self._choice = choose_head() if choice is None else choice
         self._rate = check_sample_rate(sample_rate)
         self._num_channels = check_num_channels(num_channels)
         self._parameters = parameters or ProtectionParameters()
@@ -110,6 +117,11 @@ class AlarmDetector:
         return max(0, min(self._num_heard, int(seconds * self._rate)))
 
     @property
+    def fault(self) -> str | None:
+        """Why no head listens, so that everything is protected; None where all is well."""
+        return self._choice.fault
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         """Decisions so far, in order of time (complete after ``flush``)."""
         return tuple(sorted(self._windows.windows, key=lambda w: (w.start_s, w.channel, w.end_s)))
@@ -127,7 +139,11 @@ class AlarmDetector:
         self._resampler = self._new_resampler()
         self._input = np.zeros((0, self._num_channels), np.float32)
         self._analysed = np.zeros((0, self._num_channels), np.float32)
-        self._board = CellBoard(self._num_channels, threshold)
+        head = self._choice.head
+        self._board = CellBoard(
+            self._num_channels, threshold, None if head is None else head.thresholds
+        )
+        self._scorer = None if head is None else CellScorer(head.trees, self._num_channels)
         self._windows = WindowLog(threshold, self._start_s)
         self._events = EventLog(threshold, self._start_s)
         self._powers: list[NDArray[np.float64]] = []
@@ -164,6 +180,8 @@ class AlarmDetector:
             self._hear_rest()
             end_s = self._num_heard / self._rate
             num_cells = int(np.ceil(end_s * CELLS_PER_S))
+            if self._scorer is not None:
+                self._scorer.score(self._board, num_cells, is_last=True)
             self._decide(num_cells, num_cells)
             self._windows.flush(end_s)
             self._events.flush(end_s)
@@ -176,6 +194,8 @@ class AlarmDetector:
         """
         if not self._parameters.enabled:
             return []
+        if self._choice.head is None and not self._is_deaf:
+            return [(start, stop)] if start < stop else []
         guard_s = self._parameters.guard_s
         found: list[tuple[int, int]] = []
         for first, last in _near(self._stretches, start, stop, self._rate, guard_s):
@@ -215,7 +235,10 @@ class AlarmDetector:
             self._powers.append(np.mean(advance[begin : begin + _CELL_SAMPLES] ** 2, axis=0))
         for channel, listener in enumerate(self._listeners):
             column = np.ascontiguousarray(samples[:, channel])
-            for finding in listener.hear(column, is_last=is_last):
+            findings = listener.hear(column, is_last=is_last)
+            if self._scorer is not None:
+                self._scorer.take(channel, listener.figures)
+            for finding in findings:
                 self._board.paint(channel, finding)
                 self._events.note(finding)
         self._num_frames += num_frames
@@ -232,6 +255,8 @@ class AlarmDetector:
 
     def _decide_heard(self) -> None:
         horizon = self._num_frames // CELL_FRAMES
+        if self._scorer is not None:
+            self._scorer.score(self._board, horizon - SCORE_LAG_CELLS, is_last=False)
         self._decide(horizon - LOOKAHEAD_CELLS, horizon)
 
     def _decide(self, stop: int, horizon: int) -> None:

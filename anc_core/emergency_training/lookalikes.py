@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.audio.synth.signals import fast_length
 from anc_core.emergency_training.tones import (
     RATE,
     coloured,
@@ -319,6 +320,6 @@ def echoing(rng: np.random.Generator, sound: Samples) -> Samples:
                   np.array([rng.uniform(-10, 0), 0.0, 0.0, rng.uniform(-12, 0), rng.uniform(-30, -6)]))
     tail *= log_uniform(rng, 0.1, 6.0) / (np.sqrt(np.sum(tail**2)) + 1e-9)
     tail[0] += 1.0
-    size = len(sound) + length
+    size = fast_length(len(sound) + length)
     wet = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(tail, size), size)
     return wet[: len(sound)]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.audio.synth.signals import fast_length
+
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -57,15 +59,19 @@ def tone(pitch_hz: Samples, overtones: Samples, num_samples: int) -> Samples:
     phase = 2.0 * np.pi * np.cumsum(hertz) / RATE
     lowest = float(hertz.min())
     sound = np.zeros(num_samples)
-    turn = np.exp(1j * phase)
-    power = np.ones(num_samples, np.complex128)
+    # sin(k x) by recurrence: sin(k x) = 2 cos(x) sin((k - 1) x) - sin((k - 2) x).
+    before, now = np.zeros(num_samples), np.sin(phase)
+    twice = 2.0 * np.cos(phase)
     for order, amplitude in enumerate(overtones, start=1):
         if order * lowest > _TOP_HZ:
             break
-        power *= turn
         if amplitude:
-            fits = np.clip((_TOP_HZ - order * hertz) / 300.0, 0.0, 1.0)
-            sound += amplitude * fits * power.imag
+            highest = order * hertz
+            if order * float(hertz.max()) < _TOP_HZ - 300.0:
+                sound += amplitude * now
+            else:
+                sound += amplitude * np.clip((_TOP_HZ - highest) / 300.0, 0.0, 1.0) * now
+        before, now = now, twice * now - before
     return sound
 
 
@@ -81,10 +87,11 @@ def overtones(rng: np.random.Generator, slope_db: float, num: int = 20) -> Sampl
 
 def coloured(rng: np.random.Generator, num_samples: int, knots_hz: Samples, db: Samples) -> Samples:
     """Return noise whose spectrum runs through ``db`` at ``knots_hz``, unit RMS."""
-    spectrum = np.fft.rfft(rng.standard_normal(num_samples))
-    hertz = np.fft.rfftfreq(num_samples, 1.0 / RATE)
+    length = fast_length(num_samples)
+    spectrum = np.fft.rfft(rng.standard_normal(length))
+    hertz = np.fft.rfftfreq(length, 1.0 / RATE)
     shape = np.interp(np.log(hertz + 1.0), np.log(knots_hz + 1.0), db)
-    sound = np.fft.irfft(spectrum * 10.0 ** (shape / 20.0), num_samples)
+    sound = np.fft.irfft(spectrum * 10.0 ** (shape / 20.0), length)[:num_samples]
     return unit(sound)
 
 
@@ -96,7 +103,7 @@ def equalised(rng: np.random.Generator, sound: Samples, size_db: float) -> Sampl
 
 def shaped(sound: Samples, knots_hz: Samples, db: Samples) -> Samples:
     """Return ``sound`` through the response that runs through ``db`` at ``knots_hz``."""
-    length = len(sound) + RATE // 20
+    length = fast_length(len(sound) + RATE // 20)
     spectrum = np.fft.rfft(sound, length)
     hertz = np.fft.rfftfreq(length, 1.0 / RATE)
     response = np.interp(np.log(hertz + 1.0), np.log(np.asarray(knots_hz) + 1.0), db)
