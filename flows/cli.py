@@ -20,6 +20,7 @@ from flows.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, database_op
 from flows.process_command import cancel, process
 from flows.simulate_command import simulate
 from flows.train_command import train
+from flows.train_emergency_command import train_emergency
 from flows.training_command import train_suppressor
 
 
@@ -131,6 +132,7 @@ _COMMANDS = (
     simulate,
     train,
     train_suppressor,
+    train_emergency,
     validate,
     model,
 )

@@ -11,24 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.dsp.jit import jit, part_of_kernel
-from anc_core.emergency.ridges import FRAMES_PER_S, NUM_BANDS
+from anc_core.emergency.figure_names import (
+    BAND_ROW,
+    CELL_START,
+    CONTEXT_FRAMES,
+    CONTOUR_FIGURES,
+    LAGS,
+    NUM_CELL_FIGURES,
+    PEAK_FIGURES,
+    RATES,
+    RUN_FIGURES,
+    TOTAL_ROW,
+)
+from anc_core.emergency.ridges import NUM_BANDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-CELL_FRAMES = FRAMES_PER_S // 2
-CONTEXT_FRAMES = 4 * FRAMES_PER_S
-"""Frames (4 s) around a cell."""
-CELL_START = 96
-"""Frame of the context at which its cell begins."""
-BAND_ROW = 14
-TOTAL_ROW = 16
-NUM_ROWS = 17
-"""Rows of what is kept of a frame, see :func:`cell_figures`."""
-LAGS = (4, 8, 16, 24, 32, 48, 64, 96, 128)
-"""Frames: the contour is compared with itself that much later."""
-RATES = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 8), (9, 12), (13, 18), (19, 27), (28, 40))
-"""Bins of 0.25 Hz: bands of the movement of the contour, 0.25 to 10 Hz."""
 
 _LAGS = np.array(LAGS)
 _RATES = np.array(RATES)
@@ -39,94 +37,9 @@ _TURN = np.exp(
 _COSINE = np.ascontiguousarray(_TURN.real.astype(np.float32))
 _SINE = np.ascontiguousarray(_TURN.imag.astype(np.float32))
 
-_CONTOUR = (
-    "voiced",
-    "near_voiced",
-    "prominence",
-    "near_prominence",
-    "dominance",
-    "dominance_spread",
-    "level_spread",
-    "level_change",
-    "jumps",
-    "longest",
-    "mean_length",
-    "low",
-    "middle",
-    "high",
-    "range",
-    "near_range",
-    "step_still",
-    "step_slow",
-    "step_medium",
-    "step_fast",
-    "roughness",
-    "near_roughness",
-    "upward",
-    "reversals",
-    "pile_one",
-    "pile_two",
-    "pile_interval",
-    "runs",
-    "run_length",
-    "run_spread",
-    "gap_length",
-    "octave",
-    "twelfth",
-    "below",
-    "third",
-    "fifth",
-    *(f"agrees_{lag}" for lag in LAGS),
-    "repeats",
-    "repeat_lag",
-    *(f"moves_{low}" for low, _ in RATES),
-    "moves_peak",
-    "moves_total",
-)
-_RUN = (
-    "length",
-    "span",
-    "rise",
-    "roughness",
-    "prominence",
-    "crowd",
-    "moving",
-    "middle",
-    "below_top",
-    "dominance",
-)
-_PEAKS = (
-    "peaks",
-    "peaks_14",
-    "peaks_20",
-    "top",
-    "top_spread",
-    "stack",
-    "stack_hz",
-    "smooth",
-    "smooth_moving",
-    "steady",
-)
-CELL_FIGURES: tuple[str, ...] = (
-    *(f"slow_{name}" for name in _CONTOUR),
-    *(f"fast_{name}" for name in _CONTOUR),
-    *(f"{which}_{name}" for which in ("run", "second", "long") for name in _RUN),
-    "steady_length",
-    "steady_pitch",
-    "steady_prominence",
-    *(f"near_{name}" for name in _PEAKS),
-    *(f"wide_{name}" for name in _PEAKS),
-    *(f"band_{band}" for band in range(NUM_BANDS)),
-    *(f"band_spread_{band}" for band in range(0, NUM_BANDS, 2)),
-    *(f"band_flutter_{band}" for band in range(0, NUM_BANDS, 3)),
-    "total_spread",
-    "total_flutter",
-    "onsets",
-)
-NUM_CELL_FIGURES = len(CELL_FIGURES)
-_NUM_CONTOUR = len(_CONTOUR)
-_NUM_RUN = len(_RUN)
-_NUM_PEAKS = len(_PEAKS)
+_NUM_CONTOUR = len(CONTOUR_FIGURES)
+_NUM_RUN = len(RUN_FIGURES)
+_NUM_PEAKS = len(PEAK_FIGURES)
 
 _NEAR_START, _NEAR_STOP = CELL_START - 32, CELL_START + 64
 _JUMP = 0.12
@@ -384,8 +297,7 @@ def _run(i, k, smooth, low, high, rise, rough, prominence, crowd, moving, level,
     span = high[i, k] - low[i, k]
     top = level[i, 0]
     for j in range(level.shape[1]):
-        if level[i, j] > top:
-            top = level[i, j]
+        top = max(top, level[i, j])
     out[0] = np.log2(smooth[i, k] + 1.0)
     out[1] = span
     out[2] = abs(rise[i, k]) / (span + 0.01)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.emergency.cell_figures import (
+from anc_core.emergency.cell_figures import cell_figures
+from anc_core.emergency.figure_names import (
     CELL_FRAMES,
     CELL_START,
     CONTEXT_FRAMES,
     NUM_ROWS,
     TOTAL_ROW,
-    cell_figures,
 )
 from anc_core.emergency.paths import PathFinder
 from anc_core.emergency.ridges import NUM_BANDS, NUM_PEAKS, Ridges, band_levels

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anc_core.emergency.head import Thresholds
+    from anc_core.emergency.choice import Thresholds
 
 CELLS_PER_S = 2
 CELL_FRAMES = FRAMES_PER_S // CELLS_PER_S

@@ -7,9 +7,7 @@ of the rules. The trees are arrays in one file that cannot execute code; a small
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,47 +17,15 @@ import numpy as np
 
 from anc_core.bundles.bundle import Bundle, open_bundle
 from anc_core.dsp.jit import jit
-from anc_core.emergency.cell_figures import CELL_FIGURES, CELL_START, CONTEXT_FRAMES, LAGS, RATES
-from anc_core.emergency.findings import GROUPS
-from anc_core.emergency.ridges import FRAMES_PER_S
+from anc_core.emergency.choice import KIND, MODEL_FILE, Thresholds, check_card
+from anc_core.emergency.figure_names import NUM_HEAD_FIGURES
 from anc_core.errors import ErrorCode, ModelBundleError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KIND = "emergency"
-MODEL_FILE = "trees.npz"
-
-RULE_REACH = 2
-"""Cells on either side from which the best score of a rule is taken."""
-HEAD_FIGURES: tuple[str, ...] = (
-    *CELL_FIGURES,
-    *(f"rule_{group.noise_type}" for group in GROUPS),
-    *(f"rule_near_{group.noise_type}" for group in GROUPS),
-)
-NUM_HEAD_FIGURES = len(HEAD_FIGURES)
-
-_REVISION = 1
-"""To be raised with any change that changes a figure and no name."""
 _ARRAYS = {"feature": np.int16, "threshold": np.float32, "left": np.int16, "value": np.float32}
 _MAX_NODES = 2_000_000
-
-
-def _schema() -> str:
-    said = {
-        "revision": _REVISION,
-        "names": HEAD_FIGURES,
-        "frames_per_s": FRAMES_PER_S,
-        "context": [CONTEXT_FRAMES, CELL_START],
-        "lags": LAGS,
-        "rates": RATES,
-    }
-    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
-    return f"cells-{NUM_HEAD_FIGURES}/{_REVISION}/{digest[:16]}"
-
-
-HEAD_SCHEMA = _schema()
-"""Name of this set of figures: a model of another one is refused."""
 
 
 class CellModel(Protocol):
@@ -134,24 +100,6 @@ def _walk(
                 is_more = figures[row, feature[node]] > threshold[node]
                 node = root + left[node] + is_more
             sums[row] += value[node]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """What the trade-off curve said.
-
-    Attributes
-    ----------
-    protect, hold : float
-        Log-odds, averaged over neighbouring cells, from which a stretch is protected, and while it
-        goes on.
-    count : float
-        From which it may count as an event.
-    """
-
-    protect: float
-    hold: float
-    count: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,20 +186,6 @@ def load_head(bundle: Bundle) -> Head:
 @functools.lru_cache(maxsize=4)
 def _load(path: Path, digest: str) -> Head:
     bundle = open_bundle(path, kind=KIND, digest=digest)
-    schema = bundle.card.get("feature_schema")
-    if schema != HEAD_SCHEMA:
-        msg = (
-            f"{bundle.model_id}: was trained on figures {schema!r}; this version has "
-            f"{HEAD_SCHEMA!r}: train it again"
-        )
-        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    thresholds = check_card(bundle)
     trees = trees_from_bytes(bundle.read(MODEL_FILE), name=bundle.model_id)
-    try:
-        said = {name: float(bundle.card["thresholds"][name]) for name in ("protect", "hold", "count")}
-    except (KeyError, TypeError, ValueError):
-        msg = f"{bundle.model_id}: its card gives no thresholds; train it again"
-        raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
-    if not (np.isfinite(list(said.values())).all() and said["hold"] <= said["protect"]):
-        msg = f"{bundle.model_id}: its thresholds {said} make no sense; train it again"
-        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
-    return Head(trees, Thresholds(**said), bundle.model_id)
+    return Head(trees, thresholds, bundle.model_id)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.dsp.jit import jit
+from anc_core.emergency.figure_names import FRAMES_PER_S, NUM_BANDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,13 +25,9 @@ FRAME_LENGTH = 512
 """32 ms: parts a tone or a slow sweep from noise."""
 FAST_FRAME_LENGTH = 256
 """16 ms: a yelp moves 8 octaves a second and would smear over many bins of a longer frame."""
-HOP_LENGTH = 250
-"""64 frames a second, so that half a second is a whole number of frames."""
-FRAMES_PER_S = ANALYSIS_RATE_HZ // HOP_LENGTH
+HOP_LENGTH = ANALYSIS_RATE_HZ // FRAMES_PER_S
 NUM_PEAKS = 6
 """Most prominent peaks kept of a frame."""
-NUM_BANDS = 12
-"""Bands of the analysed spectrum, about equal in Hz."""
 MIN_PROMINENCE_DB = 9.0
 """White noise alone makes 1.8 such peaks a frame; they form no lasting tracks."""
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.emergency.decisions import CellBoard
-from anc_core.emergency.head import RULE_REACH, CellModel
+from anc_core.emergency.figure_names import RULE_REACH
+from anc_core.emergency.head import CellModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,9 @@ class CellScorer:
         stop = self._num_scored + num
         if num > 0:
             rows = [
-                np.concatenate([self._figures[channel][i], board.rule_scores(channel, cell, RULE_REACH)])
+                np.concatenate(
+                    [self._figures[channel][i], board.rule_scores(channel, cell, RULE_REACH)]
+                )
                 for channel in range(len(self._figures))
                 for i, cell in enumerate(range(self._num_scored, stop))
             ]

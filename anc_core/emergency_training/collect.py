@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.emergency import AlarmDetector
-from anc_core.emergency.choice import HeadChoice
-from anc_core.emergency.head import Head, Thresholds
+from anc_core.emergency.choice import HeadChoice, Thresholds
+from anc_core.emergency.head import Head
 from anc_core.emergency_training.tones import RATE
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ class _Recorder:
         return np.zeros(len(figures))
 
 
-def cell_rows(
-    samples: NDArray[np.float32], sample_rate: int = RATE
-) -> NDArray[np.float32]:
+def cell_rows(samples: NDArray[np.float32], sample_rate: int = RATE) -> NDArray[np.float32]:
     """Return the figures of every half second of one channel, shape (num_cells, num_figures)."""
     recorder = _Recorder()
     thresholds = Thresholds(protect=0.0, hold=0.0, count=0.0)

@@ -91,7 +91,9 @@ def as_arrays(estimator: Any) -> Trees:  # noqa: ANN401 - scikit-learn ships no 
     """Return the trees of a fitted estimator, children side by side and after their parents."""
     parts = [_one_tree(stage[0].nodes) for stage in estimator._predictors]  # noqa: SLF001
     lengths = [len(part[0]) for part in parts]
-    feature, threshold, left, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    feature, threshold, left, value = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
     return Trees(
         feature=feature,
         threshold=threshold,
@@ -116,7 +118,9 @@ def _one_tree(nodes: Any) -> tuple[Any, Any, Any, Any]:  # noqa: ANN401 - a stru
     # Figures are single precision: the largest such number up to the threshold decides the same.
     above = threshold.astype(np.float64) > exact
     threshold[above] = np.nextafter(threshold[above], np.float32(-np.inf))
-    left = [0 if leaf else place[int(node["left"])] for node, leaf in zip(chosen, is_leaf, strict=True)]
+    left = [
+        0 if leaf else place[int(node["left"])] for node, leaf in zip(chosen, is_leaf, strict=True)
+    ]
     return (
         np.where(is_leaf, -1, chosen["feature_idx"]).astype(np.int16),
         np.where(is_leaf, np.float32(0.0), threshold).astype(np.float32),

@@ -46,7 +46,9 @@ def car_horn(num_samples: int, rng: np.random.Generator) -> Samples:
         at += long + log_uniform(rng, 0.1, 4.0)
     # The pitch settles as the membrane starts.
     droop = 1.0 + rng.uniform(0.0, 0.01) * wander(rng, len(time_s), 0.3)
-    passing = 1.0 + rng.choice([0.0, 0.05]) * np.tanh((time_s - time_s.mean()) / rng.uniform(0.3, 2.0))
+    passing = 1.0 + rng.choice([0.0, 0.05]) * np.tanh(
+        (time_s - time_s.mean()) / rng.uniform(0.3, 2.0)
+    )
     sound = sum(
         tone(low * r * droop / passing, overtones(rng, rng.uniform(-3.0, 8.0)), num_samples)
         for r in ratios
@@ -90,13 +92,17 @@ def _melody(
     attack_s = 0.005 if decay_s < 5 else rng.uniform(0.01, 0.12)
     degree, at = int(rng.integers(0, 7)), -rng.uniform(0.0, beat_s)
     while at < time_s[-1]:
-        long = beat_s * float(rng.choice([0.25, 0.5, 1.0, 1.5, 2.0, 4.0], p=[0.1, 0.3, 0.3, 0.1, 0.15, 0.05]))
+        long = beat_s * float(
+            rng.choice([0.25, 0.5, 1.0, 1.5, 2.0, 4.0], p=[0.1, 0.3, 0.3, 0.1, 0.15, 0.05])
+        )
         now = (time_s >= at) & (time_s < at + long)
         degree = int(np.clip(degree + rng.integers(-3, 4), -2, 10))
         if rng.random() < 0.88:
             pitch[now] = key * register * _degree(scale, degree)
             age = time_s[now] - at
-            loud[now] = np.minimum(age / attack_s, 1.0) * np.exp(-age / decay_s) * rng.uniform(0.5, 1.0)
+            loud[now] = (
+                np.minimum(age / attack_s, 1.0) * np.exp(-age / decay_s) * rng.uniform(0.5, 1.0)
+            )
         at += long
     glide = int(log_uniform(rng, 1.0, 60.0))  # portamento
     pitch = np.exp(np.convolve(np.log(pitch), np.ones(glide) / glide, mode="same"))
@@ -172,7 +178,12 @@ def cries(num_samples: int, rng: np.random.Generator) -> Samples:
     if rng.random() < 0.4:
         sound *= 1.0 + 0.6 * to_samples(wander(rng, len(time_s), 0.008), num_samples)
     sound = equalised(rng, sound, 6.0)
-    breath = coloured(rng, num_samples, np.array([0.0, 800.0, 3_000.0, 8_000.0]), np.array([-30.0, -6.0, 0.0, -6.0]))
+    breath = coloured(
+        rng,
+        num_samples,
+        np.array([0.0, 800.0, 3_000.0, 8_000.0]),
+        np.array([-30.0, -6.0, 0.0, -6.0]),
+    )
     sound = unit(sound) + rng.uniform(0.0, 0.2) * breath
     return unit(sound * to_samples(np.convolve(loud, np.ones(8) / 8, mode="same"), num_samples))
 
@@ -189,7 +200,11 @@ def beeps(num_samples: int, rng: np.random.Generator) -> Samples:
         on, off = rng.uniform(0.25, 0.6), rng.uniform(0.25, 0.6)
         stretches = [(at, at + on) for at in np.arange(rng.uniform(0, 1), duration_s, on + off)]
     elif kind == 1:  # an oven: two to six beeps, once
-        on, num, at = rng.uniform(0.1, 0.9), int(rng.integers(2, 7)), rng.uniform(0.0, 0.5 * duration_s)
+        on, num, at = (
+            rng.uniform(0.1, 0.9),
+            int(rng.integers(2, 7)),
+            rng.uniform(0.0, 0.5 * duration_s),
+        )
         stretches = [(at + n * 2 * on, at + n * 2 * on + on) for n in range(num)]
     elif kind == 2:  # an alarm clock: groups of two to four, every second
         on, num, every = rng.uniform(0.04, 0.12), int(rng.integers(2, 5)), rng.uniform(0.8, 1.3)
@@ -218,7 +233,9 @@ def beeps(num_samples: int, rng: np.random.Generator) -> Samples:
             on = rng.uniform(0.06, 0.3)
             hertz = rng.choice([697, 770, 852, 941]), rng.choice([1_209, 1_336, 1_477])
             gate = gated(num_samples, [(at, at + on)], edge)
-            sound += gate * sum(np.sin(2 * np.pi * f * np.arange(num_samples) / RATE) for f in hertz)
+            sound += gate * sum(
+                np.sin(2 * np.pi * f * np.arange(num_samples) / RATE) for f in hertz
+            )
             at += on + rng.uniform(0.05, 1.0)
         return unit(sound)
     else:  # a telephone: a warble, with the cadence of its country
@@ -229,7 +246,9 @@ def beeps(num_samples: int, rng: np.random.Generator) -> Samples:
         warble = np.mod(time_s * rng.uniform(10.0, 30.0), 1.0) < 0.5
         ring = tone(np.where(warble, carrier, second), overtones(rng, 10.0, 8), num_samples)
         return unit(ring * gated(num_samples, stretches, edge))
-    tones = tone(np.full(len(control_times(num_samples)), carrier), overtones(rng, 15.0, 6), num_samples)
+    tones = tone(
+        np.full(len(control_times(num_samples)), carrier), overtones(rng, 15.0, 6), num_samples
+    )
     return unit(tones * gated(num_samples, stretches, edge))
 
 
@@ -237,16 +256,51 @@ def whines(num_samples: int, rng: np.random.Generator) -> Samples:
     """Drills, saws, vacuum cleaners, fans: a stack of overtones on a motor, in its own noise."""
     time_s = control_times(num_samples)
     base = log_uniform(rng, 40.0, 900.0)
-    load = np.convolve(wander(rng, len(time_s), log_uniform(rng, 0.2, 4.0)), np.ones(40) / 40, mode="same")
+    load = np.convolve(
+        wander(rng, len(time_s), log_uniform(rng, 0.2, 4.0)), np.ones(40) / 40, mode="same"
+    )
     pitch = base * 2.0 ** (log_uniform(rng, 0.003, 0.4) * load)
     if rng.random() < 0.35:  # started and stopped, or revved
-        on = np.convolve((wander(rng, len(time_s), rng.uniform(0.3, 2.0)) > 0).astype(float),
-                         np.exp(-np.arange(400) / rng.uniform(30.0, 200.0)), mode="full")[: len(time_s)]
+        on = np.convolve(
+            (wander(rng, len(time_s), rng.uniform(0.3, 2.0)) > 0).astype(float),
+            np.exp(-np.arange(400) / rng.uniform(30.0, 200.0)),
+            mode="full",
+        )[: len(time_s)]
         pitch = pitch * (0.3 + 0.7 * on / max(on.max(), 1e-9))
     pitch = pitch * (1.0 + log_uniform(rng, 0.0005, 0.01) * wander(rng, len(time_s), 0.02))
-    sound = equalised(rng, tone(np.maximum(pitch, 25.0), overtones(rng, rng.uniform(-2.0, 6.0), 40), num_samples), 8.0)
+    sound = equalised(
+        rng,
+        tone(np.maximum(pitch, 25.0), overtones(rng, rng.uniform(-2.0, 6.0), 40), num_samples),
+        8.0,
+    )
     hiss = noise(num_samples, rng)
     return unit(unit(sound) + 10.0 ** (rng.uniform(-25.0, 10.0) / 20.0) * hiss)
+
+
+def engines(num_samples: int, rng: np.random.Generator) -> Samples:
+    """Idling engines, hammers, pumps: pulses through resonances, over rumble and hiss."""
+    time_s = control_times(num_samples)
+    rate = log_uniform(rng, 6.0, 120.0)
+    drift = 1.0 + log_uniform(rng, 0.002, 0.1) * wander(rng, len(time_s), log_uniform(rng, 0.05, 2.0))
+    turns = np.cumsum(to_samples(rate * np.clip(drift, 0.3, 2.0), num_samples)) / RATE
+    pulse_at = np.flatnonzero(np.diff(np.floor(turns)) > 0)
+    # Every firing of a cylinder is like itself and unlike its neighbours.
+    strength = np.resize(rng.uniform(0.3, 1.0, int(rng.integers(1, 7))), len(pulse_at))
+    pulses = np.zeros(num_samples)
+    pulses[pulse_at] = strength * (1.0 + 0.2 * rng.standard_normal(len(pulse_at)))
+    length = RATE // 10
+    age_s = np.arange(length) / RATE
+    response = np.zeros(length)
+    for _ in range(int(rng.integers(2, 7))):
+        hertz, decay_s = log_uniform(rng, 60.0, 4_000.0), log_uniform(rng, 0.001, 0.03)
+        ring = np.exp(-age_s / decay_s) * np.sin(2 * np.pi * hertz * age_s + rng.uniform(0.0, 6.3))
+        response += rng.uniform(0.2, 1.0) * ring
+    size = fast_length(num_samples + length)
+    sound = np.fft.irfft(np.fft.rfft(pulses, size) * np.fft.rfft(response, size), size)[:num_samples]
+    sound = unit(sound) + 10.0 ** (rng.uniform(-25.0, 10.0) / 20.0) * noise(num_samples, rng)
+    if rng.random() < 0.4:
+        sound = unit(sound) + 10.0 ** (rng.uniform(-25.0, 0.0) / 20.0) * whines(num_samples, rng)
+    return unit(sound)
 
 
 def birds(num_samples: int, rng: np.random.Generator) -> Samples:
@@ -264,8 +318,12 @@ def birds(num_samples: int, rng: np.random.Generator) -> Samples:
         trill = 0.2 * c * np.sin(2 * np.pi * (5.0 + 20.0 * abs(d)) * part * long)
         pitch[now] = base * 2.0 ** (a * part + b * part**2 + trill)
         loud[now] = np.sin(np.pi * part) ** 0.5
-        at += long * rng.uniform(1.0, 1.3) + (log_uniform(rng, 0.03, 1.5) if rng.random() < 0.6 else 0.0)
-    sound = tone(np.minimum(pitch, 7_000.0), overtones(rng, rng.uniform(12.0, 40.0), 4), num_samples)
+        at += long * rng.uniform(1.0, 1.3) + (
+            log_uniform(rng, 0.03, 1.5) if rng.random() < 0.6 else 0.0
+        )
+    sound = tone(
+        np.minimum(pitch, 7_000.0), overtones(rng, rng.uniform(12.0, 40.0), 4), num_samples
+    )
     return unit(sound * to_samples(loud, num_samples) + 1e-6)
 
 
@@ -288,7 +346,11 @@ def noise(num_samples: int, rng: np.random.Generator) -> Samples:
     sound = coloured(rng, num_samples, knots, tilt + rng.normal(0.0, 4.0, len(knots)))
     kind = rng.integers(4)
     if kind == 1:
-        gust = 10.0 ** (rng.uniform(0.0, 8.0) * wander(rng, len(control_times(num_samples)), rng.uniform(0.1, 3.0)) / 20.0)
+        gust = 10.0 ** (
+            rng.uniform(0.0, 8.0)
+            * wander(rng, len(control_times(num_samples)), rng.uniform(0.1, 3.0))
+            / 20.0
+        )
         sound = sound * to_samples(gust, num_samples)
     elif kind == 2:  # hammers, engines, steps
         rate = log_uniform(rng, 1.0, 30.0)
@@ -302,9 +364,10 @@ LOOKALIKES: tuple[tuple[Maker, float], ...] = (
     (music, 0.26),
     (cries, 0.14),
     (beeps, 0.12),
-    (whines, 0.12),
+    (whines, 0.16),
+    (engines, 0.12),
     (birds, 0.08),
-    (hums, 0.06),
+    (hums, 0.08),
 )
 """What to choose from, and how often."""
 
@@ -316,8 +379,11 @@ def echoing(rng: np.random.Generator, sound: Samples) -> Samples:
     time_s = np.arange(length) / RATE
     dense = rng.standard_normal(length) * (rng.random(length) < log_uniform(rng, 0.002, 1.0))
     tail = dense * np.exp(-6.9 * time_s / decay_s)
-    tail = shaped(tail, np.array([0.0, 300.0, 1_500.0, 4_000.0, 8_000.0]),
-                  np.array([rng.uniform(-10, 0), 0.0, 0.0, rng.uniform(-12, 0), rng.uniform(-30, -6)]))
+    tail = shaped(
+        tail,
+        np.array([0.0, 300.0, 1_500.0, 4_000.0, 8_000.0]),
+        np.array([rng.uniform(-10, 0), 0.0, 0.0, rng.uniform(-12, 0), rng.uniform(-30, -6)]),
+    )
     tail *= log_uniform(rng, 0.1, 6.0) / (np.sqrt(np.sum(tail**2)) + 1e-9)
     tail[0] += 1.0
     size = fast_length(len(sound) + length)

@@ -47,7 +47,10 @@ def _swing(place: Samples, rise: float, bend: float, kind: int) -> Samples:
 
 
 def _swept(
-    num_samples: int, rng: np.random.Generator, rate_hz: tuple[float, float], octaves: tuple[float, float]
+    num_samples: int,
+    rng: np.random.Generator,
+    rate_hz: tuple[float, float],
+    octaves: tuple[float, float],
 ) -> tuple[Samples, Samples]:
     """Return pitch (Hz, control rate) and cycles of a sweep that goes up and down."""
     time_s = control_times(num_samples)
@@ -174,9 +177,13 @@ def _pulsed(
     shift = rng.uniform(0.0, cycle_s)
     num_cycles = int(num_samples / RATE / cycle_s) + 2
     stretches = [
-        (n * cycle_s + a - shift, n * cycle_s + b - shift) for n in range(num_cycles) for a, b in on_s
+        (n * cycle_s + a - shift, n * cycle_s + b - shift)
+        for n in range(num_cycles)
+        for a, b in on_s
     ]
-    return gated(num_samples, [(max(a, 0.0), b) for a, b in stretches if b > 0], rng.uniform(0.002, 0.02))
+    return gated(
+        num_samples, [(max(a, 0.0), b) for a, b in stretches if b > 0], rng.uniform(0.002, 0.02)
+    )
 
 
 def _sounder(num_samples: int, rng: np.random.Generator, carrier_hz: float) -> Samples:
@@ -208,7 +215,9 @@ def t3(num_samples: int, rng: np.random.Generator) -> Samples:
     on, off, rest = 0.5 * rng.uniform(0.9, 1.1, 3) * [1.0, 1.0, 3.0]
     beeps = [(n * (on + off), n * (on + off) + on) for n in range(3)]
     cycle_s = 3 * on + 2 * off + rest
-    return unit(_sounder(num_samples, rng, _carrier(rng)) * _pulsed(num_samples, rng, beeps, cycle_s))
+    return unit(
+        _sounder(num_samples, rng, _carrier(rng)) * _pulsed(num_samples, rng, beeps, cycle_s)
+    )
 
 
 def t4(num_samples: int, rng: np.random.Generator) -> Samples:
