@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.emergency.figure_names import CELL_FRAMES, FRAMES_PER_S
 from anc_core.emergency.findings import GROUP_OF, GROUPS, Finding
-from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.records import Window
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from anc_core.emergency.choice import Thresholds
 
-CELLS_PER_S = 2
-CELL_FRAMES = FRAMES_PER_S // CELLS_PER_S
+CELLS_PER_S = FRAMES_PER_S // CELL_FRAMES
 LOOKAHEAD_CELLS = 8 * CELLS_PER_S
 """8 s: two cycles of T3, or the group of T4 that follows the one to be protected."""
 _RING_CELLS = 64
@@ -37,7 +36,10 @@ _GAP_CELLS = np.array(
     [round(gap_s * CELLS_PER_S) for gap_s in (*(g.merge_gap_s for g in GROUPS), LEARNED_GAP_S)]
 )
 SURE_OF_THEMSELVES = ("smoke_alarm", "co_alarm")
-"""Rules that protect whatever the head says: an average over seconds blurs a rhythm."""
+"""Rules that protect and count whatever the head says: an average over seconds blurs a rhythm."""
+EVENT_THRESHOLD = 0.6
+"""Score that an event must reach somewhere; protection begins below it."""
+_WATCHED = [i for i, group in enumerate(GROUPS) if group.noise_type not in SURE_OF_THEMSELVES]
 _MIN_COVER_FRAMES = CELL_FRAMES // 4
 
 
@@ -90,6 +92,7 @@ class CellBoard:
         if thresholds is not None:
             acts = [*(group.noise_type in SURE_OF_THEMSELVES for group in GROUPS), True]
             hold_share = 2.0 * _logistic(thresholds.hold - thresholds.protect)
+            self._count = _logistic(thresholds.count - thresholds.protect)
         self._acts = np.array(acts)
         self._on = np.full(len(acts), threshold)
         self._hold = threshold * np.array([*[_HOLD_SHARE] * len(GROUPS), hold_share])
@@ -134,10 +137,26 @@ class CellBoard:
             merged = np.vstack([self._scores.max(axis=0)[:, ahead], self._learned[ahead]])
             scores = self._scores[:, :, cell % _RING_CELLS].copy()
             is_protected = self._is_protected(cell, merged)
+            if self._thresholds is not None:
+                self._fuse(scores, float(merged[-1, 0]), is_protected=is_protected)
             self._scores[:, :, cell % _RING_CELLS] = 0.0
             self._learned[cell % _RING_CELLS] = 0.0
             self._next += 1
             yield Decision(cell, is_protected, scores)
+
+    def _fuse(self, scores: NDArray[np.float64], learned: float, *, is_protected: bool) -> None:
+        """Bring the rules that the head watches over into line with it, **changing** ``scores``.
+
+        What is not protected is not reported; what the head doubts stays below what counts as an
+        event. On the head's word alone a stretch is protected and not named.
+        """
+        uncounted = EVENT_THRESHOLD - 0.01
+        watched = scores[:, _WATCHED]
+        if not is_protected:
+            watched = np.zeros_like(watched)
+        elif learned < self._count:
+            watched = np.minimum(watched, uncounted)
+        scores[:, _WATCHED] = watched
 
     def _is_protected(self, cell: int, ahead: NDArray[np.float64]) -> bool:
         """Apply threshold, hysteresis and gap closing; ``ahead[:, 0]`` is the cell itself."""

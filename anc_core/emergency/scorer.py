@@ -2,7 +2,7 @@
 
 Context: a cell is described 2 s after it was heard, the rules speak some seconds later, and the
 detector decides 8 s late anyway. Decision: the head scores a cell :data:`SCORE_LAG_CELLS` after it
-was heard, with what the rules have said by then, and averages over a second on either side.
+was heard, with what the rules have said by then, and averages over half a second on either side.
 Consequence: no latency is added, and 3 s of scores are known ahead of every decision.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCORE_LAG_CELLS = 8
-SMOOTHING_CELLS = 2
+SMOOTHING_CELLS = 1
 """Cells on either side that a score is averaged over."""
 
 

@@ -281,7 +281,9 @@ def engines(num_samples: int, rng: np.random.Generator) -> Samples:
     """Idling engines, hammers, pumps: pulses through resonances, over rumble and hiss."""
     time_s = control_times(num_samples)
     rate = log_uniform(rng, 6.0, 120.0)
-    drift = 1.0 + log_uniform(rng, 0.002, 0.1) * wander(rng, len(time_s), log_uniform(rng, 0.05, 2.0))
+    drift = 1.0 + log_uniform(rng, 0.002, 0.1) * wander(
+        rng, len(time_s), log_uniform(rng, 0.05, 2.0)
+    )
     turns = np.cumsum(to_samples(rate * np.clip(drift, 0.3, 2.0), num_samples)) / RATE
     pulse_at = np.flatnonzero(np.diff(np.floor(turns)) > 0)
     # Every firing of a cylinder is like itself and unlike its neighbours.
@@ -296,7 +298,9 @@ def engines(num_samples: int, rng: np.random.Generator) -> Samples:
         ring = np.exp(-age_s / decay_s) * np.sin(2 * np.pi * hertz * age_s + rng.uniform(0.0, 6.3))
         response += rng.uniform(0.2, 1.0) * ring
     size = fast_length(num_samples + length)
-    sound = np.fft.irfft(np.fft.rfft(pulses, size) * np.fft.rfft(response, size), size)[:num_samples]
+    sound = np.fft.irfft(np.fft.rfft(pulses, size) * np.fft.rfft(response, size), size)[
+        :num_samples
+    ]
     sound = unit(sound) + 10.0 ** (rng.uniform(-25.0, 10.0) / 20.0) * noise(num_samples, rng)
     if rng.random() < 0.4:
         sound = unit(sound) + 10.0 ** (rng.uniform(-25.0, 0.0) / 20.0) * whines(num_samples, rng)
@@ -372,8 +376,13 @@ LOOKALIKES: tuple[tuple[Maker, float], ...] = (
 """What to choose from, and how often."""
 
 
-def echoing(rng: np.random.Generator, sound: Samples) -> Samples:
-    """Return ``sound`` with the echoes of a street or a hall, sometimes with little else."""
+def echoing(
+    rng: np.random.Generator, sound: Samples, direct: tuple[float, float] = (1.0, 1.0)
+) -> Samples:
+    """Return ``sound`` with the echoes of a street or a hall, sometimes with little else.
+
+    ``direct`` is the range of the sound that comes straight: far away there is hardly any.
+    """
     decay_s = log_uniform(rng, 0.08, 2.5)
     length = int(min(1.5 * decay_s, 2.0) * RATE)
     time_s = np.arange(length) / RATE
@@ -385,7 +394,7 @@ def echoing(rng: np.random.Generator, sound: Samples) -> Samples:
         np.array([rng.uniform(-10, 0), 0.0, 0.0, rng.uniform(-12, 0), rng.uniform(-30, -6)]),
     )
     tail *= log_uniform(rng, 0.1, 6.0) / (np.sqrt(np.sum(tail**2)) + 1e-9)
-    tail[0] += 1.0
+    tail[0] += rng.uniform(*direct)
     size = fast_length(len(sound) + length)
     wet = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(tail, size), size)
     return wet[: len(sound)]

@@ -153,7 +153,9 @@ def _without(num_samples: int, rng: np.random.Generator, speech: Pool, noise: Po
 
 def _near(cells: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     """Return the cells that are no further than ``reach`` from one of ``cells``."""
-    wide: NDArray[np.bool_] = np.convolve(cells, np.ones(2 * reach + 1), mode="full")[reach:][: len(cells)] > 0.5
+    wide: NDArray[np.bool_] = (
+        np.convolve(cells, np.ones(2 * reach + 1), mode="full")[reach:][: len(cells)] > 0.5
+    )
     return wide
 
 
@@ -186,6 +188,8 @@ def _background(num_samples: int, rng: np.random.Generator, noise: Pool) -> Samp
             part = lookalikes.engines(num_samples, rng)
         else:
             part = lookalikes.hums(num_samples, rng)
+        if rng.random() < 0.3:  # between its modes a room makes notes of noise
+            part = _heard(part, rng)
         sound += 10.0 ** (rng.uniform(-15.0, 0.0) / 20.0) * part
     return unit(sound)
 
@@ -219,6 +223,8 @@ def _travelled(sound: Samples, rng: np.random.Generator) -> Samples:
             np.array([0.0, 500.0, 1_500.0, 4_000.0, 8_000.0]),
             loss * np.array([0.0, 0.0, 0.3, 0.7, 1.0]),
         )
+    if rng.random() < 0.25:  # streets away: one note rings on into the next
+        sound = lookalikes.echoing(rng, sound, (0.0, 0.3))
     sound = _heard(sound, rng)
     if rng.random() < 0.5:
         size_db = rng.uniform(1.0, 10.0)

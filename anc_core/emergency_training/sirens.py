@@ -248,11 +248,11 @@ SIRENS: tuple[tuple[Maker, float], ...] = (
     (yelp, 0.16),
     (two_tone, 0.18),
     (mechanical, 0.08),
-    (mixed, 0.10),
+    (mixed, 0.08),
     (rumbler, 0.03),
     (one_way, 0.06),
     (t3, 0.07),
     (t4, 0.05),
-    (sounder, 0.03),
+    (sounder, 0.05),
 )
 """What to choose from, and how often."""
