@@ -32,11 +32,11 @@ _HOLD_SHARE = 0.6
 _MAX_WINDOW_CELLS = 5 * CELLS_PER_S
 """A window is cut there, so that an alarm of an hour is 720 rows and not one."""
 LEARNED_GAP_S = 2.0
-_GAP_CELLS = np.array(
-    [round(gap_s * CELLS_PER_S) for gap_s in (*(g.merge_gap_s for g in GROUPS), LEARNED_GAP_S)]
-)
+_STANDARD_GAP_S = 3.0
+_GAPS_S = (*(group.merge_gap_s for group in GROUPS), LEARNED_GAP_S, _STANDARD_GAP_S)
+_GAP_CELLS = np.array([round(gap_s * CELLS_PER_S) for gap_s in _GAPS_S])
 SURE_OF_THEMSELVES = ("smoke_alarm", "co_alarm")
-"""Rules that protect and count whatever the head says: an average over seconds blurs a rhythm."""
+"""Groups that protect and count whatever the head says: an average over seconds blurs a rhythm."""
 EVENT_THRESHOLD = 0.6
 """Score that an event must reach somewhere; protection begins below it."""
 _WATCHED = [i for i, group in enumerate(GROUPS) if group.noise_type not in SURE_OF_THEMSELVES]
@@ -78,8 +78,8 @@ class CellBoard:
     threshold : float
         Score from which a cell is protected.
     thresholds : Thresholds, optional
-        Of the learned head, where one listens: it then decides, and of the rules only those in
-        :data:`SURE_OF_THEMSELVES` protect beside it.
+        Of the learned head, where one listens: it then decides, and of the rules only those that
+        are sure of themselves protect beside it (T3, T4, two tones in turn, 970 Hz held).
     """
 
     def __init__(
@@ -88,14 +88,16 @@ class CellBoard:
         self._thresholds = thresholds
         self._scores = np.zeros((num_channels, len(GROUPS), _RING_CELLS))
         self._learned = np.zeros(_RING_CELLS)
-        hold_share, acts = _HOLD_SHARE, [True] * len(GROUPS) + [False]
+        self._standard = np.zeros(_RING_CELLS)
+        hold_share, acts = _HOLD_SHARE, [*[True] * len(GROUPS), False, False]
         if thresholds is not None:
-            acts = [*(group.noise_type in SURE_OF_THEMSELVES for group in GROUPS), True]
+            sure = [group.noise_type in SURE_OF_THEMSELVES for group in GROUPS]
+            acts = [*sure, True, True]
             hold_share = 2.0 * _logistic(thresholds.hold - thresholds.protect)
             self._count = _logistic(thresholds.count - thresholds.protect)
         self._acts = np.array(acts)
         self._on = np.full(len(acts), threshold)
-        self._hold = threshold * np.array([*[_HOLD_SHARE] * len(GROUPS), hold_share])
+        self._hold = threshold * np.array([*[_HOLD_SHARE] * len(GROUPS), hold_share, _HOLD_SHARE])
         self._next = 0
         self._last_on = np.full(len(acts), -(10**9))
 
@@ -111,6 +113,8 @@ class CellBoard:
         cells = np.arange(first, last + 1) % _RING_CELLS
         row = self._scores[channel, GROUPS.index(GROUP_OF[finding.kind])]
         row[cells] = np.maximum(row[cells], finding.score)
+        if finding.is_standard:
+            self._standard[cells] = np.maximum(self._standard[cells], finding.score)
 
     def learn(self, cell: int, log_odds: float) -> None:
         """Take what the head says of an undecided cell; what is no number counts as an alarm."""
@@ -134,17 +138,22 @@ class CellBoard:
         while self._next < stop:
             cell = self._next
             ahead = np.arange(cell, max(cell + 1, horizon)) % _RING_CELLS
-            merged = np.vstack([self._scores.max(axis=0)[:, ahead], self._learned[ahead]])
+            merged = np.vstack(
+                [self._scores.max(axis=0)[:, ahead], self._learned[ahead], self._standard[ahead]]
+            )
             scores = self._scores[:, :, cell % _RING_CELLS].copy()
             is_protected = self._is_protected(cell, merged)
             if self._thresholds is not None:
-                self._fuse(scores, float(merged[-1, 0]), is_protected=is_protected)
+                self._fuse(scores, *merged[-2:, 0].tolist(), is_protected=is_protected)
             self._scores[:, :, cell % _RING_CELLS] = 0.0
             self._learned[cell % _RING_CELLS] = 0.0
+            self._standard[cell % _RING_CELLS] = 0.0
             self._next += 1
             yield Decision(cell, is_protected, scores)
 
-    def _fuse(self, scores: NDArray[np.float64], learned: float, *, is_protected: bool) -> None:
+    def _fuse(
+        self, scores: NDArray[np.float64], learned: float, standard: float, *, is_protected: bool
+    ) -> None:
         """Bring the rules that the head watches over into line with it, **changing** ``scores``.
 
         What is not protected is not reported; what the head doubts stays below what counts as an
@@ -154,7 +163,7 @@ class CellBoard:
         watched = scores[:, _WATCHED]
         if not is_protected:
             watched = np.zeros_like(watched)
-        elif learned < self._count:
+        elif learned < self._count and standard < EVENT_THRESHOLD:
             watched = np.minimum(watched, uncounted)
         scores[:, _WATCHED] = watched
 

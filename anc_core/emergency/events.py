@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.emergency.decisions import CELLS_PER_S, EVENT_THRESHOLD, Decision
-from anc_core.emergency.findings import GROUP_OF, GROUPS, MAX_EVENT_S, Finding, Group, Kind
+from anc_core.emergency.findings import (
+    GROUP_OF,
+    GROUPS,
+    MAX_EVENT_S,
+    SOUNDER_HZ,
+    Finding,
+    Group,
+    Kind,
+)
 from anc_core.emergency.ridges import FRAMES_PER_S
-from anc_core.emergency.sweeps import SOUNDER_HZ
 from anc_core.records import Event, Window
 
 if TYPE_CHECKING:
