@@ -29,8 +29,7 @@ from anc_core.audio.synth import alarm, alarm_on_intervals, room
 from anc_core.bundles.registry import Registry, shipped_models
 from anc_core.emergency import AlarmDetector
 from anc_core.emergency.choice import HeadChoice, Thresholds, choose_head
-from anc_core.emergency.decisions import CELL_FRAMES, CellBoard
-from anc_core.emergency.figure_names import HEAD_FIGURES
+from anc_core.emergency.decisions import CellBoard
 from anc_core.emergency.findings import Finding, Kind
 from anc_core.emergency.head import Head
 from anc_core.emergency.scorer import SMOOTHING_CELLS
@@ -40,6 +39,8 @@ Samples = NDArray[np.float32]
 
 RATE_HZ = 16_000
 SEED = 20261130
+MAX_CLIP_S = 30
+"""What a board remembers of undecided cells."""
 OUT = Path(__file__).with_name("results") / "emergency.txt"
 HALVES = ("tune", "held out")
 CONDITIONS = ("clean", "0 dB", "-5 dB", "speech")
@@ -153,7 +154,7 @@ def _clips(data: Path) -> Iterator[Clip]:
 
     def load(path: str) -> Samples:
         samples, rate = sf.read(data / path, dtype="float32", always_2d=True)
-        mono = samples.mean(axis=1)
+        mono = samples[: MAX_CLIP_S * rate].mean(axis=1)
         return mono if rate == RATE_HZ else soxr.resample(mono, rate, RATE_HZ)
 
     def some(paths: list[str], num: int) -> Samples:

@@ -52,13 +52,29 @@ _LOWEST = 8.3
 
 
 @part_of_kernel
-def _sorted_share(values, num, share):  # type: ignore[no-untyped-def]
+def _sorted_share(
+    values: NDArray[np.float32],
+    num: int,
+    share: float,
+) -> float:
     """Return the quantile of the first ``num`` values, sorted already."""
-    return values[min(num - 1, int(share * num))]
+    chosen: float = values[min(num - 1, int(share * num))]
+    return chosen
 
 
 @part_of_kernel
-def _contour(pitch, level, prominence, total, peaks, cosine, sine, lags, rates, out):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
+def _contour(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of their names
+    pitch: NDArray[np.float32],
+    level: NDArray[np.float32],
+    prominence: NDArray[np.float32],
+    total: NDArray[np.float32],
+    peaks: NDArray[np.float32],
+    cosine: NDArray[np.float32],
+    sine: NDArray[np.float32],
+    lags: NDArray[np.int64],
+    rates: NDArray[np.int64],
+    out: NDArray[np.float32],
+) -> None:
     n = len(pitch)
     voiced = near_voiced = 0
     sum_prominence = near_prominence = 0.0
@@ -293,7 +309,21 @@ def _contour(pitch, level, prominence, total, peaks, cosine, sine, lags, rates, 
 
 
 @part_of_kernel
-def _run(i, k, smooth, low, high, rise, rough, prominence, crowd, moving, level, total, out):  # type: ignore[no-untyped-def]
+def _run(
+    i: int,
+    k: int,
+    smooth: NDArray[np.float32],
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    rise: NDArray[np.float32],
+    rough: NDArray[np.float32],
+    prominence: NDArray[np.float32],
+    crowd: NDArray[np.float32],
+    moving: NDArray[np.float32],
+    level: NDArray[np.float32],
+    total: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
     span = high[i, k] - low[i, k]
     top = level[i, 0]
     for j in range(level.shape[1]):
@@ -311,7 +341,16 @@ def _run(i, k, smooth, low, high, rise, rough, prominence, crowd, moving, level,
 
 
 @part_of_kernel
-def _peaks(start, stop, pitch, prominence, smooth, steady, moving, out):  # type: ignore[no-untyped-def]
+def _peaks(
+    start: int,
+    stop: int,
+    pitch: NDArray[np.float32],
+    prominence: NDArray[np.float32],
+    smooth: NDArray[np.float32],
+    steady: NDArray[np.float32],
+    moving: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
     n = stop - start
     hertz = np.empty(pitch.shape[1])
     count = count_14 = count_20 = 0

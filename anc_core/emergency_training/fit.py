@@ -107,7 +107,7 @@ def _coarse(figure: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[
 
 
 def as_arrays(estimator: Any, edges: list[NDArray[np.float32]]) -> Trees:  # noqa: ANN401
-    """Return the trees of an estimator fitted to classes, children side by side after their parents.
+    """Return the trees of an estimator fitted to classes, children side by side, parents first.
 
     Parameters
     ----------

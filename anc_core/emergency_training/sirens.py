@@ -121,7 +121,7 @@ def two_tone(num_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def mechanical(num_samples: int, rng: np.random.Generator) -> Samples:
-    """A rotor with one or two rows of ports: wound up, held, run down; many tones at once."""
+    """Return a rotor with one or two rows of ports: wound up, held, run down."""
     time_s = control_times(num_samples)
     speed = np.empty(len(time_s))
     now, target, until = rng.uniform(0.3, 1.0), 1.0, 0.0
@@ -144,7 +144,7 @@ def mechanical(num_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def mixed(num_samples: int, rng: np.random.Generator) -> Samples:
-    """A driver who switches: wail, yelp, phaser, two-tone, horn, one after the other."""
+    """Return what a driver does who switches: one siren after the other."""
     makers: list[Maker] = [wail, yelp, wail, yelp, two_tone, air_horn]
     parts = []
     left = num_samples
@@ -157,13 +157,13 @@ def mixed(num_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def air_horn(num_samples: int, rng: np.random.Generator) -> Samples:
-    """An electronic air horn, a part of other sirens only: alone it is a lorry's."""
+    """Return an electronic air horn, a part of other sirens only: alone it is a lorry's."""
     pitch = np.full(len(control_times(num_samples)), log_uniform(rng, 250.0, 500.0))
     return unit(tone(pitch, overtones(rng, 3.0), num_samples))
 
 
 def rumbler(num_samples: int, rng: np.random.Generator) -> Samples:
-    """A siren doubled two octaves lower, to be felt inside cars."""
+    """Return a siren doubled two octaves lower, to be felt inside cars."""
     pitch, _ = _swept(num_samples, rng, (0.1, 5.0), (0.5, 1.3))
     upper = tone(pitch, _horn_overtones(rng), num_samples)
     lower = tone(pitch / 4.0, overtones(rng, rng.uniform(2.0, 8.0)), num_samples)
