@@ -17,13 +17,13 @@ from anc_core.emergency.figure_names import (
     CONTEXT_FRAMES,
     CONTOUR_FIGURES,
     LAGS,
+    NUM_BANDS,
     NUM_CELL_FIGURES,
     PEAK_FIGURES,
     RATES,
     RUN_FIGURES,
     TOTAL_ROW,
 )
-from anc_core.emergency.ridges import NUM_BANDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,11 +11,12 @@ from anc_core.emergency.figure_names import (
     CELL_FRAMES,
     CELL_START,
     CONTEXT_FRAMES,
+    NUM_BANDS,
     NUM_ROWS,
     TOTAL_ROW,
 )
 from anc_core.emergency.paths import PathFinder
-from anc_core.emergency.ridges import NUM_BANDS, NUM_PEAKS, Ridges, band_levels
+from anc_core.emergency.ridges import NUM_PEAKS, Ridges, band_levels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

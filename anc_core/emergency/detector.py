@@ -18,13 +18,13 @@ import soxr
 from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
 from anc_core.emergency.choice import HeadChoice, choose_head
 from anc_core.emergency.decisions import (
-    CELL_FRAMES,
     CELLS_PER_S,
     LOOKAHEAD_CELLS,
     CellBoard,
     WindowLog,
 )
 from anc_core.emergency.events import EventLog
+from anc_core.emergency.figure_names import CELL_FRAMES
 from anc_core.emergency.listener import BLOCK_ADVANCE, BLOCK_FRAMES, BLOCK_LENGTH, Listener
 from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, HOP_LENGTH
 from anc_core.emergency.scorer import SCORE_LAG_CELLS, CellScorer

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.emergency.decisions import CELLS_PER_S, EVENT_THRESHOLD, Decision
+from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import (
     GROUP_OF,
     GROUPS,
@@ -18,7 +19,6 @@ from anc_core.emergency.findings import (
     Group,
     Kind,
 )
-from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.records import Event, Window
 
 if TYPE_CHECKING:

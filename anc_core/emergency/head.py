@@ -141,7 +141,7 @@ def trees_from_bytes(content: bytes, *, name: str) -> Trees:
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{name}: {MODEL_FILE} is no set of trees: {error}"
         raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
-    trees = Trees(**arrays, start=start, base=base)  # type: ignore[arg-type]
+    trees = Trees(**arrays, start=start, base=base)
     if not _is_sound(trees):
         msg = f"{name}: the trees lead nowhere; fetch the bundle again"
         raise ModelBundleError(ErrorCode.MODEL_HASH, msg)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anc_core.emergency.context import CellContext
+from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import Finding
 from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
 from anc_core.emergency.ridges import (
     FAST_FRAME_LENGTH,
     FRAME_LENGTH,
-    FRAMES_PER_S,
     HOP_LENGTH,
     NUM_PEAKS,
     find_ridges,

@@ -159,9 +159,9 @@ def _powers(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.flo
     frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::HOP_LENGTH]
     spectrum = np.fft.rfft(frames * analysis.window, axis=1)
     spectrum = spectrum[:, analysis.first_bin : analysis.stop_bin]
-    power: NDArray[np.float32] = spectrum.real**2 + spectrum.imag**2
+    power = spectrum.real**2 + spectrum.imag**2
     power *= analysis.power_scale
-    return power
+    return np.asarray(power, np.float32)
 
 
 def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:

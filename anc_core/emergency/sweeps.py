@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import SOUNDER_HZ, Finding, Kind
-from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.emergency.tracks import SETTLING, Tracks
 
 if TYPE_CHECKING:

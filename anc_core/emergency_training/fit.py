@@ -98,7 +98,7 @@ def _edges(figure: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     quantiles = np.linspace(0.0, 1.0, _NUM_CLASSES + 1)[1:-1]
     edges = np.unique(np.quantile(figure, quantiles, method="higher"))
-    return edges[edges > figure.min()].astype(np.float32)
+    return np.asarray(edges[edges > figure.min()], np.float32)
 
 
 def _coarse(figure: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -79,7 +79,7 @@ def music(num_samples: int, rng: np.random.Generator) -> Samples:
 
 def _degree(scale: tuple[int, ...], degree: int) -> float:
     octave, step = divmod(degree, len(scale))
-    return 2.0 ** (octave + scale[step] / 12.0)
+    return float(2.0 ** (octave + scale[step] / 12.0))
 
 
 def _melody(

@@ -1,6 +1,7 @@
 """The list of recordings that speech and noise are taken from: a table that travels with the model.
 
-Columns: ``path`` (below a root), ``kind`` (speech or noise), ``group`` (speaker or source), ``split`` (train or validation), ``licence``, ``credit``: that of ``anc train-suppressor``.
+Columns: ``path`` (below a root), ``kind`` (speech or noise), ``group`` (speaker or source
+recording), ``split`` (train or validation), ``licence``, ``credit``, as ``anc train-suppressor``.
 """
 
 from __future__ import annotations

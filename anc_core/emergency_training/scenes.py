@@ -1,8 +1,8 @@
 """Scenes to learn from: an alarm or none, a talker or none, what looks like an alarm, noise.
 
 Every scene depends on the seed and its number alone, and on the recordings that noise and speech
-are taken from. The siren is mixed at -10 to +30 dB against all else; a third of them has a talker over
-it, as a detector that never heard that learns "where speech is, is no siren".
+are taken from. The siren is mixed at -10 to +30 dB against all else; four in ten have a talker over
+them, as a detector that never heard that learns "where speech is, is no siren".
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def _swing(place: Samples, rise: float, bend: float, kind: int) -> Samples:
         curve = part
     else:
         curve = 0.5 - 0.5 * np.cos(np.pi * part)
-    return np.where(place < rise, curve, 1.0 - curve)
+    height: Samples = np.where(place < rise, curve, 1.0 - curve)
+    return height
 
 
 def _swept(

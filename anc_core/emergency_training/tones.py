@@ -40,7 +40,8 @@ def control_times(num_samples: int) -> Samples:
 def to_samples(control: Samples, num_samples: int) -> Samples:
     """Interpolate what is given at :func:`control_times`."""
     place = np.arange(num_samples) * (_CONTROL_HZ / RATE)
-    return np.interp(place, np.arange(len(control)), control)
+    samples: Samples = np.interp(place, np.arange(len(control)), control)
+    return samples
 
 
 def wander(rng: np.random.Generator, num: int, width_s: float) -> Samples:
@@ -82,7 +83,8 @@ def overtones(rng: np.random.Generator, slope_db: float, num: int = 20) -> Sampl
     amplitudes = 10.0 ** (level / 20.0)
     if rng.random() < 0.3:  # odd ones only, as of a square wave
         amplitudes[1::2] *= rng.uniform(0.0, 0.2)
-    return amplitudes / np.sqrt(np.sum(amplitudes**2))
+    scaled: Samples = amplitudes / np.sqrt(np.sum(amplitudes**2))
+    return scaled
 
 
 def coloured(rng: np.random.Generator, num_samples: int, knots_hz: Samples, db: Samples) -> Samples:
@@ -116,7 +118,8 @@ def unit(sound: Samples) -> Samples:
     if len(power) >= 320:
         frames = power[: len(power) // 320 * 320].reshape(-1, 320).mean(axis=1)
         power = frames[frames >= frames.max() * 1e-4]
-    return sound / (np.sqrt(power.mean()) + 1e-12)
+    scaled: Samples = sound / (np.sqrt(power.mean()) + 1e-12)
+    return scaled
 
 
 def gated(num_samples: int, stretches: list[tuple[float, float]], edge_s: float) -> Samples:
