@@ -122,16 +122,21 @@ class CellBoard:
         off = log_odds - self._thresholds.protect
         self._learned[cell % _RING_CELLS] = 1.0 if off != off else _logistic(off)  # noqa: PLR0124
 
-    def rule_scores(self, channel: int, cell: int, reach: int) -> NDArray[np.float64]:
-        """Return what the rules say so far of an undecided cell, and the most within ``reach``.
+    def rule_scores(self, channel: int, start: int, stop: int, reach: int) -> NDArray[np.float64]:
+        """Return what the rules say so far of undecided cells, and the most within ``reach``.
 
         Returns
         -------
-        ndarray of float64, shape (2 * num_groups,)
+        ndarray of float64, shape (stop - start, 2 * num_groups)
         """
-        near = np.arange(max(self._next, cell - reach), cell + reach + 1) % _RING_CELLS
-        row = self._scores[channel]
-        return np.concatenate([row[:, cell % _RING_CELLS], row[:, near].max(axis=1)])
+        first = max(self._next, start - reach)
+        row = self._scores[channel][:, np.arange(first, stop + reach) % _RING_CELLS]
+        scores = np.empty((stop - start, 2, len(GROUPS)))
+        for cell in range(start, stop):
+            here = cell - first
+            scores[cell - start, 0] = row[:, here]
+            row[:, max(0, here - reach) : here + reach + 1].max(axis=1, out=scores[cell - start, 1])
+        return scores.reshape(stop - start, -1)
 
     def decide(self, stop: int, horizon: int) -> Iterator[Decision]:
         """Decide the cells before ``stop``, knowing the scores before ``horizon``."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.emergency.decisions import CellBoard
-from anc_core.emergency.figure_names import RULE_REACH
+from anc_core.emergency.figure_names import NUM_CELL_FIGURES, NUM_HEAD_FIGURES, RULE_REACH
 from anc_core.emergency.head import CellModel
 
 if TYPE_CHECKING:
@@ -46,14 +46,13 @@ class CellScorer:
         num = min(stop - self._num_scored, described)
         stop = self._num_scored + num
         if num > 0:
-            rows = [
-                np.concatenate(
-                    [self._figures[channel][i], board.rule_scores(channel, cell, RULE_REACH)]
+            rows = np.empty((len(self._figures), num, NUM_HEAD_FIGURES), np.float32)
+            for channel, figures in enumerate(self._figures):
+                rows[channel, :, :NUM_CELL_FIGURES] = figures[:num]
+                rows[channel, :, NUM_CELL_FIGURES:] = board.rule_scores(
+                    channel, self._num_scored, stop, RULE_REACH
                 )
-                for channel in range(len(self._figures))
-                for i, cell in enumerate(range(self._num_scored, stop))
-            ]
-            scores = self._model.scores(np.stack(rows).astype(np.float32))
+            scores = self._model.scores(rows.reshape(-1, NUM_HEAD_FIGURES))
             # An alarm on any channel protects all.
             self._raw += scores.reshape(len(self._figures), num).max(axis=0).tolist()
             for figures in self._figures:
