@@ -363,7 +363,7 @@ def _peaks(
         for k in range(pitch.shape[1]):
             if not pitch[i, k] > 0.0:
                 continue
-            hertz[num] = 2.0 ** pitch[i, k]
+            hertz[num] = pitch[i, k]
             num += 1
             count_14 += prominence[i, k] > 14.0
             count_20 += prominence[i, k] > 20.0
@@ -378,6 +378,9 @@ def _peaks(
         if num < 3:
             continue
         hertz[:num].sort()
+        # Powers cost more than all else here: only of frames with a stack.
+        for k in range(num):
+            hertz[k] = 2.0 ** hertz[k]
         close = 0
         apart = 0.0
         for k in range(1, num):
