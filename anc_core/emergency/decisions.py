@@ -89,6 +89,7 @@ class CellBoard:
         self._scores = np.zeros((num_channels, len(GROUPS), _RING_CELLS))
         self._learned = np.zeros(_RING_CELLS)
         self._standard = np.zeros(_RING_CELLS)
+        self._counts_alone = np.zeros(_RING_CELLS, np.bool_)
         hold_share, acts = _HOLD_SHARE, [*[True] * len(GROUPS), False, False]
         if thresholds is not None:
             sure = [group.noise_type in SURE_OF_THEMSELVES for group in GROUPS]
@@ -115,6 +116,7 @@ class CellBoard:
         row[cells] = np.maximum(row[cells], finding.score)
         if finding.is_standard:
             self._standard[cells] = np.maximum(self._standard[cells], finding.score)
+            self._counts_alone[cells] |= finding.counts_alone
 
     def learn(self, cell: int, log_odds: float) -> None:
         """Take what the head says of an undecided cell; what is no number counts as an alarm."""
@@ -149,15 +151,26 @@ class CellBoard:
             scores = self._scores[:, :, cell % _RING_CELLS].copy()
             is_protected = self._is_protected(cell, merged)
             if self._thresholds is not None:
-                self._fuse(scores, *merged[-2:, 0].tolist(), is_protected=is_protected)
+                self._fuse(
+                    scores,
+                    float(self._learned[cell % _RING_CELLS]),
+                    is_protected=is_protected,
+                    counts_alone=bool(self._counts_alone[cell % _RING_CELLS]),
+                )
             self._scores[:, :, cell % _RING_CELLS] = 0.0
             self._learned[cell % _RING_CELLS] = 0.0
             self._standard[cell % _RING_CELLS] = 0.0
+            self._counts_alone[cell % _RING_CELLS] = False
             self._next += 1
             yield Decision(cell, is_protected, scores)
 
     def _fuse(
-        self, scores: NDArray[np.float64], learned: float, standard: float, *, is_protected: bool
+        self,
+        scores: NDArray[np.float64],
+        learned: float,
+        *,
+        is_protected: bool,
+        counts_alone: bool,
     ) -> None:
         """Bring the rules that the head watches over into line with it, **changing** ``scores``.
 
@@ -168,7 +181,7 @@ class CellBoard:
         watched = scores[:, _WATCHED]
         if not is_protected:
             watched = np.zeros_like(watched)
-        elif learned < self._count and standard < EVENT_THRESHOLD:
+        elif learned < self._count and not counts_alone:
             watched = np.minimum(watched, uncounted)
         scores[:, _WATCHED] = watched
 

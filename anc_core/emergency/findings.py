@@ -43,6 +43,8 @@ class Group:
     min_event_s: float
 
 
+_SEVEN_NOTES = 0.9
+"""Score of a two-tone finding with so many."""
 SOUNDER_HZ = (941.0, 999.0)
 """BS 5839-1: 970 Hz +-3 %."""
 GROUPS = (
@@ -98,3 +100,12 @@ class Finding:
         """
         is_sounder = self.kind is Kind.STEADY and SOUNDER_HZ[0] <= self.low_hz <= SOUNDER_HZ[1]
         return self.kind is Kind.TWO_TONE or is_sounder
+
+    @property
+    def counts_alone(self) -> bool:
+        """Whether such a signal counts though the head doubts it.
+
+        Of two tones at least seven notes: a doorbell that is rung three times has six.
+        """
+        least = _SEVEN_NOTES if self.kind is Kind.TWO_TONE else 0.0
+        return self.is_standard and self.score >= least
