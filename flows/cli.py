@@ -38,6 +38,7 @@ from flows.seed_command import db_seed
 from flows.serve_command import serve
 from flows.simulate_command import simulate
 from flows.train_command import train
+from flows.train_emergency_command import train_emergency
 from flows.training_command import train_suppressor
 from flows.vacuum_command import vacuum
 
@@ -162,6 +163,7 @@ _COMMANDS = (
     simulate,
     train,
     train_suppressor,
+    train_emergency,
     validate,
     model,
     alert,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.emergency.figure_names import CELL_FRAMES, FRAMES_PER_S
 from anc_core.emergency.findings import GROUP_OF, GROUPS, Finding
-from anc_core.emergency.ridges import FRAMES_PER_S
 from anc_core.records import Window
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CELLS_PER_S = 2
-CELL_FRAMES = FRAMES_PER_S // CELLS_PER_S
+    from anc_core.emergency.choice import Thresholds
+
+CELLS_PER_S = FRAMES_PER_S // CELL_FRAMES
 LOOKAHEAD_CELLS = 8 * CELLS_PER_S
 """8 s: two cycles of T3, or the group of T4 that follows the one to be protected."""
 _RING_CELLS = 64
@@ -30,7 +31,15 @@ _HOLD_SHARE = 0.6
 """A protected stretch goes on while the score is above this share of the threshold."""
 _MAX_WINDOW_CELLS = 5 * CELLS_PER_S
 """A window is cut there, so that an alarm of an hour is 720 rows and not one."""
-_GAP_CELLS = np.array([round(group.merge_gap_s * CELLS_PER_S) for group in GROUPS])
+LEARNED_GAP_S = 2.0
+_STANDARD_GAP_S = 3.0
+_GAPS_S = (*(group.merge_gap_s for group in GROUPS), LEARNED_GAP_S, _STANDARD_GAP_S)
+_GAP_CELLS = np.array([round(gap_s * CELLS_PER_S) for gap_s in _GAPS_S])
+SURE_OF_THEMSELVES = ("smoke_alarm", "co_alarm")
+"""Groups that protect and count whatever the head says: an average over seconds blurs a rhythm."""
+EVENT_THRESHOLD = 0.6
+"""Score that an event must reach somewhere; protection begins below it."""
+_WATCHED = [i for i, group in enumerate(GROUPS) if group.noise_type not in SURE_OF_THEMSELVES]
 _MIN_COVER_FRAMES = CELL_FRAMES // 4
 
 
@@ -68,13 +77,30 @@ class CellBoard:
     num_channels : int
     threshold : float
         Score from which a cell is protected.
+    thresholds : Thresholds, optional
+        Of the learned head, where one listens: it then decides, and of the rules only those that
+        are sure of themselves protect beside it (T3, T4, two tones in turn, 970 Hz held).
     """
 
-    def __init__(self, num_channels: int, threshold: float) -> None:
-        self._threshold = threshold
+    def __init__(
+        self, num_channels: int, threshold: float, thresholds: Thresholds | None = None
+    ) -> None:
+        self._thresholds = thresholds
         self._scores = np.zeros((num_channels, len(GROUPS), _RING_CELLS))
+        self._learned = np.zeros(_RING_CELLS)
+        self._standard = np.zeros(_RING_CELLS)
+        self._counts_alone = np.zeros(_RING_CELLS, np.bool_)
+        hold_share, acts = _HOLD_SHARE, [*[True] * len(GROUPS), False, False]
+        if thresholds is not None:
+            sure = [group.noise_type in SURE_OF_THEMSELVES for group in GROUPS]
+            acts = [*sure, True, True]
+            hold_share = 2.0 * _logistic(thresholds.hold - thresholds.protect)
+            self._count = _logistic(thresholds.count - thresholds.protect)
+        self._acts = np.array(acts)
+        self._on = np.full(len(acts), threshold)
+        self._hold = threshold * np.array([*[_HOLD_SHARE] * len(GROUPS), hold_share, _HOLD_SHARE])
         self._next = 0
-        self._last_on = np.full(len(GROUPS), -(10**9))
+        self._last_on = np.full(len(acts), -(10**9))
 
     @property
     def num_decided(self) -> int:
@@ -88,31 +114,93 @@ class CellBoard:
         cells = np.arange(first, last + 1) % _RING_CELLS
         row = self._scores[channel, GROUPS.index(GROUP_OF[finding.kind])]
         row[cells] = np.maximum(row[cells], finding.score)
+        if finding.is_standard:
+            self._standard[cells] = np.maximum(self._standard[cells], finding.score)
+            self._counts_alone[cells] |= finding.counts_alone
+
+    def learn(self, cell: int, log_odds: float) -> None:
+        """Take what the head says of an undecided cell; what is no number counts as an alarm."""
+        assert self._thresholds is not None  # noqa: S101 - who has a head has thresholds
+        off = log_odds - self._thresholds.protect
+        self._learned[cell % _RING_CELLS] = 1.0 if off != off else _logistic(off)  # noqa: PLR0124
+
+    def rule_scores(self, channel: int, start: int, stop: int, reach: int) -> NDArray[np.float64]:
+        """Return what the rules say so far of undecided cells, and the most within ``reach``.
+
+        Returns
+        -------
+        ndarray of float64, shape (stop - start, 2 * num_groups)
+        """
+        first = max(self._next, start - reach)
+        row = self._scores[channel][:, np.arange(first, stop + reach) % _RING_CELLS]
+        scores = np.empty((stop - start, 2, len(GROUPS)))
+        for cell in range(start, stop):
+            here = cell - first
+            scores[cell - start, 0] = row[:, here]
+            row[:, max(0, here - reach) : here + reach + 1].max(axis=1, out=scores[cell - start, 1])
+        return scores.reshape(stop - start, -1)
 
     def decide(self, stop: int, horizon: int) -> Iterator[Decision]:
         """Decide the cells before ``stop``, knowing the scores before ``horizon``."""
         while self._next < stop:
             cell = self._next
             ahead = np.arange(cell, max(cell + 1, horizon)) % _RING_CELLS
-            merged = self._scores.max(axis=0)[:, ahead]
+            merged = np.vstack(
+                [self._scores.max(axis=0)[:, ahead], self._learned[ahead], self._standard[ahead]]
+            )
             scores = self._scores[:, :, cell % _RING_CELLS].copy()
             is_protected = self._is_protected(cell, merged)
+            if self._thresholds is not None:
+                self._fuse(
+                    scores,
+                    float(self._learned[cell % _RING_CELLS]),
+                    is_protected=is_protected,
+                    counts_alone=bool(self._counts_alone[cell % _RING_CELLS]),
+                )
             self._scores[:, :, cell % _RING_CELLS] = 0.0
+            self._learned[cell % _RING_CELLS] = 0.0
+            self._standard[cell % _RING_CELLS] = 0.0
+            self._counts_alone[cell % _RING_CELLS] = False
             self._next += 1
             yield Decision(cell, is_protected, scores)
 
+    def _fuse(
+        self,
+        scores: NDArray[np.float64],
+        learned: float,
+        *,
+        is_protected: bool,
+        counts_alone: bool,
+    ) -> None:
+        """Bring the rules that the head watches over into line with it, **changing** ``scores``.
+
+        What is not protected is not reported; what the head doubts stays below what counts as an
+        event. On the head's word alone a stretch is protected and not named.
+        """
+        uncounted = EVENT_THRESHOLD - 0.01
+        watched = scores[:, _WATCHED]
+        if not is_protected:
+            watched = np.zeros_like(watched)
+        elif learned < self._count and not counts_alone:
+            watched = np.minimum(watched, uncounted)
+        scores[:, _WATCHED] = watched
+
     def _is_protected(self, cell: int, ahead: NDArray[np.float64]) -> bool:
         """Apply threshold, hysteresis and gap closing; ``ahead[:, 0]`` is the cell itself."""
-        is_on = ahead >= self._threshold
+        is_on = ahead >= self._on[:, np.newaxis]
         was_on = self._last_on == cell - 1
-        holds = ahead >= _HOLD_SHARE * self._threshold
+        holds = ahead >= self._hold[:, np.newaxis]
         # Hysteresis works from both ends: a score that swells is held back to where it began.
         reaches = np.array([_reaches(on, hold) for on, hold in zip(is_on, holds, strict=True)])
         on_now = is_on[:, 0] | (holds[:, 0] & (was_on | reaches))
         next_on = np.where(is_on.any(axis=1), is_on.argmax(axis=1), 10**9) + cell
         in_gap = next_on - self._last_on - 1 <= _GAP_CELLS
         self._last_on[on_now] = cell
-        return bool(np.any(on_now | in_gap))
+        return bool(np.any((on_now | in_gap) & self._acts))
+
+
+def _logistic(log_odds: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-np.clip(log_odds, -60.0, 60.0))))
 
 
 def _reaches(is_on: NDArray[np.bool_], holds: NDArray[np.bool_]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from anc_core.arrays import as_columns, check_sample_rate
@@ -11,6 +12,8 @@ from anc_core.records import Detection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
 
 
 def detect(
@@ -40,6 +43,8 @@ def detect(
     columns = as_columns(audio)
     rate = check_sample_rate(sample_rate)
     detector = AlarmDetector(rate, columns.shape[1], parameters=parameters)
+    if detector.fault is not None:
+        _log.warning("everything is protected, no alarm can be told: %s", detector.fault)
     for start in range(0, len(columns), 10 * rate):
         detector.process(columns[start : start + 10 * rate])
     detector.flush()

@@ -16,17 +16,19 @@ import numpy as np
 import soxr
 
 from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
+from anc_core.emergency.choice import HeadChoice, choose_head
 from anc_core.emergency.decisions import (
-    CELL_FRAMES,
     CELLS_PER_S,
     LOOKAHEAD_CELLS,
     CellBoard,
     WindowLog,
 )
 from anc_core.emergency.events import EventLog
+from anc_core.emergency.figure_names import CELL_FRAMES
 from anc_core.emergency.lasting import LastingRidges
 from anc_core.emergency.listener import BLOCK_ADVANCE, BLOCK_FRAMES, BLOCK_LENGTH, Listener
 from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, HOP_LENGTH
+from anc_core.emergency.scorer import SCORE_LAG_CELLS, CellScorer
 from anc_core.presets import ProtectionParameters
 from anc_core.records import Event, Window
 
@@ -59,6 +61,9 @@ class AlarmDetector:
         Time of the first sample, added to the times of windows and events.
     keep_ridges : bool, default False
         Also say where ridges last, as ``parameters.ridges`` has it: for a guard.
+    choice : HeadChoice, optional
+        The learned head; by default the one that ships. Without one (a fault) everything is
+        protected, and events are those of the rules.
 
     Raises
     ------
@@ -80,7 +85,9 @@ class AlarmDetector:
         parameters: ProtectionParameters | None = None,
         start_s: float = 0.0,
         keep_ridges: bool = False,
+        choice: HeadChoice | None = None,
     ) -> None:
+        self._choice = choose_head() if choice is None else choice
         self._rate = check_sample_rate(sample_rate)
         self._num_channels = check_num_channels(num_channels)
         self._parameters = parameters or ProtectionParameters()
@@ -122,6 +129,11 @@ class AlarmDetector:
         return self._ridges
 
     @property
+    def fault(self) -> str | None:
+        """Why no head listens, so that everything is protected; None where all is well."""
+        return self._choice.fault
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         """Decisions so far, in order of time (complete after ``flush``)."""
         return tuple(sorted(self._windows.windows, key=lambda w: (w.start_s, w.channel, w.end_s)))
@@ -141,7 +153,11 @@ class AlarmDetector:
         self._resampler = self._new_resampler()
         self._input = np.zeros((0, self._num_channels), np.float32)
         self._analysed = np.zeros((0, self._num_channels), np.float32)
-        self._board = CellBoard(self._num_channels, threshold)
+        head = self._choice.head
+        self._board = CellBoard(
+            self._num_channels, threshold, None if head is None else head.thresholds
+        )
+        self._scorer = None if head is None else CellScorer(head.trees, self._num_channels)
         self._windows = WindowLog(threshold, self._start_s)
         self._events = EventLog(threshold, self._start_s)
         self._powers: list[NDArray[np.float64]] = []
@@ -180,6 +196,8 @@ class AlarmDetector:
                 self._ridges.judge(is_last=True)
             end_s = self._num_heard / self._rate
             num_cells = int(np.ceil(end_s * CELLS_PER_S))
+            if self._scorer is not None:
+                self._scorer.score(self._board, num_cells, is_last=True)
             self._decide(num_cells, num_cells)
             self._windows.flush(end_s)
             self._events.flush(end_s)
@@ -192,6 +210,8 @@ class AlarmDetector:
         """
         if not self._parameters.enabled:
             return []
+        if self._choice.head is None and not self._is_deaf:
+            return [(start, stop)] if start < stop else []
         guard_s = self._parameters.guard_s
         found: list[tuple[int, int]] = []
         for first, last in _near(self._stretches, start, stop, self._rate, guard_s):
@@ -231,7 +251,10 @@ class AlarmDetector:
             self._powers.append(np.mean(advance[begin : begin + _CELL_SAMPLES] ** 2, axis=0))
         for channel, listener in enumerate(self._listeners):
             column = np.ascontiguousarray(samples[:, channel])
-            for finding in listener.hear(column, is_last=is_last):
+            findings = listener.hear(column, is_last=is_last)
+            if self._scorer is not None:
+                self._scorer.take(channel, listener.figures)
+            for finding in findings:
                 self._board.paint(channel, finding)
                 self._events.note(finding)
             if self._ridges is not None and listener.heard is not None:
@@ -252,6 +275,8 @@ class AlarmDetector:
         if self._ridges is not None:
             self._ridges.judge()
         horizon = self._num_frames // CELL_FRAMES
+        if self._scorer is not None:
+            self._scorer.score(self._board, horizon - SCORE_LAG_CELLS, is_last=False)
         self._decide(horizon - LOOKAHEAD_CELLS, horizon)
 
     def _decide(self, stop: int, horizon: int) -> None:

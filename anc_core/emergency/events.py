@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.emergency.decisions import CELLS_PER_S, Decision
-from anc_core.emergency.findings import GROUP_OF, GROUPS, MAX_EVENT_S, Finding, Group, Kind
-from anc_core.emergency.ridges import FRAMES_PER_S
-from anc_core.emergency.sweeps import SOUNDER_HZ
+from anc_core.emergency.decisions import CELLS_PER_S, EVENT_THRESHOLD, Decision
+from anc_core.emergency.figure_names import FRAMES_PER_S
+from anc_core.emergency.findings import (
+    GROUP_OF,
+    GROUPS,
+    MAX_EVENT_S,
+    SOUNDER_HZ,
+    Finding,
+    Group,
+    Kind,
+)
 from anc_core.records import Event, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EVENT_THRESHOLD = 0.6
-"""Score that an event must reach somewhere; protection begins below it."""
 _SAME_ONSET_FRAMES = 12
 """Onsets closer than 0.19 s, as heard on several channels or in several contexts, are one."""
 _ONE_WAY = 0.15

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anc_core.emergency.context import CellContext
+from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import Finding
 from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
 from anc_core.emergency.ridges import (
     FAST_FRAME_LENGTH,
     FRAME_LENGTH,
-    FRAMES_PER_S,
     HOP_LENGTH,
     NUM_PEAKS,
     Ridges,
     find_ridges,
+    ridges_and_power,
 )
 from anc_core.emergency.sweeps import (
     CONTOUR_FRAMES,
@@ -44,11 +46,15 @@ class Listener:
 
     def __init__(self) -> None:
         self._labeller = TrackLabeller()
+        self._context = CellContext()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything heard."""
         self._labeller.reset()
+        self._context.reset()
+        self.figures: list[NDArray[np.float32]] = []
+        """Of the cells that the last block completed."""
         empty = np.full((CONTEXT_FRAMES, NUM_PEAKS), np.nan, np.float32)
         self._pitch, self._level_db = empty, empty
         self._fast_pitch, self._fast_level_db = empty, empty
@@ -69,7 +75,7 @@ class Listener:
         is_last : bool
             Whether the recording ends here, so that a rhythm need not wait for its silence.
         """
-        long = find_ridges(samples)
+        long, power = ridges_and_power(samples, FRAME_LENGTH)
         fast = find_ridges(samples[_CENTRING:], FAST_FRAME_LENGTH)
         num = len(long.pitch)
         tracks = self._labeller.label(long)
@@ -81,6 +87,7 @@ class Listener:
         self._fast_pitch = _append(self._fast_pitch, fast.pitch[:num])
         self._fast_level_db = _append(self._fast_level_db, fast.level_db[:num])
         self._steady = _append(self._steady, tracks.steady_frames)
+        self.figures = self._context.hear(long, fast, tracks, power, is_last=is_last)
         findings = run_findings(tracks, long.level_db, first)
         findings += self._contour_findings(num)
         if is_last or self._num_frames % _RHYTHM_STEP == 0:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anc_core.dsp.jit import jit
+from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import Finding, Kind
-from anc_core.emergency.ridges import FRAMES_PER_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,6 +16,7 @@ import numpy as np
 
 from anc_core.dsp.frames import spectra_of
 from anc_core.dsp.jit import jit, part_of_kernel
+from anc_core.emergency.figure_names import FRAMES_PER_S, NUM_BANDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,9 +26,7 @@ FRAME_LENGTH = 512
 """32 ms: parts a tone or a slow sweep from noise."""
 FAST_FRAME_LENGTH = 256
 """16 ms: a yelp moves 8 octaves a second and would smear over many bins of a longer frame."""
-HOP_LENGTH = 250
-"""64 frames a second, so that half a second is a whole number of frames."""
-FRAMES_PER_S = ANALYSIS_RATE_HZ // HOP_LENGTH
+HOP_LENGTH = ANALYSIS_RATE_HZ // FRAMES_PER_S
 NUM_PEAKS = 6
 """Most prominent peaks kept of a frame."""
 MIN_PROMINENCE_DB = 9.0
@@ -107,24 +106,63 @@ def find_ridges(samples: NDArray[np.float32], frame_length: int = FRAME_LENGTH) 
     Ridges
         ``(num_samples - frame_length) // HOP_LENGTH + 1`` frames.
     """
+    return ridges_and_power(samples, frame_length)[0]
+
+
+def ridges_and_power(
+    samples: NDArray[np.float32], frame_length: int
+) -> tuple[Ridges, NDArray[np.float32]]:
+    """Return what :func:`find_ridges` does, and the powers that the ridges were found in.
+
+    Returns
+    -------
+    Ridges
+    ndarray of float32, shape (num_frames, num_bins)
+        A full-scale sine has 0.5 in its bin.
+    """
     analysis = _analysis(frame_length)
-    level = _levels(samples, analysis)
+    power = _powers(samples, analysis)
+    level: NDArray[np.float32] = np.log10(power + _TINY_POWER)
+    level *= np.float32(10.0)
     places = np.full((3, len(level), NUM_PEAKS), np.nan, np.float32)
     hertz = np.full((len(level), NUM_PEAKS), np.nan)
     _pick(level, _background(level), analysis.first_bin, analysis.bin_hz, hertz, *places[1:])
     places[0] = np.log2(hertz)
-    return Ridges(*places)
+    return Ridges(*places), power
 
 
-def _levels(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.float32]:
-    """Return the power in dBFS per frame and bin of the analysed band."""
+def band_levels(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the level of bands of the spectrum, and of all of it.
+
+    Parameters
+    ----------
+    power : ndarray of float32, shape (num_frames, num_bins)
+        From :func:`ridges_and_power`.
+
+    Returns
+    -------
+    bands : ndarray of float32, shape (num_frames, NUM_BANDS)
+        dBFS, at least :data:`_SILENCE_DB`.
+    total : ndarray of float32, shape (num_frames,)
+    """
+    edges = np.arange(NUM_BANDS) * power.shape[1] // NUM_BANDS
+    bands = np.add.reduceat(power, edges, axis=1)
+    floor = np.float32(10.0 ** (_SILENCE_DB / 10.0))
+    return (
+        np.float32(10.0) * np.log10(np.maximum(bands, floor)),
+        np.float32(10.0) * np.log10(np.maximum(bands.sum(axis=1), floor)),
+    )
+
+
+def _powers(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.float32]:
+    """Return the power per frame and bin of the analysed band."""
     length = len(analysis.window)
     frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::HOP_LENGTH]
     spectrum = spectra_of(frames * analysis.window)
     spectrum = spectrum[:, analysis.first_bin : analysis.stop_bin]
     power = spectrum.real**2 + spectrum.imag**2
-    level: NDArray[np.float32] = np.log10(analysis.power_scale * power + _TINY_POWER)
-    return level * np.float32(10.0)
+    power *= analysis.power_scale
+    return np.asarray(power, np.float32)
 
 
 def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.emergency.findings import Finding, Kind
-from anc_core.emergency.ridges import FRAMES_PER_S
+from anc_core.emergency.figure_names import FRAMES_PER_S
+from anc_core.emergency.findings import SOUNDER_HZ, Finding, Kind
 from anc_core.emergency.tracks import SETTLING, Tracks
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ _MAX_STEADY_MOVING = 0.2
 _STEADY_RUN = 3 * FRAMES_PER_S
 _STEADY_HZ = (900.0, 3500.0)
 _STEADY_PROMINENCE_DB = 23.0
-SOUNDER_HZ = (941.0, 999.0)
-"""BS 5839-1: 970 Hz +-3 %."""
 _STEADY_BELOW_TOP_DB = 6.0
 """A held tone counts only if it is about the strongest of its frames: chords are music."""
 

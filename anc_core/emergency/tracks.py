@@ -89,6 +89,15 @@ class Tracks:
     moving: NDArray[np.float64]
     anchor: NDArray[np.float64]
 
+    @property
+    def columns(self) -> tuple[NDArray[np.int64] | NDArray[np.float64], ...]:
+        """All of them, in this order."""
+        return (
+            *(self.number, self.smooth_frames, self.steady_frames),
+            *(self.low, self.high, self.rise, self.roughness),
+            *(self.prominence_db, self.crowd, self.moving, self.anchor),
+        )
+
 
 class TrackLabeller:
     """Follows the peaks of one channel; holds the state between blocks of frames.

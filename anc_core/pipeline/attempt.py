@@ -160,6 +160,7 @@ class Attempt:
             + remarks
             + self._engine_remarks()
             + hearing.remarks
+            + _detector_remarks(detector)
             + self._reference_remarks(stream.num_samples),
             chunk_size=chunk_size,
             clipped_samples_out=writer.clipped_samples if writer is not None else 0,
@@ -276,7 +277,9 @@ class Attempt:
         protection = self.request.preset.protection
         if not protection.enabled:
             return None
-        from anc_core.emergency import AlarmDetector  # brings compiled kernels: only who works pays
+        # They bring compiled kernels: only who works pays.
+        from anc_core.emergency import AlarmDetector
+        from anc_core.emergency.choice import choose_head
 
         # A canceller takes only what its reference heard, above all the tones of machines: to give
         # those back would undo its work.
@@ -285,6 +288,7 @@ class Attempt:
             reader.num_channels,
             parameters=protection,
             keep_ridges=self.preset is not None and self.request.mode is Mode.SUPPRESS,
+            choice=choose_head(self.request.settings.models_dir),
         )
 
     def _check_gate(
@@ -343,6 +347,14 @@ def _refuse_damaged(reader: AudioReader, stream: StreamResult) -> None:
             f"more than {_MAX_NON_FINITE_SHARE:.1%}; export the recording again"
         )
         raise SourceError(ErrorCode.NON_FINITE, msg)
+
+
+def _detector_remarks(detector: AlarmDetector | None) -> tuple[Remark, ...]:
+    """Return what is to be said of the detector: that it could not tell and let all pass."""
+    if detector is None or detector.fault is None:
+        return ()
+    message = f"nothing was suppressed, as alarms could not be told from noise: {detector.fault}"
+    return (Remark(code=WarningCode.MODEL_UNAVAILABLE, message=message),)
 
 
 def _measured_events(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anc_core.classifier.models import Choice, choose_classifier
+from anc_core.emergency.choice import head_id
 from anc_core.errors import ErrorCode, SinkError
 from anc_core.pipeline.engine import check_algorithm, resolve_mode, suppression_model_id
 from anc_core.pipeline.fingerprint import fingerprint
@@ -88,6 +89,8 @@ class RecordingRequest:
             )
         if classifier.model_id is not None:
             parameters["classifier"] = classifier.model_id
+        if chosen.protection.enabled:
+            parameters["emergency_head"] = head_id(settings.models_dir)
         if resolved is Mode.CANCEL:
             parameters["cancellation"] = how.model_dump(mode="json")
         return cls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,20 @@ import soundfile as sf
 import anc_core.emergency as emergency
 import anc_core.pipeline.attempt as attempt_module
 from anc_core.audio.synth import alarm, noise
-from anc_core.errors import ErrorCode, GateError, SinkError, SourceChangedError, SourceError
+from anc_core.bundles.registry import Registry, shipped_models
+from anc_core.errors import (
+    ErrorCode,
+    GateError,
+    SinkError,
+    SourceChangedError,
+    SourceError,
+    WarningCode,
+)
 from anc_core.files import digest_file, identify
 from anc_core.pipeline.attempt import Attempt
 from anc_core.pipeline.request import RecordingRequest
 from anc_core.presets import get_preset
+from anc_core.settings import Settings
 from tests.recordings import noisy_voice
 
 RATE = 16_000
@@ -173,3 +183,25 @@ def test_protection_may_be_switched_off(
     object.__setattr__(trial.request, "preset", bare)
     with trial.run() as outcome:
         assert (outcome.detector, outcome.events, outcome.stream.protected) == (None, (), ())
+
+
+def test_without_the_head_of_the_detector_nothing_is_suppressed(
+    source: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "home" / "models"
+    shutil.copytree(shipped_models() / "emergency", models / "emergency")
+    bundle = Registry(models).active("emergency")
+    assert bundle is not None
+    (bundle.path / "trees.npz").write_bytes(b"tampered")
+    words = {"settings": Settings(home=tmp_path / "home")}
+    trial = attempt(source, tmp_path / "out.wav", **words)
+    with trial.run() as outcome:
+        trial.deliver()
+    (remark,) = outcome.remarks
+    assert remark.code is WarningCode.MODEL_UNAVAILABLE
+    assert "nothing was suppressed" in remark.message
+    np.testing.assert_array_equal(sf.read(tmp_path / "out.wav")[0], sf.read(source)[0])
+    whole = attempt(source, None)
+    assert trial.request.parameters["emergency_head"] == "refused"
+    # Once it is repaired the same recording is worth another session.
+    assert trial.request.parameters != whole.request.parameters
