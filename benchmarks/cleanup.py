@@ -59,7 +59,7 @@ from anc_core.store.tables import (
 WRITERS = 4
 PAUSE_S = 0.1
 """Of a writer between two recordings; a worker is busy with one for longer than that."""
-BASELINE_S = 5.0
+BASELINE_S = 30.0
 WINDOWS, INTERVALS = 5, 5
 FILES_EVERY = 10
 BATCH = 1_000
