@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         enlist,
         expire_alerts,
         find_delivery,
+        last_delivery,
         list_deliveries,
         settle,
         take,
@@ -87,7 +88,6 @@ if TYPE_CHECKING:
     from anc_core.store.job_runs import (
         LastRun,
         first_entry,
-        last_entry,
         last_runs,
         note_job_run,
     )
@@ -221,6 +221,7 @@ _HOMES = {
         "enlist",
         "expire_alerts",
         "find_delivery",
+        "last_delivery",
         "list_deliveries",
         "settle",
         "take",
@@ -250,7 +251,6 @@ _HOMES = {
     "job_runs": (
         "LastRun",
         "first_entry",
-        "last_entry",
         "last_runs",
         "note_job_run",
     ),
@@ -437,7 +437,7 @@ __all__ = [
     "known_outputs",
     "known_sessions",
     "known_temporaries",
-    "last_entry",
+    "last_delivery",
     "last_runs",
     "late_facts",
     "latest_moment",

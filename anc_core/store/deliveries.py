@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from anc_core.alerts import EmergencyAlert, alerts_of
@@ -222,6 +222,11 @@ def list_deliveries(
         query = query.where(AlertDelivery.status.in_(statuses))
     rows = db.execute(query.limit(limit)).mappings()
     return DeliveryLog(deliveries=tuple(Delivery(**row) for row in rows))
+
+
+def last_delivery(db: Session) -> datetime | None:
+    """Return when the receiver last took an alert, a test included; None if it never did."""
+    return db.scalar(select(func.max(AlertDelivery.delivered_at)))
 
 
 def find_delivery(db: Session, idempotency_key: str) -> Delivery:

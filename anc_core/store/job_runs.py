@@ -71,8 +71,3 @@ def last_runs(db: Session, since: datetime) -> dict[str, LastRun]:
 def first_entry(db: Session) -> datetime | None:
     """Return when the audit log begins, ``None`` if it is empty."""
     return db.scalar(select(AuditEntry.at).order_by(AuditEntry.id).limit(1))
-
-
-def last_entry(db: Session, action: str) -> datetime | None:
-    """Return when something of this kind was last noted."""
-    return db.scalar(select(func.max(AuditEntry.at)).where(AuditEntry.action == action))

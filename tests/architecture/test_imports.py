@@ -43,7 +43,7 @@ sys.stdout.write("\\n" + json.dumps(sorted({{name.partition(".")[0] for name in 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,  # seconds of imports; a loaded machine takes minutes
     )
     assert finished.returncode == 0, finished.stderr
     return set(json.loads(finished.stdout.splitlines()[-1]))

@@ -9,9 +9,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 
+from anc_core.alerts import EmergencyAlert
 from anc_core.bundles.registry import shipped_models
 from anc_core.maintenance.health import check, hearing, questions, storage, upkeep
 from anc_core.maintenance.health.questions import Answer, HealthStatus, Question, ask_all
@@ -20,9 +22,11 @@ from anc_core.store import (
     ClaimRequest,
     Owner,
     claim,
+    enlist,
     note_job_run,
     open_database,
-    record_audit,
+    settle,
+    take,
 )
 from anc_core.store.vitals import database_file
 
@@ -64,6 +68,24 @@ def health(run_cli, *words):
     assert time.monotonic() - start < 10
     report = json.loads(out)
     return code, {one["name"]: one for one in report["checks"]}, report
+
+
+def taken(settings, *, ago):
+    """Note in the delivery log that the receiver took an alert."""
+    alert = EmergencyAlert(
+        alert_id=uuid4(),
+        session_id="s",
+        source_path="s.wav",
+        event_type="siren",
+        start_s=1.0,
+        end_s=4.0,
+        peak_confidence=0.9,
+    )
+    then = datetime.now(UTC) - ago
+    with open_database(settings.resolved_database_url).begin() as db:
+        enlist(db, [alert], now=then)
+        take(db, alert, now=then, lease_s=60.0, cooldown_s=0.0)
+        settle(db, alert, "delivered", now=then)
 
 
 def test_all_is_well_on_a_new_installation(settings, run_cli, unhurried):
@@ -261,12 +283,18 @@ class TestJobs:
         self.noted(settings, "cleanup-old", ago=timedelta(days=90))
         assert health(run_cli)[0] == 0
 
-    def test_alert_channel_that_was_not_tested_for_long(self, settings, run_cli):
-        database = open_database(settings.resolved_database_url)
-        with database.begin() as db:
-            then = datetime.now(UTC) - timedelta(days=40)
-            record_audit(db, upkeep.ALERT_TEST, "webhook", {}, "test", now=then)
-        assert health(run_cli)[1]["alert channel"]["status"] == "degraded"
+    def channel(self, run_cli):
+        return health(run_cli)[1]["alert channel"]
+
+    def test_alert_channel(self, settings, run_cli, monkeypatch):
+        assert "not configured" in self.channel(run_cli)["message"]
+        monkeypatch.setenv("ANC_ALERT_WEBHOOK_URL", "http://127.0.0.1:9/alerts")
+        assert self.channel(run_cli)["value"] == "never"
+        assert self.channel(run_cli)["status"] == "degraded"
+        taken(settings, ago=timedelta(days=40))
+        assert "anc alert test" in self.channel(run_cli)["message"]
+        taken(settings, ago=timedelta(days=2))
+        assert self.channel(run_cli)["status"] == "ok"
 
 
 @pytest.mark.usefixtures("unhurried")

@@ -14,14 +14,13 @@ from anc_core.store import (
     clock_error_s,
     dead_sessions,
     first_entry,
-    last_entry,
+    last_delivery,
     last_runs,
     latest_moment,
 )
 
-ALERT_TEST = "alert-test"
-"""Action of the audit log that says that the alert channel was tested."""
-MAX_ALERT_TEST_AGE = timedelta(days=31)
+MAX_ALERT_AGE = timedelta(days=31)
+"""An alert, or a test of one, must have been taken by the receiver within this time."""
 
 _LOOK_BACK = timedelta(days=400)
 _OLDEST_PLAUSIBLE = datetime(2024, 1, 1, tzinfo=UTC)
@@ -83,16 +82,20 @@ def _job(settings: Settings, job: Job, *, expected: bool) -> Answer:
 
 
 def _alert_channel(settings: Settings) -> Answer:
+    if settings.alert_webhook_url is None:
+        return Answer.ok("not configured: ANC_ALERT_WEBHOOK_URL is not set")
     with opened(settings) as database, database.read() as db:
-        tested = last_entry(db, ALERT_TEST)
-    if tested is None:
-        return Answer.ok("not configured: no alert was ever tested")
-    age = datetime.now(UTC) - tested
-    value, threshold = f"{_days(age)} ago", _days(MAX_ALERT_TEST_AGE)
-    if age > MAX_ALERT_TEST_AGE:
-        message = "its last test is long ago; send one: anc alert test"
+        last = last_delivery(db)
+    threshold = _days(MAX_ALERT_AGE)
+    if last is None:
+        message = "the receiver never took an alert; send it one: anc alert test"
+        return Answer.degraded(message, value="never", threshold=threshold)
+    age = datetime.now(UTC) - last
+    value = f"{_days(age)} ago"
+    if age > MAX_ALERT_AGE:
+        message = "the last alert that was taken is long ago; send one: anc alert test"
         return Answer.degraded(message, value=value, threshold=threshold)
-    return Answer.ok("tested", value=value, threshold=threshold)
+    return Answer.ok("the receiver took an alert", value=value, threshold=threshold)
 
 
 def _clock(settings: Settings) -> Answer:
