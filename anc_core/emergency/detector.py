@@ -96,7 +96,9 @@ class AlarmDetector:
         self._is_deaf = self._rate < MIN_SAMPLE_RATE_HZ
         self._ridges = None
         if keep_ridges and self._parameters.ridges != "off" and not self._is_deaf:
-            self._ridges = LastingRidges(self._num_channels, self._parameters.ridges)
+            self._ridges = LastingRidges(
+                self._num_channels, self._parameters.ridges, is_scored=self._choice.head is not None
+            )
         self.reset()
 
     @property
@@ -192,12 +194,9 @@ class AlarmDetector:
         if not self._has_ended and not self._is_deaf and self._num_heard:
             self._take(self._input, is_last=True)
             self._hear_rest()
-            if self._ridges is not None:
-                self._ridges.judge(is_last=True)
             end_s = self._num_heard / self._rate
             num_cells = int(np.ceil(end_s * CELLS_PER_S))
-            if self._scorer is not None:
-                self._scorer.score(self._board, num_cells, is_last=True)
+            self._judge(num_cells, is_last=True)
             self._decide(num_cells, num_cells)
             self._windows.flush(end_s)
             self._events.flush(end_s)
@@ -272,12 +271,17 @@ class AlarmDetector:
             self._hear(samples, num_frames, is_last=not len(self._analysed))
 
     def _decide_heard(self) -> None:
-        if self._ridges is not None:
-            self._ridges.judge()
         horizon = self._num_frames // CELL_FRAMES
-        if self._scorer is not None:
-            self._scorer.score(self._board, horizon - SCORE_LAG_CELLS, is_last=False)
+        self._judge(horizon - SCORE_LAG_CELLS, is_last=False)
         self._decide(horizon - LOOKAHEAD_CELLS, horizon)
+
+    def _judge(self, num_cells: int, *, is_last: bool) -> None:
+        """Let the head score the cells before ``num_cells``, and say which ridges last."""
+        scores: list[float] = []
+        if self._scorer is not None:
+            scores = self._scorer.score(self._board, num_cells, is_last=is_last)
+        if self._ridges is not None:
+            self._ridges.judge(scores, is_last=is_last)
 
     def _decide(self, stop: int, horizon: int) -> None:
         end_s = self._num_heard / self._rate

@@ -9,9 +9,10 @@ the stray peaks of noise and from the harmonics of a voice is found out on their
 - they are *loud*: a siren stands at the level of what is loud within seconds, the tones of a
   machine or a bird behind a voice lie far below it.
 
-Strictness is the evidence that these three must sum up to; weights and sums are measured, see
-docs/emergency.md. A ridge of a few bins costs little where it is kept for nothing, so much less
-evidence will do than for an alarm.
+Where the learned head is sure that it hears no alarm, they must be more of all that, but in the
+strict setting. Strictness is the evidence that these three must sum up to; weights and sums are
+measured, see docs/emergency.md. A ridge of a few bins costs little where it is kept for nothing, so
+much less evidence will do than for an alarm.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ import numpy as np
 
 from anc_core.dsp.jit import jit
 from anc_core.emergency.base import RidgePoints
+from anc_core.emergency.figure_names import CELL_FRAMES
 from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, FRAMES_PER_S, HOP_LENGTH
+from anc_core.emergency.scorer import SCORE_LAG_CELLS, SMOOTHING_CELLS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from anc_core.emergency.ridges import Ridges
@@ -43,6 +48,14 @@ MIN_EVIDENCE = {"default": 0.9, "strict": 0.6}
 MIN_PROMINENCE_DB = {"default": 12.0, "strict": 11.0}
 """Mean over the track. Where there is nothing but noise its peaks are what is loud, and link by
 chance; they stand 9 to 13 dB over their neighbourhood, sirens 13 to 37 dB."""
+_DOUBT_BELOW = -1.5
+_EVIDENCE_PER_DOUBT = {"default": 3.0, "strict": 0.0}
+"""Where the learned head hears nothing of an alarm a ridge must be the clearer: so much evidence
+more for every unit of log-odds that the best score near by lies below. On half of the recorded
+sirens it costs 0.03 dB, and 9 dB of a helicopter and 4 dB of engines stay out; from -1.0 on sirens
+in noise begin to pay."""
+_DOUBT_REACH_CELLS = 4
+"""Cells (2 s) on either side in which the best score counts: an alarm goes on through a dip."""
 _PER_OCTAVE_OF_ROUGHNESS = -100.0
 _PER_DB_BELOW_LOUD = -0.19
 """Beside 1 for every doubling of the length."""
@@ -73,6 +86,8 @@ class LastingRidges:
     num_channels : int
     strictness : {"default", "strict"}
         How much evidence it takes.
+    is_scored : bool
+        Whether a head gives its scores to :meth:`judge`.
 
     Notes
     -----
@@ -80,9 +95,11 @@ class LastingRidges:
     stream, so that nothing depends on how it is split; about 9 s of peaks are kept.
     """
 
-    def __init__(self, num_channels: int, strictness: str) -> None:
+    def __init__(self, num_channels: int, strictness: str, *, is_scored: bool) -> None:
         self._num_channels = num_channels
         self._min_evidence = MIN_EVIDENCE[strictness]
+        self._per_doubt = _EVIDENCE_PER_DOUBT[strictness]
+        self._is_scored = is_scored and self._per_doubt > 0.0
         self._min_prominence_db = MIN_PROMINENCE_DB[strictness]
         self.reset()
 
@@ -94,12 +111,17 @@ class LastingRidges:
     @property
     def look_ahead_s(self) -> float:
         """Seconds of ridges that must be known after a moment to judge it."""
-        return (BLOCK_FRAMES + CONTEXT_FRAMES) * _FRAME_S + _CENTRE_S
+        cells = SCORE_LAG_CELLS + SMOOTHING_CELLS + _DOUBT_REACH_CELLS + 1
+        ahead = max(CONTEXT_FRAMES, cells * CELL_FRAMES if self._is_scored else 0)
+        # Frames come in blocks of their own.
+        return (2 * BLOCK_FRAMES + ahead) * _FRAME_S + _CENTRE_S
 
     def reset(self) -> None:
         """Forget everything."""
         self._channels = [_Channel() for _ in range(self._num_channels)]
         self._points: list[RidgePoints] = []
+        self._scores: list[float] = []
+        self._first_scored = 0
         self._num_judged = 0
         self._has_ended = False
 
@@ -107,22 +129,52 @@ class LastingRidges:
         """Take the next frames of ``channel``."""
         self._channels[channel].add(ridges, tracks)
 
-    def judge(self, *, is_last: bool = False) -> None:
-        """Judge what all channels have frames enough for; all that is left if ``is_last``."""
+    def judge(self, scores: Sequence[float] = (), *, is_last: bool = False) -> None:
+        """Judge what all channels have frames enough for; all that is left if ``is_last``.
+
+        ``scores`` are those that the head gives the next cells, in log-odds.
+        """
+        if self._is_scored:
+            self._scores += scores
         while True:
             known = min(channel.num_ahead for channel in self._channels)
             due = min(known, BLOCK_FRAMES) if is_last else BLOCK_FRAMES
-            if due == 0 or (not is_last and known < BLOCK_FRAMES + CONTEXT_FRAMES):
+            if due == 0 or not (is_last or self._can_judge(known)):
                 break
-            found = [
-                c.judge(due, self._min_evidence, self._min_prominence_db) for c in self._channels
-            ]
+            needed = self._needed(due)
+            found = [c.judge(due, needed, self._min_prominence_db) for c in self._channels]
             frame, pitch, slope = np.concatenate(found, axis=1)
             order = np.argsort(frame, kind="stable")
             time_s = (frame[order] + self._num_judged) * _FRAME_S + _CENTRE_S
             self._points.append(RidgePoints(time_s, pitch[order], slope[order] / _FRAME_S))
             self._num_judged += due
+            self._forget_scores()
         self._has_ended = is_last
+
+    def _can_judge(self, num_known_frames: int) -> bool:
+        if num_known_frames < BLOCK_FRAMES + CONTEXT_FRAMES:
+            return False
+        last = (self._num_judged + BLOCK_FRAMES - 1) // CELL_FRAMES + _DOUBT_REACH_CELLS
+        return not self._is_scored or last < self._first_scored + len(self._scores)
+
+    def _needed(self, num_frames: int) -> NDArray[np.float64]:
+        """Return the evidence that each of the next ``num_frames`` asks for."""
+        needed = np.full(num_frames, self._min_evidence)
+        if not self._scores:
+            return needed
+        scores = np.array(self._scores)
+        cells = (self._num_judged + np.arange(num_frames)) // CELL_FRAMES - self._first_scored
+        around = cells[:, np.newaxis] + np.arange(-_DOUBT_REACH_CELLS, _DOUBT_REACH_CELLS + 1)
+        best = scores[np.clip(around, 0, len(scores) - 1)].max(axis=1)
+        # What is no number never raises what is asked for.
+        doubt = np.fmax(_DOUBT_BELOW - best, 0.0)
+        return needed + self._per_doubt * doubt
+
+    def _forget_scores(self) -> None:
+        keep = self._num_judged // CELL_FRAMES - _DOUBT_REACH_CELLS
+        drop = min(max(0, keep - self._first_scored), max(0, len(self._scores) - 1))
+        del self._scores[:drop]
+        self._first_scored += drop
 
     def within(self, start_s: float, stop_s: float) -> RidgePoints:
         """Return the points in [start_s, stop_s) and forget those of blocks before ``start_s``.
@@ -167,11 +219,11 @@ class _Channel:
         self._number = np.concatenate([self._number, tracks.number])
 
     def judge(
-        self, num_frames: int, min_evidence: float, min_prominence_db: float
+        self, num_frames: int, needed: NDArray[np.float64], min_prominence_db: float
     ) -> NDArray[np.float64]:
         """Return frame (from the block's first), pitch and slope (octaves a frame) of the points.
 
-        The next ``num_frames`` are judged, shape (3, num_points).
+        The next ``num_frames`` are judged, each by what it needs; shape (3, num_points).
         """
         first, stop = self._num_before, self._num_before + num_frames
         seen = slice(0, stop + CONTEXT_FRAMES)
@@ -188,7 +240,7 @@ class _Channel:
             first,
             stop,
             loud_db,
-            min_evidence,
+            needed,
             min_prominence_db,
             found,
         )
@@ -202,7 +254,7 @@ class _Channel:
 
 @jit(
     "int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64[:, ::1], int64, int64,"
-    " float64, float64, float64, float64[:, ::1])"
+    " float64, float64[::1], float64, float64[:, ::1])"
 )
 def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
     pitch: NDArray[np.float32],
@@ -212,7 +264,7 @@ def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
     first: int,
     stop: int,
     loud_db: float,
-    min_evidence: float,
+    needed: NDArray[np.float64],
     min_prominence_db: float,
     found: NDArray[np.float64],
 ) -> int:
@@ -320,7 +372,7 @@ def _judge(  # noqa: PLR0912, PLR0915 - one pass over the tracks of a block
                 + _PER_OCTAVE_OF_ROUGHNESS * (rough[d] - rough[c]) / (d - c)
                 + _PER_DB_BELOW_LOUD * (loud_db - (loudness[d] - loudness[c]) / (d - c))
             )
-            if evidence >= min_evidence and num_found < found.shape[1]:
+            if evidence >= needed[i - first] and num_found < found.shape[1]:
                 before, after = max(0, j - 1), min(size - 1, j + 1)
                 found[0, num_found], found[1, num_found] = i - first, line[j]
                 found[2, num_found] = (line[after] - line[before]) / (after - before)

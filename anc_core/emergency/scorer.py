@@ -40,8 +40,15 @@ class CellScorer:
         """Keep the figures of the next cells of a channel."""
         self._figures[channel] += figures
 
-    def score(self, board: CellBoard, stop: int, *, is_last: bool) -> None:
-        """Score the cells before ``stop`` and tell ``board`` the averages that are complete."""
+    def score(self, board: CellBoard, stop: int, *, is_last: bool) -> list[float]:
+        """Score the cells before ``stop``, tell ``board`` the averages that are complete.
+
+        Returns
+        -------
+        list of float
+            Those averages, log-odds, of the next cells in order.
+        """
+        averages = []
         described = min(map(len, self._figures))
         num = min(stop - self._num_scored, described)
         stop = self._num_scored + num
@@ -63,7 +70,9 @@ class CellScorer:
             first = max(0, cell - SMOOTHING_CELLS)
             begin = self._num_scored - len(self._raw)
             near = self._raw[first - begin : cell + SMOOTHING_CELLS + 1 - begin]
-            board.learn(cell, sum(near) / len(near))
+            averages.append(sum(near) / len(near))
+            board.learn(cell, averages[-1])
         self._num_smoothed = max(self._num_smoothed, ready)
         keep = self._num_scored - max(0, self._num_smoothed - SMOOTHING_CELLS)
         self._raw = self._raw[-keep:] if keep else []
+        return averages

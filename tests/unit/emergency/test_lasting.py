@@ -31,8 +31,14 @@ def between(start: int, stop: int, values: np.ndarray | float) -> np.ndarray:
     return line
 
 
-def judged(ridges: Ridges, *, strictness: str = "default", cuts: list[int] | None = None):
-    lasting = LastingRidges(1, strictness)
+def judged(
+    ridges: Ridges,
+    *,
+    strictness: str = "default",
+    cuts: list[int] | None = None,
+    scores: list[float] | None = None,
+):
+    lasting = LastingRidges(1, strictness, is_scored=scores is not None)
     labeller = TrackLabeller()
     edges = [0, *(cuts or []), len(ridges.pitch)]
     for start, stop in pairwise(edges):
@@ -40,7 +46,7 @@ def judged(ridges: Ridges, *, strictness: str = "default", cuts: list[int] | Non
         block = Ridges(ridges.pitch[part], ridges.level_db[part], ridges.prominence_db[part])
         lasting.add(0, block, labeller.label(block))
         lasting.judge()
-    lasting.judge(is_last=True)
+    lasting.judge(scores or [], is_last=True)
     return lasting.within(0.0, np.inf)
 
 
@@ -102,6 +108,30 @@ def test_strict_keeps_what_default_does_not():
     assert kept_beside_something_loud(tone, 22.5, "strict") == list(range(250, 282))
 
 
+@pytest.mark.parametrize(
+    ("score", "strictness", "is_kept"),
+    [
+        (3.0, "default", True),
+        (-2.0, "default", True),  # 0.9 + 3 x 0.5 are asked for, a clear tone of a second has 6
+        (-4.0, "default", False),  # 0.9 + 3 x 2.5
+        (-4.0, "strict", True),
+        (np.nan, "default", True),
+    ],
+)
+def test_where_the_head_hears_no_alarm_ridges_must_be_clearer(score, strictness, is_kept):
+    ridges = lines(between(200, 300, 10.0))
+    found = frames_of(judged(ridges, strictness=strictness, scores=[score] * 20))
+    assert found == (list(range(200, 300)) if is_kept else [])
+
+
+def test_a_good_score_within_two_seconds_is_enough():
+    # A cell is 32 frames: the tone is in cells 6 to 9, what the head likes is four cells on.
+    scores = [-5.0] * 20
+    scores[13] = 2.0
+    found = frames_of(judged(lines(between(200, 310, 10.0)), scores=scores))
+    assert found == list(range(288, 310))
+
+
 @pytest.mark.parametrize(("num_pulses", "is_kept"), [(1, False), (2, False), (3, True), (4, True)])
 def test_short_pulses_are_kept_if_there_are_three_of_them(num_pulses, is_kept):
     line = np.full(NUM_FRAMES, np.nan)
@@ -138,7 +168,7 @@ def test_nothing_depends_on_the_blocks():
 def test_points_are_final_before_the_time_that_is_decided_and_forgotten_after_they_were_asked_for():
     ridges = lines(between(0, NUM_FRAMES, 10.0))
     whole = judged(ridges)
-    lasting, labeller = LastingRidges(1, "default"), TrackLabeller()
+    lasting, labeller = LastingRidges(1, "default", is_scored=False), TrackLabeller()
     assert lasting.decided_s <= 0.016
     for start in range(0, NUM_FRAMES, 64):
         part = slice(start, start + 64)
@@ -156,7 +186,7 @@ def test_points_are_final_before_the_time_that_is_decided_and_forgotten_after_th
 
 
 def test_a_ridge_of_any_channel_counts():
-    lasting = LastingRidges(2, "default")
+    lasting = LastingRidges(2, "default", is_scored=False)
     for channel, line in enumerate((between(0, 0, 0.0), between(100, 200, 10.0))):
         ridges = lines(line)
         lasting.add(channel, ridges, TrackLabeller().label(ridges))
