@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 import click
 
@@ -18,6 +19,11 @@ from flows.options import database_option, load_settings
     help="Prefect's own database (postgresql+asyncpg://...); default: SQLite in ANC_HOME.",
 )
 @click.option(
+    "--public-url",
+    metavar="URL",
+    help="What browsers call it behind a proxy or in a container; default: host and port.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(1),
     default=2,
@@ -25,7 +31,12 @@ from flows.options import database_option, load_settings
     help="Runs of ordinary priority at once; each batch uses all cores by itself.",
 )
 def serve(
-    host: str, port: int, database_url: str | None, prefect_database_url: str | None, limit: int
+    host: str,
+    port: int,
+    database_url: str | None,
+    prefect_database_url: str | None,
+    public_url: str | None,
+    limit: int,
 ) -> None:
     """Start server, deployments, schedules, automations and worker; Ctrl-C ends all."""
     from anc_core.store import open_database
@@ -44,7 +55,16 @@ def serve(
         settings=settings,
         host=host,
         port=port,
+        address=_web_address(public_url),
         prefect_database_url=prefect_database_url
         or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"),
     )
     serve_machine(place, normal_limit=limit, say=lambda line: click.echo(line, err=True))
+
+
+def _web_address(text: str | None) -> str | None:
+    """Return an address of the web as it is; pages that ask another one stay empty."""
+    if text is not None and urlsplit(text).scheme not in {"http", "https"}:
+        msg = f"--public-url {text!r} is not http://HOST... or https://HOST..."
+        raise click.UsageError(msg)
+    return text

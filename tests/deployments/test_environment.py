@@ -44,6 +44,16 @@ def test_whoever_listens_everywhere_is_called_by_his_name() -> None:
     assert found["PREFECT_SERVER_UI_API_URL"] == f"http://{platform.node()}:4300/api"
 
 
+def test_behind_a_proxy_the_pages_ask_the_proxy() -> None:
+    place = Place(
+        settings=Settings.load(), host="0.0.0.0", port=4300, address="https://anc.example.org/"
+    )
+    found = environment(place, {})
+    assert found["PREFECT_UI_URL"] == "https://anc.example.org"
+    assert found["PREFECT_SERVER_UI_API_URL"] == "https://anc.example.org/api"
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4300/api"
+
+
 _HOSTS = {"127.0.0.1": True, "::1": True, "localhost": True}
 _HOSTS |= {"0.0.0.0": False, "10.0.0.7": False, "anc.example.org": False}
 
