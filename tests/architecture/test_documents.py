@@ -119,9 +119,7 @@ def test_every_anchor_that_is_linked_is_a_heading(document: Path) -> None:
         for link, anchor in links
         if "://" not in link
         and anchor
-        not in anchors(
-            ((document.parent / link) if link else document).read_text(encoding="utf-8")
-        )
+        not in anchors(((document.parent / link) if link else document).read_text(encoding="utf-8"))
     ]
     assert wrong == []
 
