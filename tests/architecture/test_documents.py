@@ -66,7 +66,7 @@ def complaint(words: list[str], *, to_be_typed: bool = True) -> str | None:
         return f"no such option: {unknown}" if unknown else None
     tolerated = ["does not exist"]
     if not to_be_typed:  # `anc serve --limit` names an option
-        tolerated += ["Missing argument", "requires an argument"]
+        tolerated += ["Missing argument", "Missing option", "requires an argument"]
     try:
         command.make_context(command.name, list(words))
     except click.UsageError as err:
