@@ -10,6 +10,14 @@ import click
 from flows.options import database_option, load_settings
 
 
+def _web_address(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """Refuse what is no address of the web: pages that ask there would stay empty."""
+    if text is not None and urlsplit(text).scheme not in {"http", "https"}:
+        msg = f"{text!r} is not http://HOST... or https://HOST..."
+        raise click.BadParameter(msg, param=option)
+    return text
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65_534), default=4200, show_default=True)
@@ -21,6 +29,7 @@ from flows.options import database_option, load_settings
 @click.option(
     "--public-url",
     metavar="URL",
+    callback=_web_address,
     help="What browsers call it behind a proxy or in a container; default: host and port.",
 )
 @click.option(
@@ -55,16 +64,8 @@ def serve(
         settings=settings,
         host=host,
         port=port,
-        address=_web_address(public_url),
+        address=public_url,
         prefect_database_url=prefect_database_url
         or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"),
     )
     serve_machine(place, normal_limit=limit, say=lambda line: click.echo(line, err=True))
-
-
-def _web_address(text: str | None) -> str | None:
-    """Return an address of the web as it is; pages that ask another one stay empty."""
-    if text is not None and urlsplit(text).scheme not in {"http", "https"}:
-        msg = f"--public-url {text!r} is not http://HOST... or https://HOST..."
-        raise click.UsageError(msg)
-    return text
