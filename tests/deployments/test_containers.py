@@ -187,6 +187,14 @@ def test_only_the_server_is_published_and_on_this_machine_only() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
 
 
+def test_what_others_wait_for_is_asked_often() -> None:
+    # The image asks every five minutes: too seldom for a start.
+    for service in SERVICES.values():
+        for name, wanted in service.get("depends_on", {}).items():
+            assert wanted == {"condition": "service_healthy"}
+            assert SERVICES[name]["healthcheck"]["interval"] == "10s"
+
+
 def test_volumes_and_networks_that_are_used_are_declared() -> None:
     for service in SERVICES.values():
         assert set(service["networks"]) <= set(COMPOSE["networks"])
