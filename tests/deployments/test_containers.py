@@ -99,6 +99,17 @@ def test_the_extras_of_the_image_exist() -> None:
     assert set(extras) <= set(project["optional-dependencies"])
 
 
+def test_an_installed_wheel_has_the_models_where_they_are_looked_for() -> None:
+    import tomllib
+
+    from anc_core.bundles import registry
+
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    inside = hatch["build"]["targets"]["wheel"]["force-include"]["models"]
+    looked_for = Path(registry.__file__).parent.parent / "_models"
+    assert looked_for == ROOT / inside
+
+
 def test_commands_of_anc_parse_and_workers_use_our_pool() -> None:
     found = list(commands())
     assert len(found) == 5
@@ -267,7 +278,9 @@ def test_there_is_one_server_even_during_an_update() -> None:
 
 def test_kustomization_names_the_files_that_are_there() -> None:
     text = (KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8")
-    named = set(yaml.safe_load(text)["resources"])
+    kustomization = yaml.safe_load(text)
+    assert kustomization["images"] == [{"name": "anc", "newTag": __version__}]
+    named = set(kustomization["resources"])
     there = {path.name for path in KUBERNETES.glob("*.yaml")}
     assert named == there - {"kustomization.yaml", "secret.example.yaml"}
 
