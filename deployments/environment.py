@@ -52,6 +52,8 @@ class Place:
     host: str
     port: int
     prefect_database_url: str | None = None
+    address: str | None = None
+    """What browsers call it, where that is not the name of this machine: a proxy, a container."""
 
     @property
     def worker_port(self) -> int:
@@ -78,6 +80,8 @@ class Place:
     @property
     def public_url(self) -> str:
         """For browsers, which may be elsewhere if it listens everywhere."""
+        if self.address is not None:
+            return self.address.rstrip("/")
         host = platform.node() if self.host in _WILDCARDS else self.host
         return f"http://{_in_url(host)}:{self.port}"
 

@@ -7,7 +7,9 @@ Exit codes: 0 all well, 1 some recordings failed, 2 wrong usage or nothing done,
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,22 @@ def main() -> None:
         code = getattr(err, "code", None)
         click.echo(f"anc: {f'{code}: ' if code else ''}{safe(str(err)).plain}", err=True)
         sys.exit(EXIT_FAILED if isinstance(err, TransientError) else EXIT_USAGE)
+
+
+def program() -> None:
+    """Run the command line as a process of its own; the console script calls this.
+
+    A question of ``anc health`` that hangs in native code (kernels are compiled, say) would abort
+    the interpreter while it ends, and with it the exit code: it is left without an ending.
+    """
+    try:
+        main()
+    except SystemExit as err:
+        if any(thread.name.startswith("health: ") for thread in threading.enumerate()):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(err.code if isinstance(err.code, int) else EXIT_FAILED)
+        raise
 
 
 @cli.command()
@@ -209,4 +227,4 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    program()

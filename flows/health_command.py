@@ -22,7 +22,10 @@ def health(reconcile: bool, database_url: str | None, as_flow: bool, as_json: bo
     Exit code 0: ok. 1: degraded, somebody should look. 2: critical, recordings cannot be processed,
     or not safely.
     """
+    from flows.standing_server import use_standing_server
+
     settings = load_settings(database_url)
+    use_standing_server(settings)
     if as_flow:
         from flows.health import health_check
 

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 import click
 
 from flows.options import database_option, load_settings
+
+
+def _web_address(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """Refuse what is no address of the web: pages that ask there would stay empty."""
+    if text is not None and urlsplit(text).scheme not in {"http", "https"}:
+        msg = f"{text!r} is not http://HOST... or https://HOST..."
+        raise click.BadParameter(msg, param=option)
+    return text
 
 
 @click.command()
@@ -18,6 +27,12 @@ from flows.options import database_option, load_settings
     help="Prefect's own database (postgresql+asyncpg://...); default: SQLite in ANC_HOME.",
 )
 @click.option(
+    "--public-url",
+    metavar="URL",
+    callback=_web_address,
+    help="What browsers call it behind a proxy or in a container; default: host and port.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(1),
     default=2,
@@ -25,7 +40,12 @@ from flows.options import database_option, load_settings
     help="Runs of ordinary priority at once; each batch uses all cores by itself.",
 )
 def serve(
-    host: str, port: int, database_url: str | None, prefect_database_url: str | None, limit: int
+    host: str,
+    port: int,
+    database_url: str | None,
+    prefect_database_url: str | None,
+    public_url: str | None,
+    limit: int,
 ) -> None:
     """Start server, deployments, schedules, automations and worker; Ctrl-C ends all."""
     from anc_core.store import open_database
@@ -44,6 +64,7 @@ def serve(
         settings=settings,
         host=host,
         port=port,
+        address=public_url,
         prefect_database_url=prefect_database_url
         or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"),
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from anc_core.alerts import EmergencyAlert
@@ -29,6 +32,8 @@ from anc_core.store import (
     take,
 )
 from anc_core.store.vitals import database_file
+from flows import prefect_health
+from flows.standing_server import StandingServer, note_of
 
 GIB = 1 << 30
 
@@ -342,3 +347,38 @@ def test_all_questions_together_stay_below_ten_seconds(settings):
         *upkeep.upkeep_questions(settings, expected=True),
     ]
     assert max(one.limit_s for one in every) <= questions.TOTAL_S < 9
+
+
+def test_question_that_hangs_does_not_change_the_exit_code(tmp_path):
+    # Native code that hangs aborts the interpreter while it ends; 99 stands for that.
+    code = (
+        "import atexit, os, sys, threading, time\n"
+        "from flows import cli\n"
+        "atexit.register(os._exit, 99)\n"
+        "hangs = threading.Thread(target=time.sleep, args=(60,), name='health: x', daemon=True)\n"
+        "hangs.start()\n"
+        "cli.main = lambda: (print('all that was said'), sys.exit(1))\n"
+        "cli.program()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, b"all that was said\n")
+
+
+def test_the_server_of_this_home_is_asked_without_being_named(
+    settings, run_cli, unhurried, monkeypatch
+):
+    monkeypatch.setenv("PREFECT_API_URL", "")  # so that it is as before afterwards
+    monkeypatch.delenv("PREFECT_API_URL")
+    asked = []
+    monkeypatch.setattr(
+        prefect_health,
+        "server_is_configured",
+        lambda: asked.append(os.environ.get("PREFECT_API_URL")),
+    )
+    me = psutil.Process()
+    server = StandingServer(pid=me.pid, started_at=me.create_time(), url="http://127.0.0.1:9")
+    note_of(settings).write_text(server.to_json())
+    health(run_cli)
+    assert asked == ["http://127.0.0.1:9/api"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from anc_core.settings import Settings
 from deployments.environment import Place, environment
+from flows.serve_command import serve
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +44,21 @@ def test_whoever_listens_everywhere_is_called_by_his_name() -> None:
     found = made("0.0.0.0")
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4300/api"
     assert found["PREFECT_SERVER_UI_API_URL"] == f"http://{platform.node()}:4300/api"
+
+
+def test_behind_a_proxy_the_pages_ask_the_proxy() -> None:
+    place = Place(
+        settings=Settings.load(), host="0.0.0.0", port=4300, address="https://anc.example.org/"
+    )
+    found = environment(place, {})
+    assert found["PREFECT_UI_URL"] == "https://anc.example.org"
+    assert found["PREFECT_SERVER_UI_API_URL"] == "https://anc.example.org/api"
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4300/api"
+
+
+def test_a_public_address_without_a_scheme_is_refused() -> None:
+    with pytest.raises(click.BadParameter, match="is not http"):
+        serve.make_context("serve", ["--public-url", "anc.example.org"])
 
 
 _HOSTS = {"127.0.0.1": True, "::1": True, "localhost": True}
