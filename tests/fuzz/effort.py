@@ -62,11 +62,11 @@ def look(strategy: st.SearchStrategy[Any], attempt: Try, num_examples: int, **mo
         try:
             attempt(content)
         except AncError as err:
-            assert str(err), "a refusal without a word"
-            str(err).encode()  # it goes into logs and the store
-            outcome = getattr(err, "code", None) or type(err).__name__
+            words, outcome = str(err), getattr(err, "code", None) or type(err).__name__
         else:
-            outcome = "used"
+            words, outcome = "used", "used"
+        assert words, "a refusal without a word"
+        words.encode()  # it goes into logs and the store
         tally.outcomes[str(outcome)] += 1
         cpu_s = time.process_time() - started
         assert cpu_s < CPU_LIMIT_S, f"took {cpu_s:.1f} s of CPU"
