@@ -33,6 +33,8 @@ from tests.recordings import noisy_voice
 
 Anc = Callable[..., tuple[int, str, str]]
 
+in_the_process_of_prefect = pytest.mark.xdist_group("flow")
+
 
 class Places:
     """``inside`` may be read and written; ``outside`` holds what an intruder is after."""
@@ -116,6 +118,7 @@ def test_an_access_log_outside_is_an_error_of_its_own(places: Places, run_cli: A
     assert "ANC_ALLOWED_ROOTS" in out + err
 
 
+@in_the_process_of_prefect
 def test_every_path_that_a_flow_takes_is_known_here() -> None:
     """A new parameter that is a path must be confined, tested above or below, and listed here."""
     known = {
@@ -143,6 +146,7 @@ def test_every_path_that_a_flow_takes_is_known_here() -> None:
     assert found == known
 
 
+@in_the_process_of_prefect
 @pytest.mark.parametrize("parameter", ["root", "recordings", "work_dir", "models_dir"])
 def test_the_training_of_the_suppressor_takes_nothing_from_outside(
     places: Places, parameter: str
@@ -154,6 +158,7 @@ def test_the_training_of_the_suppressor_takes_nothing_from_outside(
         train_noise_suppressor.fn(**words)
 
 
+@in_the_process_of_prefect
 def test_rows_of_a_training_table_do_not_climb_out(places: Places) -> None:
     from flows.suppressor_training import scan_recordings
 
@@ -168,6 +173,7 @@ def test_rows_of_a_training_table_do_not_climb_out(places: Places) -> None:
         scan_recordings.fn(places.inside, table, [], [])
 
 
+@in_the_process_of_prefect
 @pytest.mark.parametrize("parameter", ["training_data_dir", "models_dir"])
 def test_the_training_of_the_classifier_takes_nothing_from_outside(
     places: Places, parameter: str
