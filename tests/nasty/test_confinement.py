@@ -147,6 +147,15 @@ def test_every_path_that_a_flow_takes_is_known_here() -> None:
 
 
 @in_the_process_of_prefect
+def test_no_secret_is_a_parameter_of_a_flow() -> None:
+    """Prefect keeps parameters, and shows them to whoever reaches it."""
+    words = ("secret", "password", "token", "url", "smtp", "auth")
+    for name in flows.__all__:
+        parameters = inspect.signature(getattr(flows, name).fn).parameters
+        assert not [p for p in parameters if any(word in p.lower() for word in words)], name
+
+
+@in_the_process_of_prefect
 @pytest.mark.parametrize("parameter", ["root", "recordings", "work_dir", "models_dir"])
 def test_the_training_of_the_suppressor_takes_nothing_from_outside(
     places: Places, parameter: str
