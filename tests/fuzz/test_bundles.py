@@ -34,7 +34,7 @@ from tests.fuzz.effort import look, look_for_long
 from tests.noise_bundles import make_bundle
 
 FILES = [MANIFEST, CARD, MODEL_FILE, SCALER_FILE, NOVELTY_FILE, GOLDEN_FILE]
-SHORT = 25
+SHORT = 15
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.fuzz.effort import look, look_for_long
 
 MAX_DURATION_S = 60.0
 RATE = 16_000
-SHORT = 60
+SHORT = 40
 # Container and subtype of what is damaged; a tenth of a second each.
 FORMATS = {
     "WAV": "PCM_16",

@@ -14,7 +14,7 @@ from anc_core.settings import Settings, known_names
 from tests.fuzz.damage import damaged
 from tests.fuzz.effort import look, look_for_long
 
-SHORT = 60
+SHORT = 40
 SECRET = "hunter2-hunter2"
 
 SECRET_NAMES = {

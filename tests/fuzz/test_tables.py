@@ -19,7 +19,7 @@ from tests.fuzz.damage import damaged
 from tests.fuzz.effort import look, look_for_long
 from tests.nasty.bench import Bench
 
-SHORT = 80
+SHORT = 50
 
 MANIFESTS = {
     ".csv": b"path,output,mode,preset,session_id,recorded_at\n"

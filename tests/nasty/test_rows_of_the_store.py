@@ -43,35 +43,35 @@ def anc(bench: Bench, run_cli: Anc, monkeypatch: pytest.MonkeyPatch) -> Anc:
 
 # ------------------------------------------------------------------ row 28: text of others
 
-HOSTILE = {
-    "formula": '=HYPERLINK("http://x","y")',
-    "script": "<script>alert(1)</script>",
-    "SQL": "x'; DROP TABLE audio_sessions; --",
-    "percent": "%s%n%d",
-    "ANSI": "\x1b[31mred\x07",
-    "template": "{{ 7*7 }}{% raw %}",
-}
+HOSTILE = (
+    '=HYPERLINK("http://x","y")',
+    "<script>alert(1)</script>",
+    "x'; DROP TABLE audio_sessions; --",
+    "%s%n%d",
+    "\x1b[31mred\x07",
+    "{{ 7*7 }}{% raw %}",
+)
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_row_28_text_of_users_is_inert_everywhere(
-    bench: Bench, caplog: pytest.LogCaptureFixture, text: str
+    bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "anc_core")
-    source = files.good(bench.inputs / "x.wav")
-    done = bench.run(source, user_id=text, device_id=text, site=text)
-    files.empty(bench.inputs / "bad.wav")
-    bench.run(bench.inputs / "bad.wav", user_id=text, device_id=text, site=text)
-    assert bench.session(done.session_id).user_id == text  # SQL has kept it as it is
+    for number, text in enumerate(HOSTILE):
+        bad = bench.inputs / f"{number}.wav"
+        bad.write_text("no audio" * (number + 1))
+        for source in (bad, noisy_voice(bench.inputs / "x.wav", duration_s=0.5, seed=number)):
+            done = bench.run(source, user_id=text, device_id=text, site=text, no_output=True)
+            assert bench.session(done.session_id).user_id == text  # SQL has kept it as it is
 
     out = bench.folder / "export.zip"
     request = ExportRequest(output_path=out, format=Format.CSV)
     export_sessions(bench.settings, request, actor="test")
     with zipfile.ZipFile(out) as archive:
         body = archive.read("audio_sessions.csv").decode()
-    [cell, _] = [row["user_id"] for row in csv.DictReader(io.StringIO(body, newline=""))]
-    assert cell.removeprefix("'") == text
-    assert cell[0] not in "=+-@\t\r"
+    cells = [row["user_id"] for row in csv.DictReader(io.StringIO(body, newline=""))]
+    assert {cell.removeprefix("'") for cell in cells} == set(HOSTILE)
+    assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
 
     report = make_report(
         ReportRequest(
@@ -86,8 +86,8 @@ def test_row_28_text_of_users_is_inert_everywhere(
         missed=None,
     )
     page = Path(str(report.html_path)).read_text()
+    assert "alert(1)" in page  # it is shown, as text
     assert "<script>alert" not in page + report.markdown
-    assert "49" not in page.partition("{{ 7*7 }}")[0][-20:]
     assert "\x1b" not in page + report.markdown + caplog.text
 
 
