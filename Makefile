@@ -9,7 +9,8 @@ EXTRAS ?= dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check lint types contracts bench clean
+FUZZ_SECONDS ?= 60
+.PHONY: help demo test chaos fuzz audit check lint types contracts bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -22,6 +23,15 @@ test: .venv/.dev  ## run the tests
 
 chaos: .venv/.dev  ## kill, interrupt and starve it for as long as it takes
 	$(RUN) pytest -q -m "long or not long" tests/chaos
+
+fuzz: .venv/.dev  ## damage every kind of input, FUZZ_SECONDS=60 each; prints how many were tried
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN) pytest -q -n 0 -m long tests/fuzz
+
+audit: .venv/.dev  ## look for known vulnerabilities in what is pinned; needs the network
+	@$(RUN) pip_audit --version >/dev/null 2>&1 || $(PIP) "pip-audit>=2.7" \
+	  || { echo "pip-audit is not installed and cannot be fetched: audit where there is a network."; exit 1; }
+	@$(RUN) pip_audit --requirement constraints.txt --no-deps --disable-pip \
+	  || { echo "Findings above, or the advisories could not be asked (no network?): not audited."; exit 1; }
 
 check: lint types contracts test  ## all that CI checks
 

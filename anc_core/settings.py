@@ -184,6 +184,7 @@ class Settings(BaseSettings):
             If an ``ANC_*`` name or an override is unknown (the message suggests the nearest) or a
             value is out of range.
         """
+        _check_dotenv(Path(_DOTENV))
         present = (*os.environ, *dotenv_values(_DOTENV))
         ours = {name.upper() for name in present if name.upper().startswith(ENV_PREFIX)}
         _refuse_unknown(ours, known_names())
@@ -217,6 +218,22 @@ class Settings(BaseSettings):
 def known_names() -> frozenset[str]:
     """Return every ``ANC_*`` variable that has a meaning."""
     return _RESERVED | {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def _check_dotenv(path: Path) -> None:
+    """Refuse a ``.env`` that is no text: the libraries that read it would not say which file."""
+    if not path.is_file():
+        return
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as err:
+        msg = (
+            f"{path.absolute()}: is no UTF-8 text ({err.reason} at byte {err.start}); save it anew"
+        )
+        raise SettingsError(msg) from err
+    except OSError as err:
+        msg = f"{path.absolute()}: cannot be read ({err.strerror}); check its permissions"
+        raise SettingsError(msg) from err
 
 
 def _refuse_unknown(given: Collection[str], known: Collection[str]) -> None:

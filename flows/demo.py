@@ -19,7 +19,11 @@ def run_demo(folder: Path, *, as_json: bool) -> None:
     as_json : bool
         Print the flow's record instead of the table.
     """
+    from anc_core.jobs.naming import check_named
+    from anc_core.settings import Settings
+
     folder = folder.absolute()
+    check_named([folder], Settings.load().allowed_roots)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["ANC_DATABASE_URL"] = f"sqlite:///{folder / 'anc.db'}"
     if "PREFECT_API_URL" not in os.environ:

@@ -56,6 +56,7 @@ from anc_core.classifier_training.steps import (
 from anc_core.errors import ModelBundleError
 from anc_core.features import NUM_FEATURES
 from anc_core.jobs.model_rows import note_model
+from anc_core.jobs.naming import check_named, is_allowed
 from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
 from anc_core.jobs.shards import cut_shards
 from anc_core.settings import Settings
@@ -136,6 +137,8 @@ def train_noise_classifier(
     options = retry_options(settings)
     name = version or datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     registry_dir = models_dir or settings.models_dir
+    named = (training_data_dir, models_dir)
+    check_named(named, settings.allowed_roots, own=[settings.models_dir])
 
     data = scan_clips.with_options(**options)(training_data_dir, groups)
     spec = TrainingSpec(
@@ -166,7 +169,8 @@ def train_noise_classifier(
 @logged
 def scan_clips(root: Path, groups: str | None) -> TrainingData:
     """Find the clips, their categories and their recordings."""
-    data = scan(root, groups)
+    roots = Settings.load().allowed_roots
+    data = scan(root, groups, may_read=lambda path: is_allowed(path, roots))
     logger().info(
         "%d clips of %d recordings in %d categories; a recording is named by %s",
         len(data.clips),

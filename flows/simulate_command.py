@@ -235,12 +235,15 @@ def _sweep(words: dict[str, Any]) -> None:
     if words["exports"]:
         msg = "--export is for one recording; simulate the best setting of the sweep with it"
         raise click.UsageError(msg)
+    from anc_core.jobs.naming import check_named
     from anc_core.jobs.sweep_grid import path_files, read_grid
     from anc_core.jobs.sweep_records import SweepRequest
     from anc_core.settings import Settings
     from flows.console import print_json
     from flows.simulate_console import print_sweep
 
+    settings = Settings.load(workers=words["workers"])
+    check_named([words["grid_file"]], settings.allowed_roots)
     grid = read_grid(words["grid_file"])
     request = SweepRequest(
         folder=words["noise"],
@@ -250,7 +253,6 @@ def _sweep(words: dict[str, Any]) -> None:
         recursive=words["recursive"],
         max_files=words["max_files"],
     )
-    settings = Settings.load(workers=words["workers"])
     if words["as_flow"] and not words["dry_run"]:
         result = _sweep_as_flow(request, settings)
     else:

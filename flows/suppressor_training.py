@@ -39,6 +39,7 @@ from anc_core.denoiser_training.recordings import (
 from anc_core.denoiser_training.records import Evaluation, Scores
 from anc_core.errors import InputError, ModelBundleError
 from anc_core.jobs.model_rows import note_model
+from anc_core.jobs.naming import check_named
 from anc_core.records import Record
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
@@ -110,7 +111,10 @@ def train_noise_suppressor(
     """
     settings = Settings.load()
     name = version or datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder = (work_dir or settings.home / "training" / name).expanduser().absolute()
+    own = settings.home / "training"
+    named = (root, recordings, *speech_dirs, *noise_dirs, work_dir, models_dir)
+    check_named(named, settings.allowed_roots, own=[own, settings.models_dir])
+    folder = (work_dir or own / name).expanduser().absolute()
     parameters = TrainingParameters(
         seed=seed, num_steps=steps, num_processes=processes, num_synthetic=synthetic_clips
     )
@@ -149,6 +153,8 @@ def scan_recordings(
         rows = read_table(recordings)
     else:
         rows = scan_folders(root, speech_dirs, noise_dirs)
+    # Rows may climb out of the root, links may lead out of it.
+    check_named((root / row.path for row in rows), Settings.load().allowed_roots)
     digest = data_digest(rows, root)
     logger().info("%d recordings, data digest %s", len(rows), digest)
     return rows, digest

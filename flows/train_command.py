@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.options import load_settings
+
 if TYPE_CHECKING:
     from flows.training_artifacts import NoiseTrainingResult
 
@@ -60,13 +62,16 @@ def train(folder: Path, data: Path | None, as_json: bool, **parameters: Any) -> 
     on where it was.
     """
     from anc_core.classifier_training.recordings import scan
+    from anc_core.jobs.naming import check_named, is_allowed
 
+    roots = load_settings(None).allowed_roots
+    check_named([folder, data], roots)
     if data is not None:
         from anc_core.classifier_training.default_folder import prepare
 
         prepare(data, folder)
     # What is wrong with the folder is said in one sentence, before Prefect has a server to start.
-    scan(folder, parameters["groups"])
+    scan(folder, parameters["groups"], may_read=lambda path: is_allowed(path, roots))
     from flows.console import print_json
     from flows.model_training import train_noise_classifier
 

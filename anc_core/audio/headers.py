@@ -20,6 +20,8 @@ _UNKNOWN = 0xFFFFFFFF
 _CAF_HEADER_BYTES = 8
 _CAF_EDIT_COUNT_BYTES = 4
 _MAX_CAF_CHUNKS = 1000
+_AU_SIZES_END = 12
+_W64_CHUNK_BYTES = 24  # the name, a GUID, and 64 bits of size
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -49,14 +51,14 @@ def declared_num_samples(file: io.FileIO, container: str, num_samples: int) -> i
     if container == "NIST":
         claim = re.search(rb"sample_count -i (\d+)", head)
         return int(claim[1]) if claim else num_samples
-    if container == "AU" and head[:4] == b".snd":
+    if container == "AU" and head[:4] == b".snd" and len(head) >= _AU_SIZES_END:
         offset, declared = struct.unpack_from(">II", head, 4)
         return None if declared == _UNKNOWN else _scaled(num_samples, declared, size - offset)
     if container == "CAF":
         return _caf(file, size, num_samples)
-    if container == "W64" and (at := head.find(_W64_DATA)) > 0:
-        declared = int(struct.unpack_from("<Q", head, at + 16)[0]) - 24
-        return _scaled(num_samples, declared, size - at - 24)
+    if container == "W64" and 0 < (at := head.find(_W64_DATA)) <= len(head) - _W64_CHUNK_BYTES:
+        declared = int(struct.unpack_from("<Q", head, at + 16)[0]) - _W64_CHUNK_BYTES
+        return _scaled(num_samples, declared, size - at - _W64_CHUNK_BYTES)
     return num_samples
 
 

@@ -106,18 +106,19 @@ def open_bundle(folder: Path, *, kind: str, digest: str | None = None) -> Bundle
         no longer the one with ``digest``.
     """
     content = _read(folder / MANIFEST)
+    manifest = parse_object(content, folder / MANIFEST)
     try:
-        manifest = json.loads(content)
         files = {check_name(str(n), what="file"): str(d) for n, d in manifest["files"].items()}
         readable = manifest["format"] == _FORMAT
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, AttributeError) as error:
         msg = f"{folder / MANIFEST}: is no manifest ({error}); fetch the bundle again"
         raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
     if not readable:
         msg = f"{folder}: format {manifest['format']!r} is not {_FORMAT}; update this program"
         raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
     unread = Bundle(folder, hashlib.sha256(content).hexdigest(), {}, files)
-    card = json.loads(unread.read(CARD))
+    card = parse_object(unread.read(CARD), folder / CARD)
+    check_name(str(card.get("version", "")), what=f"{folder / CARD}: version")
     bundle = Bundle(folder, unread.digest, card, files)
     if card.get("kind") != kind:
         msg = f"{folder}: is a bundle of kind {card.get('kind')!r}, not {kind!r}"
@@ -126,6 +127,25 @@ def open_bundle(folder: Path, *, kind: str, digest: str | None = None) -> Bundle
         msg = f"{folder}: the bundle was replaced while it was in use"
         raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
     return bundle
+
+
+def parse_object(content: bytes, path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file of a bundle or a registry holds.
+
+    Raises
+    ------
+    ModelBundleError
+        MODEL_HASH if it holds something else.
+    """
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path}: cannot be understood ({error}); fetch the bundle again"
+        raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
+    if not isinstance(value, dict):
+        msg = f"{path}: holds a {type(value).__name__}, no JSON object; fetch the bundle again"
+        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
+    return value
 
 
 def check_name(name: str, *, what: str) -> str:

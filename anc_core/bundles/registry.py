@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anc_core.bundles.bundle import Bundle, check_name, open_bundle
+from anc_core.bundles.bundle import Bundle, check_name, open_bundle, parse_object
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.files import write_text_atomic
 
@@ -68,12 +68,13 @@ class Registry:
         """Return what was in use when, oldest first: ``version``, ``at`` (UTC), ``reason``."""
         path = self.folder / check_name(kind, what="kind") / _ACTIVE
         try:
-            history: list[dict[str, Any]] = json.loads(path.read_text())["history"]
+            content = path.read_bytes()
         except FileNotFoundError:
             return []
-        except (ValueError, KeyError, TypeError) as error:
-            msg = f"{path}: cannot be understood ({error}); promote a version again"
-            raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
+        history = parse_object(content, path).get("history")
+        if not isinstance(history, list) or not all(map(_is_entry, history)):
+            msg = f"{path}: is no history of versions; move it away and promote a version again"
+            raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
         return history
 
     def add(self, bundle: Bundle) -> Bundle:
@@ -171,3 +172,9 @@ def active_bundle(kind: str, folders: Iterable[Path]) -> Bundle:
     places = ", ".join(map(str, folders))
     msg = f"no {kind} is in use in {places}; train one, or reinstall the bundled models"
     raise ModelBundleError(ErrorCode.MODEL_MISSING, msg)
+
+
+def _is_entry(value: object) -> bool:
+    """Return whether ``value`` says which version was put into use, when and why."""
+    names = ("version", "at", "reason")
+    return isinstance(value, dict) and all(isinstance(value.get(name), str) for name in names)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anc_core.bundles.bundle import Bundle
+from anc_core.bundles.bundle import Bundle, parse_object
 from anc_core.bundles.registry import Registry
 from anc_core.classifier.model import KIND
 from anc_core.errors import ErrorCode, ModelBundleError
@@ -90,10 +90,15 @@ def digest_of(path: Path) -> str:
 def _entries(models: Path) -> dict[str, dict[str, Any]]:
     path = models / KIND / _IMPORTED
     try:
-        entries: dict[str, dict[str, Any]] = json.loads(path.read_text())["imported"]
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: cannot be understood ({error}); import the models again"
-        raise ModelBundleError(ErrorCode.MODEL_HASH, msg) from None
+    entries = parse_object(content, path).get("imported")
+    if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
+        msg = f"{path}: is no list of imported models; move it away and import them again"
+        raise ModelBundleError(ErrorCode.MODEL_HASH, msg)
     return entries
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("version"), str) and "scaler" in value

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from anc_core.classifier_training.records import Clip, Skipped, TrainingData
@@ -30,7 +30,9 @@ _BEFORE_SEPARATOR = re.compile(r"([^-_.]+)")
 _DEFAULT_GROUPING = 'what precedes the first "-", "_" or "." of the file name'
 
 
-def scan(root: Path, groups: str | None = None) -> TrainingData:
+def scan(
+    root: Path, groups: str | None = None, *, may_read: Callable[[Path], bool] = lambda _: True
+) -> TrainingData:
     """Return the clips below ``root``, one folder a category.
 
     Parameters
@@ -40,6 +42,8 @@ def scan(root: Path, groups: str | None = None) -> TrainingData:
     groups : str, optional
         Regular expression with one group, searched in the file name: what it finds names the
         recording. By default what precedes the first ``-``, ``_`` or ``.``.
+    may_read : callable
+        Asked of every file: a link may lead out of ``root``.
 
     Returns
     -------
@@ -63,6 +67,9 @@ def scan(root: Path, groups: str | None = None) -> TrainingData:
     first_of: dict[str, str] = {}
     for path in _audio_files(root):
         name = path.relative_to(root).as_posix()
+        if not may_read(path):
+            skipped.append(Skipped(path=name, reason="lies outside the allowed folders"))
+            continue
         try:
             digest = _digest(path, path.stat())
         except OSError as error:

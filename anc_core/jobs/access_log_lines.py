@@ -21,7 +21,8 @@ _LINE = re.compile(
     r'"(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}) (?:\d+|-)(?P<rest>.*)',
     re.DOTALL,
 )
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+# What is never closed ends with the line: a search from each quotation mark would be quadratic.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?$)')
 # What follows the user agent: 0.123, rt=0.123, request_time="0.123", 123456 (Apache's %D).
 _DURATION = re.compile(r'(?:^|\s)(?:(?P<name>[A-Za-z_]+)=)?"?(?P<value>\d+(?:\.\d+)?)"?(?=\s|$)')
 _DURATION_NAMES = {None, "rt", "request_time", "duration", "time", "t"}

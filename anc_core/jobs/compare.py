@@ -41,7 +41,7 @@ from anc_core.jobs.compare_records import (
     Pair,
     SystemOnFile,
 )
-from anc_core.jobs.naming import check_allowed
+from anc_core.jobs.naming import check_named
 from anc_core.jobs.scan import RECORDING_SUFFIXES, Found, scan
 from anc_core.jobs.systems import System, parse_systems
 from anc_core.metrics import SessionMeter
@@ -78,18 +78,21 @@ def plan_comparison(request: CompareRequest, settings: Settings) -> ComparisonPl
     InputError
         If a folder is missing or a system unknown.
     SinkError
-        PERMISSION: a folder lies outside the allowed ones.
+        PERMISSION: a folder, a model, or what a link in a folder leads to lies outside the allowed
+        folders.
     """
     systems = parse_systems(request.systems)
-    folders = [request.folder, request.output_dir, *([request.clean] if request.clean else [])]
-    for folder in folders:
-        check_allowed(folder, settings.allowed_roots)
+    named = (request.folder, request.output_dir, request.clean)
+    check_named([*named, *(system.file for system in systems)], settings.allowed_roots)
     for source in (request.folder, request.clean):
         if source is not None and not source.is_dir():
             raise InputError(f"{printable(source)}: is no folder")
     found = _recordings(request)
     chosen = _sample(found, request.max_files)
     references = _References(request.clean)
+    pairs = tuple(references.pair(recording, request.folder) for recording in chosen)
+    for pair in pairs:
+        check_named([pair.source, pair.clean], settings.allowed_roots)
     unavailable = {}
     for system in systems:
         try:
@@ -98,7 +101,7 @@ def plan_comparison(request: CompareRequest, settings: Settings) -> ComparisonPl
             unavailable[system.label] = str(err)
     return ComparisonPlan(
         request=request,
-        pairs=tuple(references.pair(recording, request.folder) for recording in chosen),
+        pairs=pairs,
         labels=tuple(system.label for system in systems),
         unavailable=unavailable,
         left_out=len(found) - len(chosen),

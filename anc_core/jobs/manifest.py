@@ -62,7 +62,14 @@ class ManifestRow(Record):
     @field_validator("recorded_at")
     @classmethod
     def _aware(cls, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=UTC)
+        try:
+            value.astimezone(UTC)
+        except OverflowError as err:
+            msg = f"{value.isoformat()} is outside the calendar once converted to UTC"
+            raise ValueError(msg) from err
+        return value
 
 
 @dataclass(frozen=True, slots=True)

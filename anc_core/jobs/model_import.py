@@ -18,6 +18,7 @@ from anc_core.errors import ErrorCode, InputError, ModelBundleError
 from anc_core.features import FEATURE_SCHEMA
 from anc_core.jobs.model_rows import note_model
 from anc_core.jobs.models import ModelVersion, described, refuse_invalid
+from anc_core.jobs.naming import check_named
 from anc_core.jobs.pickle_conversion import NEVER_NOVEL
 from anc_core.settings import Settings
 
@@ -64,7 +65,10 @@ def import_model(
     ModelBundleError
         MODEL_UNTRUSTED without ``trust_pickle``; FEATURE_SCHEMA if it can't be used with the
         features of this version; MODEL_MISSING if a file can't be read.
+    SinkError
+        PERMISSION: a file lies outside the allowed folders.
     """
+    check_named([model, scaler], settings.allowed_roots)
     digest = digest_of(model)
     scaler_digest = None if scaler is None else digest_of(scaler)
     if not trust_pickle:

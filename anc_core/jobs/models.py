@@ -20,6 +20,7 @@ from anc_core.classifier.validation import ModelValidation, validate_bundle
 from anc_core.denoiser.inference import KIND as SUPPRESSOR
 from anc_core.errors import ErrorCode, InputError, ModelBundleError
 from anc_core.jobs.model_rows import note_model
+from anc_core.jobs.naming import check_named
 from anc_core.records import Record
 from anc_core.settings import Settings
 from anc_core.store import open_database, record_audit
@@ -197,7 +198,14 @@ def validate_classifier(
         As of :func:`anc_core.load_classifier`.
     actor : str
         Who asks.
+
+    Raises
+    ------
+    SinkError
+        PERMISSION: ``model_path`` lies outside the allowed folders.
     """
+    own = (settings.models_dir, shipped_models())
+    check_named([model_path], settings.allowed_roots, own=own)
 
     def find() -> Bundle:
         if model_path is not None:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from anc_core.errors import ErrorCode, InputError, SinkError
+from anc_core.files import printable
 
 _MAX_NAME_BYTES = 255  # of one path component on every common file system
 _MAX_ENTRIES_TRIED = 100  # of a folder, to learn whether its file system is blind to case
@@ -77,9 +78,45 @@ def check_allowed(path: Path, roots: Iterable[Path]) -> None:
     """
     allowed = [_resolved(root) for root in roots]
     if allowed and not any(_resolved(path).is_relative_to(root) for root in allowed):
-        names = ", ".join(map(str, allowed))
-        msg = f"{path} lies outside the allowed folders ({names}); see ANC_ALLOWED_ROOTS"
+        names = ", ".join(map(printable, allowed))
+        msg = f"{printable(path)} lies outside the allowed folders ({names}); see ANC_ALLOWED_ROOTS"
         raise SinkError(ErrorCode.PERMISSION, msg)
+
+
+def is_allowed(path: Path, roots: Iterable[Path]) -> bool:
+    """Return whether :func:`check_allowed` lets ``path`` pass."""
+    try:
+        check_allowed(path, roots)
+    except SinkError:
+        return False
+    return True
+
+
+def check_named(
+    paths: Iterable[Path | None], roots: Iterable[Path], *, own: Iterable[Path] = ()
+) -> None:
+    """Refuse what a caller named outside of the allowed folders and of ``own``.
+
+    Parameters
+    ----------
+    paths : iterable of path or None
+        Parameters of a flow or a command; None = not given.
+    roots : iterable of path
+        The allowed folders; none = everything is allowed.
+    own : iterable of path
+        Folders that this installation keeps for this very purpose: what lies there by default may
+        be named as well.
+
+    Raises
+    ------
+    SinkError
+        With code PERMISSION.
+    """
+    roots = tuple(roots)
+    allowed = (*roots, *own) if roots else ()
+    for path in paths:
+        if path is not None:
+            check_allowed(path.expanduser(), allowed)
 
 
 def check_collisions(pairs: Iterable[tuple[Path, Path]], *, case_blind: bool) -> None:

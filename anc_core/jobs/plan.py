@@ -143,6 +143,7 @@ def plan_batch(
         include=request.include,
         exclude=request.exclude,
         output_dir=request.output_dir,
+        roots=settings.allowed_roots,
     )
     pairs = pair_up([item.path for item in found.found], request.pair)
     draft = _Draft(request, settings, request.batch_id or new_batch_id(), pairs)

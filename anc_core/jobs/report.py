@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from anc_core import store
 from anc_core.analysis_records import zone_of
-from anc_core.errors import SinkError, StoreBusyError
+from anc_core.errors import StoreBusyError
 from anc_core.files import write_text_atomic
-from anc_core.jobs.naming import check_allowed
+from anc_core.jobs.naming import check_allowed, is_allowed
 from anc_core.jobs.report_figures import gather
 from anc_core.jobs.report_records import ReportFormat, ReportRequest, ReportResult
 from anc_core.reports.daily_charts import Chart, charts
@@ -204,11 +204,7 @@ class _Pages:
         return texts
 
     def _may_read(self, path: str) -> bool:
-        try:
-            check_allowed(Path(path), self._settings.allowed_roots)
-        except SinkError:
-            return False
-        return True
+        return is_allowed(Path(path), self._settings.allowed_roots)
 
 
 def _write(folder: Path, period: ReportPeriod, texts: Mapping[ReportFormat, str]) -> dict[str, str]:

@@ -35,6 +35,7 @@ from anc_core.files import (
 )
 from anc_core.jobs.naming import check_allowed
 from anc_core.jobs.records import RecordingJob
+from anc_core.jobs.timestamps import timestamp_remarks
 from anc_core.pipeline import sidecar
 from anc_core.pipeline.recording import run_request
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
@@ -438,8 +439,14 @@ class _Session:
 
     def _described(self, summary: SessionSummary, held: Claim) -> SessionSummary:
         job = self.job
+        suspect = timestamp_remarks(job.recorded_at, datetime.now(UTC))
+        known = {remark.code for remark in summary.warnings}
         return summary.model_copy(
             update={
+                "warnings": (
+                    *summary.warnings,
+                    *(remark for remark in suspect if remark.code not in known),
+                ),
                 "session_id": held.session_id,
                 "source_path": str(job.source),
                 "batch_id": job.batch_id,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from anc_core.errors import InputError
 from anc_core.jobs.manifest import ManifestRow, RowError, is_manifest, read_manifest
+from anc_core.jobs.naming import check_allowed
 
 RECORDING_SUFFIXES = frozenset(
     (
@@ -63,6 +64,7 @@ def scan(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     output_dir: Path | None = None,
+    roots: Sequence[Path] = (),
 ) -> Scan:
     """Expand ``inputs``.
 
@@ -78,16 +80,20 @@ def scan(
     output_dir : path, optional
         Not searched where it lies below an input, so that a second run does not take the first
         one's outputs for inputs.
+    roots : sequence of path, optional
+        If there are any, no manifest outside of them is read. What is found may lie outside.
 
     Raises
     ------
     InputError
         If a manifest cannot be read at all.
+    SinkError
+        PERMISSION: a manifest lies outside ``roots``.
     """
     if isinstance(inputs, str | Path):
         msg = f"inputs must be a list of paths, not the single {inputs!r}"
         raise InputError(msg)
-    walker = _Walker(recursive, include, exclude, output_dir)
+    walker = _Walker(recursive, include, exclude, output_dir, roots)
     for word in inputs:
         walker.expand(word)
     return walker.finish()
@@ -111,7 +117,9 @@ class _Walker:
         include: Sequence[str],
         exclude: Sequence[str],
         output_dir: Path | None,
+        roots: Sequence[Path],
     ) -> None:
+        self.roots = roots
         self.recursive, self.include, self.exclude = recursive, include, exclude
         self.output_dir = None if output_dir is None else os.path.realpath(output_dir)
         self.result = Scan()
@@ -147,6 +155,7 @@ class _Walker:
         if not is_manifest(path):
             self.candidates.append(_Candidate(path, root))
             return
+        check_allowed(path, self.roots)
         rows, errors = read_manifest(path)
         self.result.row_errors += errors
         self.candidates += [_Candidate(row.path, path.parent, row) for row in rows]

@@ -12,8 +12,9 @@ from anc_core.audio.filter_bank_files import write_filter_bank
 from anc_core.dsp.filter_bank import BandMeter, FilterBank, band_effects
 from anc_core.dsp.filter_bank_design import DEFAULT_NUM_FILTERS, build_filter_bank
 from anc_core.dsp.paths import delayed
-from anc_core.errors import ErrorCode, InputError, SourceError
+from anc_core.errors import ErrorCode, InputError, RecordingError
 from anc_core.files import printable
+from anc_core.jobs.naming import check_allowed
 from anc_core.jobs.scan import scan
 from anc_core.jobs.simulate import check_inputs_allowed
 from anc_core.jobs.simulate_inputs import Acoustics, load_acoustics, load_noise
@@ -95,7 +96,7 @@ def build_bank(request: BankRequest, settings: Settings) -> BankReport:
     started = time.monotonic()
     check_inputs_allowed(request.paths, [request.noises, request.output], settings)
     acoustics = load_acoustics(request.paths)
-    noises, failures = _load(request, acoustics)
+    noises, failures = _load(request, acoustics, settings)
     believed = acoustics.secondary if acoustics.estimate is None else acoustics.estimate
     secondary = delayed(believed, request.io_delay)
     bank = build_filter_bank(
@@ -120,15 +121,18 @@ def build_bank(request: BankRequest, settings: Settings) -> BankReport:
     )
 
 
-def _load(request: BankRequest, acoustics: Acoustics) -> tuple[list[np.ndarray], list[FailedNoise]]:
+def _load(
+    request: BankRequest, acoustics: Acoustics, settings: Settings
+) -> tuple[list[np.ndarray], list[FailedNoise]]:
     noises, failures, total = [], [], 0
     for item in scan([request.noises], recursive=request.recursive).found:
         try:
+            check_allowed(item.path, settings.allowed_roots)  # a link may lead out of the folder
             noise = load_noise(
                 item.path, acoustics.sample_rate, acoustics.num_references, request.excerpt
             ).samples
-        except (SourceError, InputError) as err:
-            code = err.code if isinstance(err, SourceError) else ErrorCode.BAD_PARAMETER
+        except (RecordingError, InputError) as err:
+            code = err.code if isinstance(err, RecordingError) else ErrorCode.BAD_PARAMETER
             failures.append(
                 FailedNoise(path=printable(item.path), error_code=code, reason=str(err))
             )

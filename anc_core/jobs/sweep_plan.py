@@ -10,6 +10,7 @@ import numpy as np
 from anc_core.audio import open_reader
 from anc_core.errors import AncError, InputError
 from anc_core.files import digest_file, identify, printable
+from anc_core.jobs.naming import check_allowed
 from anc_core.jobs.scan import Found, scan
 from anc_core.jobs.simulate import check_inputs_allowed
 from anc_core.jobs.simulate_inputs import Acoustics, load_acoustics
@@ -71,7 +72,7 @@ def plan_sweep(request: SweepRequest, settings: Settings) -> SweepPlan:
     recordings: list[SweepRecording] = []
     broken: list[SweepRow] = []
     for item in found:
-        known = _recording(item, request, setup)
+        known = _recording(item, request, setup, settings)
         if isinstance(known, SweepRow):
             broken.append(known)
         elif (row := kept.get(row_key(base, known.digest, None))) is not None:
@@ -136,11 +137,14 @@ def _refuse_too_many(num_recordings: int, num_settings: int) -> None:
         raise InputError(msg)
 
 
-def _recording(item: Found, request: SweepRequest, setup: SweepSetup) -> SweepRecording | SweepRow:
+def _recording(
+    item: Found, request: SweepRequest, setup: SweepSetup, settings: Settings
+) -> SweepRecording | SweepRow:
     """Return what the header tells, or the row that says why there is none."""
     name = printable(item.path.relative_to(request.folder))
     digest = None
     try:
+        check_allowed(item.path, settings.allowed_roots)  # a link may lead out of the folder
         identity = identify(item.path)
         digest = digest_file(item.path)
         with open_reader(item.path) as reader:

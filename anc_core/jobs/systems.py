@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anc_core.errors import InputError
@@ -38,11 +38,14 @@ class System:
     build : callable
         (sample_rate, num_channels) -> a new :class:`~anc_core.processors.Processor`. Raises an
         :class:`~anc_core.errors.AncError` if it cannot be had here.
+    file : path or None
+        What ``build`` reads, where ``spec`` names a file.
     """
 
     spec: str
     label: str
     build: Callable[[int, int], Processor]
+    file: Path | None = None
 
 
 def parse_systems(specs: Sequence[str]) -> tuple[System, ...]:
@@ -64,7 +67,7 @@ def parse_systems(specs: Sequence[str]) -> tuple[System, ...]:
     count = Counter(system.label for system in systems)
     # Two models of the same file name are told apart by their paths.
     return tuple(
-        system if count[system.label] == 1 else System(system.spec, system.spec, system.build)
+        system if count[system.label] == 1 else replace(system, label=system.spec)
         for system in systems
     )
 
@@ -85,7 +88,7 @@ def parse_system(spec: str) -> System:
     if kind == "onnx" and rest:
         path = Path(rest)
         label = f"onnx:{printable(path.name)}"
-        return System(spec, label, lambda rate, width: onnx_model(path, rate, width))
+        return System(spec, label, lambda rate, width: onnx_model(path, rate, width), path)
     if kind == "preset":
         preset = get_preset(rest)
         parameters = preset.suppression

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from anc_core.errors import AncError, InputError, StoreBusyError, StoreError
 from anc_core.files import digest_file, write_text_atomic
+from anc_core.jobs.naming import check_named
 from anc_core.maintenance.erase import erase_again
 from anc_core.maintenance.erase_ledger import EraseLedger
 from anc_core.maintenance.jobs import BACKUP, noted_job
@@ -100,9 +101,11 @@ def back_up(
     Raises
     ------
     StoreError, SinkError
-        If it cannot be made; earlier backups are left as they are.
+        If it cannot be made; earlier backups are left as they are. PERMISSION: ``folder`` lies
+        outside the allowed ones.
     """
     start = time.monotonic()
+    check_named([folder], settings.allowed_roots, own=[backups_dir(settings)])
     with noted_job(database, BACKUP, actor) as note:
         folder = (folder or backups_dir(settings)).expanduser().absolute()
         made = _save(database, folder)
@@ -136,8 +139,11 @@ def restore(file: Path, settings: Settings, *, actor: str) -> RestoreResult:
         If sessions are running; nothing is changed.
     StoreError
         If it is no backup, not the file that was made, or the ledger has another key.
+    SinkError
+        PERMISSION: it lies outside the allowed folders.
     """
     start = time.monotonic()
+    check_named([file], settings.allowed_roots, own=[backups_dir(settings)])
     file = file.expanduser().absolute()
     url = settings.resolved_database_url
     if not is_snapshot_of(file, url):

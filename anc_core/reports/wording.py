@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def count_of(count: int, one: str, many: str | None = None) -> str:
@@ -83,8 +86,8 @@ def size(number: float) -> str:
 
 
 def inert(text: str) -> str:
-    """Return ``text`` without the signs that Markdown or HTML would act on."""
-    plain = text.encode(errors="replace").decode().replace("\n", " ").replace("\r", " ")
+    """Return ``text`` without the signs that Markdown, HTML or a terminal would act on."""
+    plain = _CONTROLS.sub(" ", text.encode(errors="replace").decode())
     for sign, entity in (
         ("&", "&amp;"),
         ("<", "&lt;"),

@@ -85,7 +85,7 @@ if TYPE_CHECKING:
     )
     from anc_core.store.identifiers import new_session_id, validate_session_id
     from anc_core.store.integrity import check_integrity
-    from anc_core.store.job_runs import (
+    from anc_core.store.job_history import (
         LastRun,
         first_entry,
         last_runs,
@@ -248,7 +248,7 @@ _HOMES = {
     ),
     "identifiers": ("new_session_id", "validate_session_id"),
     "integrity": ("check_integrity",),
-    "job_runs": (
+    "job_history": (
         "LastRun",
         "first_entry",
         "last_runs",

@@ -1,4 +1,4 @@
-"""The bench that every test of bad input works at."""
+"""The bench that every test of bad input works at, and the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import run_cli
 from tests.nasty.bench import Bench
+
+__all__ = ["run_cli"]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
@@ -14,6 +15,12 @@ def test_every_name_it_lists_is_there():
     for name in store.__all__:
         assert getattr(store, name).__name__ == name
     assert set(store.__all__) == set(store._HOME_OF)
+
+
+def test_no_name_is_that_of_a_submodule():
+    """Importing a submodule binds it in the package: the name would no longer be the function."""
+    submodules = {module.name for module in pkgutil.iter_modules(store.__path__)}
+    assert submodules.isdisjoint(store.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error():
