@@ -27,7 +27,7 @@ from anc_core.errors import AncError, InputError
 from anc_core.files import write_text_atomic
 from anc_core.settings import Settings
 from deployments.environment import Place, environment
-from deployments.schedules import POOL
+from deployments.schedules import OTHERS_QUEUE, POOL, QUEUES
 from flows.standing_server import StandingServer, note_of
 
 START_PATIENCE_S = 300.0
@@ -141,6 +141,9 @@ def _worker_options() -> Sequence[str]:
     from deployments.register import WORKER_NAME
 
     options = ["--pool", POOL, "--type", "process", "--name", WORKER_NAME]
+    for queue in ("default", *QUEUES):
+        if queue != OTHERS_QUEUE:
+            options += ["--work-queue", queue]
     return [*options, "--with-healthcheck", "--install-policy", "never"]
 
 

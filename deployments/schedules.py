@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 POOL = "anc"
-QUEUES = {"high": 1, "normal": 5, "low": 10}
+QUEUES = {"high": 1, "normal": 5, "helpers": 6, "low": 10}
 """Work queues and their priority, 1 first."""
+OTHERS_QUEUE = "helpers"
+"""Not for the worker of ``anc serve``: its machine's cores are busy with the batch itself."""
 SCHEDULED_TAG = "scheduled"
 """A failed run with this tag is told to the webhook: nobody looks at it by himself."""
 
-Queue = Literal["high", "normal", "low"]
+Queue = Literal["high", "normal", "helpers", "low"]
 Collision = Literal["ENQUEUE", "CANCEL_NEW"]
 
 
@@ -61,6 +63,13 @@ JOBS: tuple[Job, ...] = (
         flow="batch_process_files",
         description="Remove the noise from many recordings; one bad file never stops the rest.",
         tags=("audio",),
+    ),
+    Job(
+        slug="help-batch",
+        flow="help_batch",
+        description="Share the batch of another run; a batch with 'spread' above 1 starts it.",
+        tags=("audio",),
+        queue="helpers",
     ),
     Job(
         slug="alert",
