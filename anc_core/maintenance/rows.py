@@ -20,8 +20,7 @@ while we hold the lock."""
 
 _MIN_ROWS, _MAX_ROWS = 1_000, 20_000
 PAUSE = 19.0
-"""The store is ours for a twentieth of the time. With a seventh, beside four writers, one of 19,000
-transactions waited for more than a second."""
+"""The store is ours for a twentieth of the time."""
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.005, 0.5
 
 

@@ -1,0 +1,141 @@
+"""A batch that is shared, suspended, killed and cut off from its server, on ``anc serve``.
+
+Prefect's own database is SQLite; the session store is PostgreSQL, as for several machines.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import soundfile as sf
+
+from anc_core.jobs.audit import missing_outputs
+from anc_core.store import batch_progress, check_integrity, list_sessions, open_database
+from tests.chaos.site import Site, end_family, site, until
+from tests.receiver import free_port
+from tests.recordings import noisy_voice
+from tests.store.conftest import fresh_postgres, postgres_server  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1_800), pytest.mark.xdist_group("serve")]
+
+NUM_FILES = 400
+BATCH, HELPER = "batch-process-files/batch", "help-batch/help-batch"
+
+
+@pytest.fixture
+def here(tmp_path: Path, postgres_server: str) -> Iterator[Site]:  # noqa: F811
+    """Start ``anc serve``; each run has one process for its work."""
+    with (
+        fresh_postgres(postgres_server) as url,
+        site(
+            tmp_path, free_port(), ANC_DATABASE_URL=url, ANC_WORKERS="1", ANC_SHARD_S="1"
+        ) as one,
+    ):
+        one.serve()
+        yield one
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return 400 recordings of different content, and one that is none."""
+    folder = tmp_path_factory.mktemp("recordings")
+    samples, rate = sf.read(noisy_voice(folder / "000.wav", duration_s=8.0))
+    for index in range(1, NUM_FILES - 1):
+        sf.write(folder / f"{index:03d}.wav", samples * (1 - index / 1_000), rate)
+    (folder / "bad.wav").write_bytes(b"no sound at all" * 9)
+    return folder
+
+
+def done(here: Site, batch_id: str) -> int:
+    database = open_database(here.environment["ANC_DATABASE_URL"])
+    with database.read() as db:
+        count = batch_progress(db, batch_id).done
+    database.dispose()
+    return count
+
+
+def check_all_is_there(here: Site, recordings: Path, out: Path) -> None:
+    """Every recording once, whole, and nothing beside."""
+    names = {path.name for path in recordings.iterdir() if path.name != "bad.wav"}
+    assert {path.name for path in out.glob("*.wav")} == names
+    assert [path for path in out.rglob("*") if path.name.startswith(".anc-")] == []
+    database = open_database(here.environment["ANC_DATABASE_URL"])
+    with database.read() as db:
+        sessions = list(list_sessions(db))
+    by_status = Counter(session.status for session in sessions)
+    assert Counter(Path(s.source_path).name for s in sessions) == Counter([*names, "bad.wav"])
+    assert by_status["failed"] == 1, by_status
+    assert check_integrity(database) == []
+    assert missing_outputs(database) == []
+    database.dispose()
+
+
+def start_batch(here: Site, recordings: Path, **words: object) -> tuple[str, str, Path]:
+    """Return run id, batch id and the folder of the outputs."""
+    out = here.folder / "out"
+    run = here.run(BATCH, file_paths=[str(recordings)], output_dir=str(out), **words)
+    return run, f"batch-{run.replace('-', '')[-12:]}", out
+
+
+def test_what_matters_more_goes_first(here: Site, tmp_path: Path) -> None:
+    """One slot, three runs in its queues: the last one asked for has the highest priority."""
+    noisy_voice(tmp_path / "in" / "a.wav")
+    here.command("prefect", "work-pool", "pause", "anc")
+    here.command("prefect", "work-pool", "set-concurrency-limit", "anc", "1")
+    runs = [
+        here.run("cleanup-failed-sessions/cleanup-failed", older_than_hours=24, dry_run=True),
+        here.run(BATCH, file_paths=[str(tmp_path / "in")]),
+        here.run("train-noise-classifier/train"),
+    ]
+    here.command("prefect", "work-pool", "resume", "anc")
+    found = [here.end(run) for run in runs]
+    print([(run["name"], run["start_time"], run["end_time"], run["state_name"]) for run in found])
+    cleanup, batch, training = found
+    assert training["end_time"] <= batch["start_time"]
+    assert batch["end_time"] <= cleanup["start_time"]
+
+
+def test_suspended_half_way_it_goes_on_where_it_was(here: Site, recordings: Path) -> None:
+    run, batch_id, out = start_batch(here, recordings)
+    until(lambda: done(here, batch_id) >= 50, 240)
+    print(here.command("flows", "runs", "suspend", run))
+    family = psutil.Process(here.processes[0].pid)
+
+    def is_left() -> bool:
+        return not any("prefect.engine" in " ".join(p.cmdline()) or "flow_run" in " ".join(p.cmdline())
+                       for p in family.children(recursive=True))
+
+    until(lambda: "WorkerPool" and not working(here, batch_id), 60)
+    half = done(here, batch_id)
+    print("half way:", half, here.state(run))
+    assert half < NUM_FILES - 1
+    time.sleep(150)  # longer than a run without a heartbeat is taken for alive
+    assert done(here, batch_id) == half
+    assert here.state(run) == "Suspended"
+    before = outputs(out)
+    print(here.command("flows", "runs", "resume", run))
+    found = here.end(run)
+    assert found["state_name"] == "CompletedWithErrors"
+    print(here.artifact(run, "batch-summary")["description"])
+    assert before.items() <= outputs(out).items()  # not written again
+    assert here.artifact(run, "batch-summary")["description"] == "400 files: 399 ok, 1 failed"
+    check_all_is_there(here, recordings, out)
+
+
+def outputs(out: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
+
+
+def working(here: Site, batch_id: str) -> int:
+    database = open_database(here.environment["ANC_DATABASE_URL"])
+    with database.read() as db:
+        count = batch_progress(db, batch_id).running
+    database.dispose()
+    return count
