@@ -39,6 +39,8 @@ class Job:
     scheduled_parameters: dict[str, Any] = field(default_factory=dict)
     """Of a run that the schedule starts."""
     one_at_a_time: Collision | None = None
+    resumes: bool = False
+    """Whether a run that is started again does only what is missing."""
 
     @property
     def entrypoint(self) -> str:
@@ -63,6 +65,7 @@ JOBS: tuple[Job, ...] = (
         flow="batch_process_files",
         description="Remove the noise from many recordings; one bad file never stops the rest.",
         tags=("audio",),
+        resumes=True,
     ),
     Job(
         slug="help-batch",

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import Pause
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -50,7 +51,7 @@ from anc_core.store import Database, batch_progress, open_database, open_existin
 from flows.alerting import announce_emergencies
 from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
 from flows.batch_helpers import helpers
-from flows.common import is_last_attempt, logged, logger, retry_options
+from flows.common import is_last_attempt, logged, logger, retry_options, tell_of_suspension
 from flows.forms import form
 
 R = TypeVar("R")
@@ -531,9 +532,11 @@ def _at_work(
         _RUNNING[plan.batch_id] = running
         try:
             yield running
-        except BaseException:
+        except BaseException as err:
             # Ctrl-C or a crash: end the workers first, then free what they held.
             pool.stop()
+            if isinstance(err, Pause):
+                tell_of_suspension()
             if share:
                 reconcile(database, batch_id=plan.batch_id, deliberate=True)
             else:

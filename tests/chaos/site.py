@@ -71,7 +71,9 @@ class Site:
             *("--name", "second", "--limit", "1", "--work-queue", "helpers"),
         )
         until(
-            lambda: [w for w in self.post("/work_pools/anc/workers/filter") if w["name"] == "second"],
+            lambda: [
+                w for w in self.post("/work_pools/anc/workers/filter") if w["name"] == "second"
+            ],
             120,
         )
         return process

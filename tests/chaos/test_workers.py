@@ -5,16 +5,17 @@ Prefect's own database is SQLite; the session store is PostgreSQL, as for severa
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import soundfile as sf
+from sqlalchemy import text
 
 from anc_core.jobs.audit import missing_outputs
 from anc_core.store import batch_progress, check_integrity, list_sessions, open_database
@@ -34,9 +35,7 @@ def here(tmp_path: Path, postgres_server: str) -> Iterator[Site]:  # noqa: F811
     """Start ``anc serve``; each run has one process for its work."""
     with (
         fresh_postgres(postgres_server) as url,
-        site(
-            tmp_path, free_port(), ANC_DATABASE_URL=url, ANC_WORKERS="1", ANC_SHARD_S="1"
-        ) as one,
+        site(tmp_path, free_port(), ANC_DATABASE_URL=url, ANC_WORKERS="1", ANC_SHARD_S="1") as one,
     ):
         one.serve()
         yield one
@@ -62,7 +61,7 @@ def done(here: Site, batch_id: str) -> int:
 
 
 def check_all_is_there(here: Site, recordings: Path, out: Path) -> None:
-    """Every recording once, whole, and nothing beside."""
+    """Check that every recording is done once, whole, and that nothing lies beside."""
     names = {path.name for path in recordings.iterdir() if path.name != "bad.wav"}
     assert {path.name for path in out.glob("*.wav")} == names
     assert [path for path in out.rglob("*") if path.name.startswith(".anc-")] == []
@@ -106,13 +105,8 @@ def test_suspended_half_way_it_goes_on_where_it_was(here: Site, recordings: Path
     run, batch_id, out = start_batch(here, recordings)
     until(lambda: done(here, batch_id) >= 50, 240)
     print(here.command("flows", "runs", "suspend", run))
-    family = psutil.Process(here.processes[0].pid)
-
-    def is_left() -> bool:
-        return not any("prefect.engine" in " ".join(p.cmdline()) or "flow_run" in " ".join(p.cmdline())
-                       for p in family.children(recursive=True))
-
-    until(lambda: "WorkerPool" and not working(here, batch_id), 60)
+    until(lambda: not working(here, batch_id), 60)
+    time.sleep(5)
     half = done(here, batch_id)
     print("half way:", half, here.state(run))
     assert half < NUM_FILES - 1
@@ -129,6 +123,25 @@ def test_suspended_half_way_it_goes_on_where_it_was(here: Site, recordings: Path
     check_all_is_there(here, recordings, out)
 
 
+def ask(here: Site, query: str) -> list[tuple[Any, ...]]:
+    database = open_database(here.environment["ANC_DATABASE_URL"])
+    with database.read() as db:
+        rows = [tuple(row) for row in db.execute(text(query))]
+    database.dispose()
+    return rows
+
+
+def owners(here: Site) -> dict[int, int]:
+    """Return how many recordings each worker process has begun."""
+    query = "SELECT owner_pid, count(*) FROM audio_sessions WHERE owner_pid > 0 GROUP BY owner_pid"
+    return dict(ask(here, query))
+
+
+def helpers(here: Site) -> list[str]:
+    found = here.post("/flow_runs/filter", flows={"name": {"any_": ["help-batch"]}})
+    return [run["id"] for run in found]
+
+
 def outputs(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
 
@@ -139,3 +152,49 @@ def working(here: Site, batch_id: str) -> int:
         count = batch_progress(db, batch_id).running
     database.dispose()
     return count
+
+
+def test_two_workers_share_a_batch_and_one_may_be_killed(here: Site, recordings: Path) -> None:
+    """The second one ends with kill -9, and its run, amid a recording."""
+    second = here.second_worker()
+    run, batch_id, out = start_batch(here, recordings, spread=2)
+    until(lambda: done(here, batch_id) >= 50, 240)
+    (helper,) = until(lambda: helpers(here), 120)
+    until(lambda: here.state(helper) == "Running" and len(owners(here)) == 2, 120)
+    until(lambda: min(owners(here).values()) >= 20, 240)
+    end_family(second)
+    killed_at = time.monotonic()
+    shares = owners(here)
+    print("killed when the workers had begun", shares)
+    assert here.state(run) == "Running"
+    found = here.end(run)
+    print(f"ended {time.monotonic() - killed_at:.0f} s after the kill:", found["state_name"])
+    assert found["state_name"] == "CompletedWithErrors"
+    assert here.artifact(run, "batch-summary")["description"] == "400 files: 399 ok, 1 failed"
+    check_all_is_there(here, recordings, out)
+    # Nothing was done twice but what the dead one held, and the bad one, which both tried.
+    assert len(ask(here, "SELECT id FROM audio_sessions WHERE attempt > 1")) <= 2
+    until(lambda: here.state(helper) == "Crashed", 240)
+    print(f"the helper's run was Crashed {time.monotonic() - killed_at:.0f} s after the kill")
+
+
+def test_a_server_that_is_killed_costs_nothing(here: Site, recordings: Path) -> None:
+    """``anc serve`` ends, its supervisor starts it again, the batch goes on by itself."""
+    run, batch_id, out = start_batch(here, recordings)
+    until(lambda: done(here, batch_id) >= 50, 240)
+    serve = here.processes[0]
+    (server,) = [
+        one
+        for one in psutil.Process(serve.pid).children()
+        if "flows.embedded_server" in one.cmdline()
+    ]
+    server.send_signal(signal.SIGKILL)
+    assert serve.wait(60) == 2
+    before = outputs(out)
+    assert 50 <= len(before) < NUM_FILES - 1
+    here.serve()
+    found = here.end(run)
+    assert (found["state_name"], found["run_count"]) == ("CompletedWithErrors", 2)
+    assert before.items() <= outputs(out).items()
+    assert here.artifact(run, "batch-summary")["description"] == "400 files: 399 ok, 1 failed"
+    check_all_is_there(here, recordings, out)
