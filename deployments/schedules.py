@@ -17,6 +17,8 @@ OTHERS_QUEUE = "helpers"
 """Not for the worker of ``anc serve``: its machine's cores are busy with the batch itself."""
 SCHEDULED_TAG = "scheduled"
 """A failed run with this tag is told to the webhook: nobody looks at it by himself."""
+REPORT_TAG = "then-report"
+"""A batch whose run has this tag is followed by its analysis and the report of the day."""
 
 Queue = Literal["high", "normal", "helpers", "low"]
 Collision = Literal["ENQUEUE", "CANCEL_NEW"]

@@ -339,6 +339,7 @@ def _own_batch_id() -> str | None:
     task_runner=cast("Any", _ShardRunner()),
     validate_parameters=True,
 )
+@form(titles={"of": "Of how many"})
 def help_batch(request: BatchRequest, since: datetime, turn: int, of: int) -> BatchSummary:
     """Do a share of another run's batch; which recordings are left, the store tells both.
 
