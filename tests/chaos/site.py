@@ -97,10 +97,10 @@ class Site:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def run(self, deployment: str, **parameters: Any) -> str:
+    def run(self, deployment: str, *, tags: tuple[str, ...] = (), **parameters: Any) -> str:
         """Schedule a run and return its id."""
         found = httpx.get(f"{self.api}/deployments/name/{deployment}", timeout=30).json()
-        words = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        words = {"parameters": parameters, "tags": tags, "state": {"type": "SCHEDULED"}}
         run_id: str = self.post(f"/deployments/{found['id']}/create_flow_run", **words)["id"]
         return run_id
 
@@ -112,6 +112,13 @@ class Site:
     def state(self, run_id: str) -> str:
         name: str = self.look(run_id)["state"]["name"]
         return name
+
+    def runs_of(self, flow: str) -> list[dict[str, Any]]:
+        """Return the runs of a flow."""
+        found: list[dict[str, Any]] = self.post(
+            "/flow_runs/filter", flows={"name": {"any_": [flow]}}
+        )
+        return found
 
     def end(self, run_id: str, patience_s: float = 300.0) -> dict[str, Any]:
         """Wait for the end of a run."""

@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy import text
 from anc_core.jobs.audit import missing_outputs
 from anc_core.store import batch_progress, check_integrity, list_sessions, open_database
 from tests.chaos.site import Site, end_family, site, until
+from tests.noise_clips import write_clips
 from tests.receiver import free_port
 from tests.recordings import noisy_voice
 from tests.store.conftest import fresh_postgres, postgres_server  # noqa: F401 - a fixture
@@ -80,7 +82,11 @@ def start_batch(here: Site, recordings: Path, **words: object) -> tuple[str, str
     """Return run id, batch id and the folder of the outputs."""
     out = here.folder / "out"
     run = here.run(BATCH, file_paths=[str(recordings)], output_dir=str(out), **words)
-    return run, f"batch-{run.replace('-', '')[-12:]}", out
+    return run, batch_of(run), out
+
+
+def batch_of(run: str) -> str:
+    return f"batch-{run.replace('-', '')[-12:]}"
 
 
 def test_what_matters_more_goes_first(here: Site, tmp_path: Path) -> None:
@@ -91,14 +97,45 @@ def test_what_matters_more_goes_first(here: Site, tmp_path: Path) -> None:
     runs = [
         here.run("cleanup-failed-sessions/cleanup-failed", older_than_hours=24, dry_run=True),
         here.run(BATCH, file_paths=[str(tmp_path / "in")]),
-        here.run("train-noise-classifier/train"),
+        here.run("train-noise-classifier/train", **training(tmp_path)),
     ]
     here.command("prefect", "work-pool", "resume", "anc")
-    found = [here.end(run) for run in runs]
-    print([(run["name"], run["start_time"], run["end_time"], run["state_name"]) for run in found])
-    cleanup, batch, training = found
-    assert training["end_time"] <= batch["start_time"]
+    cleanup, batch, trained = [here.end(run) for run in runs]
+    for run in (trained, batch, cleanup):
+        print(run["start_time"], run["end_time"], run["name"], run["state_name"])
+        assert run["state_name"] == "Completed"
+    assert trained["end_time"] <= batch["start_time"]
     assert batch["end_time"] <= cleanup["start_time"]
+
+
+def training(folder: Path) -> dict[str, Any]:
+    return {"training_data_dir": str(write_clips(folder / "clips")), "trees": 8}
+
+
+def test_one_job_leads_to_the_next(here: Site, tmp_path: Path) -> None:
+    """Batch, analysis, report; training, promotion, validation."""
+    noisy_voice(tmp_path / "in" / "a.wav")
+    (tmp_path / "in" / "bad.wav").write_bytes(b"no sound at all" * 9)
+    words = {"file_paths": [str(tmp_path / "in")]}
+    batch = here.run(BATCH, tags=("then-report",), **words)
+    assert here.end(batch)["state_name"] == "CompletedWithErrors"
+    (analysis,) = until(lambda: here.runs_of("analyze-session-data"), 60)
+    assert analysis["parameters"] == {"filters": {"batch": [batch_of(batch)]}}
+    assert here.end(analysis["id"])["state_name"] == "Completed"
+    (report,) = until(lambda: here.runs_of("generate-daily-report"), 60)
+    assert here.end(report["id"])["state_name"] == "Completed"
+    assert list((tmp_path / "anc" / "reports").rglob("*.html"))
+
+    trained = here.run("train-noise-classifier/train", **training(tmp_path))
+    assert here.end(trained)["state_name"] == "Completed"
+    (validation,) = until(lambda: here.runs_of("validate-model"), 60)
+    assert here.end(validation["id"])["state_name"] == "Completed"
+    # Neither a batch without the tag nor an analysis by hand leads to anything.
+    here.end(here.run(BATCH, **words))
+    here.end(here.run("analyze-session-data/analyze"))
+    time.sleep(20)
+    assert len(here.runs_of("analyze-session-data")) == 2
+    assert len(here.runs_of("generate-daily-report")) == 1
 
 
 def test_suspended_half_way_it_goes_on_where_it_was(here: Site, recordings: Path) -> None:
@@ -137,11 +174,6 @@ def owners(here: Site) -> dict[int, int]:
     return dict(ask(here, query))
 
 
-def helpers(here: Site) -> list[str]:
-    found = here.post("/flow_runs/filter", flows={"name": {"any_": ["help-batch"]}})
-    return [run["id"] for run in found]
-
-
 def outputs(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
 
@@ -159,7 +191,7 @@ def test_two_workers_share_a_batch_and_one_may_be_killed(here: Site, recordings:
     second = here.second_worker()
     run, batch_id, out = start_batch(here, recordings, spread=2)
     until(lambda: done(here, batch_id) >= 50, 240)
-    (helper,) = until(lambda: helpers(here), 120)
+    (helper,) = [run["id"] for run in until(lambda: here.runs_of("help-batch"), 120)]
     until(lambda: here.state(helper) == "Running" and len(owners(here)) == 2, 120)
     until(lambda: min(owners(here).values()) >= 20, 240)
     end_family(second)
@@ -198,3 +230,35 @@ def test_a_server_that_is_killed_costs_nothing(here: Site, recordings: Path) -> 
     assert before.items() <= outputs(out).items()
     assert here.artifact(run, "batch-summary")["description"] == "400 files: 399 ok, 1 failed"
     check_all_is_there(here, recordings, out)
+
+
+def test_two_workers_are_faster_than_one(here: Site, tmp_path: Path) -> None:
+    """Each is one process; the second one's start counts."""
+    folder = tmp_path / "in"
+    samples, rate = sf.read(noisy_voice(folder / "000.wav", duration_s=16.0))
+    for index in range(1, NUM_FILES):
+        sf.write(folder / f"{index:03d}.wav", samples * (1 - index / 1_000), rate)
+    alone_s, alone_cpu_s = measured(here, folder)
+    here.second_worker()
+    shared_s, shared_cpu_s = measured(here, folder, spread=2)
+    print(
+        f"alone {alone_s:.1f} s (CPU {alone_cpu_s:.1f} s), shared {shared_s:.1f} s "
+        f"(CPU {shared_cpu_s:.1f} s): {alone_s / shared_s:.2f} times as fast"
+    )
+    assert alone_s / shared_s >= 1.6
+
+
+def measured(here: Site, folder: Path, **words: object) -> tuple[float, float]:
+    """Return the seconds that the batch took, and the CPU seconds of the processes at work."""
+    run = here.run(BATCH, file_paths=[str(folder)], overwrite="replace", **words)
+    cpu_s: dict[int, float] = {}
+    while here.look(run)["state_type"] not in {"COMPLETED", "FAILED", "CRASHED"}:
+        for pid in owners(here):
+            with suppress(psutil.NoSuchProcess):
+                times = psutil.Process(pid).cpu_times()
+                cpu_s[pid] = times.user + times.system
+        time.sleep(0.5)
+    assert here.state(run) == "Completed"
+    ((counts,),) = ask(here, f"SELECT counts FROM batches WHERE id = '{batch_of(run)}'")
+    assert counts["ok"] == NUM_FILES
+    return counts["wall_s"], sum(cpu_s.values())
