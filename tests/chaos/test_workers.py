@@ -210,6 +210,28 @@ def test_two_workers_share_a_batch_and_one_may_be_killed(here: Site, recordings:
     print(f"the helper's run was Crashed {time.monotonic() - killed_at:.0f} s after the kill")
 
 
+def test_a_batch_whose_own_process_is_killed_is_finished_by_its_helper(
+    here: Site, recordings: Path
+) -> None:
+    here.second_worker()
+    run, batch_id, out = start_batch(here, recordings, spread=2)
+    until(lambda: done(here, batch_id) >= 50, 240)
+    (helper,) = [run["id"] for run in until(lambda: here.runs_of("help-batch"), 120)]
+    until(lambda: here.state(helper) == "Running" and len(owners(here)) == 2, 120)
+    psutil.Process(int(here.look(run)["infrastructure_pid"])).kill()
+    assert here.end(run, 60)["state_name"] == "Crashed"
+    assert here.end(helper)["state_name"] == "Completed"
+    before = outputs(out)
+    print("outputs when the helper was done:", len(before))
+    assert len(before) == NUM_FILES - 1
+    here.command("prefect", "flow-run", "retry", run)
+    found = here.end(run)
+    assert found["state_name"] == "CompletedWithErrors"
+    assert before == outputs(out)
+    assert here.artifact(run, "batch-summary")["description"] == "400 files: 399 ok, 1 failed"
+    check_all_is_there(here, recordings, out)
+
+
 def test_a_server_that_is_killed_costs_nothing(here: Site, recordings: Path) -> None:
     """``anc serve`` ends, its supervisor starts it again, the batch goes on by itself."""
     run, batch_id, out = start_batch(here, recordings)
