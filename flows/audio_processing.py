@@ -424,10 +424,11 @@ def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
         )
         results = results_of_lost_shard(left, running.database, err)
     _log_results(results, retries=settings.retries if final else 0)
-    heard = [r.session_id for r in results if r.emergency_events and r.session_id is not None]
+    lines = (*done.values(), *results)
+    heard = [r.session_id for r in lines if r.emergency_events and r.session_id is not None]
     if heard:
         announce_emergencies(running.database, heard)
-    return (*done.values(), *results)
+    return lines
 
 
 @task(

@@ -31,6 +31,7 @@ from anc_core.store import (
     Database,
     close_batch,
     finished_sources,
+    get_session,
     list_sessions,
     open_batch,
     open_database,
@@ -169,9 +170,15 @@ def done_in_batch(
     with database.read() as db:
         sources = finished_sources(db, paths)
         ids = [entry.session_id for entries in sources.values() for entry in entries]
-        summaries = list(list_sessions(db, session_ids=ids, finished_from=since))
-    batch_ids = {job.batch_id for job in jobs}
-    return {s.source_path: RecordingResult.of(s) for s in summaries if s.batch_id in batch_ids}
+        batch_ids = {job.batch_id for job in jobs}
+        known = [
+            session.session_id
+            for session in list_sessions(db, session_ids=ids, finished_from=since)
+            if session.batch_id in batch_ids
+        ]
+        # Complete: a line counts the emergencies, which a list leaves out.
+        complete = [get_session(db, session_id) for session_id in known]
+    return {session.source_path: RecordingResult.of(session) for session in complete}
 
 
 def held_by_others(

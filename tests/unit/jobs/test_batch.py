@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import soundfile as sf
 from sqlalchemy import select
 
 import anc_core.jobs.batch as batch_module
+from anc_core.audio.synth import alarm
 from anc_core.errors import (
     ErrorCode,
     SinkError,
@@ -277,7 +279,7 @@ def test_a_batch_that_goes_on_counts_what_it_had_done(bench: Bench) -> None:
 def test_what_another_run_of_the_batch_did_is_known_without_a_look_at_the_file(
     bench: Bench,
 ) -> None:
-    wav(bench.inputs / "a.wav")
+    sf.write(bench.inputs / "a.wav", alarm("t3_3100", 9.0, 16_000, seed=1), 16_000)
     wav(bench.inputs / "b.wav", seed=2)
     plan = bench.plan(batch_id="b-1")
     begin(plan, bench.database)
@@ -285,6 +287,7 @@ def test_what_another_run_of_the_batch_did_is_known_without_a_look_at_the_file(
     [line] = run_shard(plan.jobs[:1], bench.settings, final=True)
     known = done_in_batch(plan.jobs, bench.database, since=before)
     assert known == {line.source_path: line}
+    assert line.emergency_events == 1
     assert done_in_batch(plan.jobs, bench.database, since=datetime.now(UTC)) == {}
     assert done_in_batch(bench.plan(batch_id="b-2").jobs, bench.database) == {}
 
