@@ -20,11 +20,11 @@ from deployments.schedules import REPORT_TAG, SCHEDULED_TAG
 _DEAD_AFTER = timedelta(seconds=4 * HEARTBEAT_S)
 _ENDED_BADLY = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 _ANY_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
-_BATCH_ID = (
-    "{{ flow_run.parameters.batch_id"
-    " or 'batch-' ~ (flow_run.id | string | replace('-', ''))[-12:] }}"
+_ITS_SESSIONS = (
+    """{"batch": [{{ (flow_run.parameters.batch_id"""
+    """ or 'batch-' ~ (flow_run.id | string | replace('-', ''))[-12:]) | tojson }}]}"""
 )
-"""As ``batch_process_files`` names it."""
+"""The batch as ``batch_process_files`` names it. A template inside a list would be spoilt."""
 
 
 def automations(deployment_ids: Mapping[str, UUID]) -> list[AutomationCore]:
@@ -119,7 +119,7 @@ def _batch_to_report(deployment_ids: Mapping[str, UUID]) -> list[AutomationCore]
             actions=[
                 RunDeployment(
                     deployment_id=deployment_ids["analyze"],
-                    parameters={"filters": {"batch": [_text(_BATCH_ID)]}},
+                    parameters={"filters": _json(_ITS_SESSIONS)},
                 )
             ],
         ),

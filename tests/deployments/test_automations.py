@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from uuid import UUID, uuid4
@@ -80,6 +81,9 @@ def test_only_the_analysis_of_the_chain_is_followed_by_a_report() -> None:
 
 def rendered(parameters: object, **context: object) -> object:
     """Do what the server does with the templates of an action."""
+    from prefect.server.events.actions import RunDeployment
     from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 
+    parameters = deepcopy(parameters)
+    RunDeployment._upgrade_v1_templates(parameters)  # spoils a template inside a list
     return hydrate(parameters, HydrationContext(render_jinja=True, jinja_context=context))

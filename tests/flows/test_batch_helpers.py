@@ -29,10 +29,9 @@ def test_helpers_that_no_worker_takes_are_not_needed_and_called_off(
 ) -> None:
     from prefect.client.orchestration import get_client
 
-    from deployments.register import register
-    from flows import batch_process_files
+    from flows import batch_process_files, help_batch
 
-    register(normal_limit=2)
+    help_batch.to_deployment("help-batch").apply()
     summary = batch_process_files(file_paths=[folder], output_dir=folder.parent / "out", spread=3)
     assert (summary.planned, summary.ok) == (3, 3)
     with get_client(sync_client=True) as client:
