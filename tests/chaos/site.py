@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 ROOT = Path(__file__).parents[2]
-_ANSWER_S = 120  # a busy machine
+_WAIT_S = 120  # a busy machine
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -94,22 +94,20 @@ class Site:
         return done.stdout
 
     def post(self, path: str, **words: Any) -> Any:
-        answer = httpx.post(f"{self.api}{path}", json=words, timeout=_ANSWER_S)
+        answer = httpx.post(f"{self.api}{path}", json=words, timeout=_WAIT_S)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def run(self, deployment: str, *, tags: tuple[str, ...] = (), **parameters: Any) -> str:
         """Schedule a run and return its id."""
-        found = httpx.get(f"{self.api}/deployments/name/{deployment}", timeout=_ANSWER_S).json()
+        found = httpx.get(f"{self.api}/deployments/name/{deployment}", timeout=_WAIT_S).json()
         words = {"parameters": parameters, "tags": tags, "state": {"type": "SCHEDULED"}}
         run_id: str = self.post(f"/deployments/{found['id']}/create_flow_run", **words)["id"]
         return run_id
 
     def look(self, run_id: str) -> dict[str, Any]:
         """Return what the server knows of a run."""
-        found: dict[str, Any] = httpx.get(
-            f"{self.api}/flow_runs/{run_id}", timeout=_ANSWER_S
-        ).json()
+        found: dict[str, Any] = httpx.get(f"{self.api}/flow_runs/{run_id}", timeout=_WAIT_S).json()
         return found
 
     def state(self, run_id: str) -> str:
