@@ -115,11 +115,9 @@ class Site:
         return name
 
     def runs_of(self, flow: str) -> list[dict[str, Any]]:
-        """Return the runs of a flow."""
-        found: list[dict[str, Any]] = self.post(
-            "/flow_runs/filter", flows={"name": {"any_": [flow]}}
-        )
-        return found
+        """Return the runs of a flow that somebody, or an automation, asked for."""
+        found = self.post("/flow_runs/filter", flows={"name": {"any_": [flow]}})
+        return [run for run in found if not run["auto_scheduled"]]
 
     def end(self, run_id: str, patience_s: float = 300.0) -> dict[str, Any]:
         """Wait for the end of a run."""
