@@ -52,6 +52,9 @@ def helpers(
     of = min(spread, len(plan.jobs))
     asked = [_ask(replace(request, batch_id=plan.batch_id), since, k, of) for k in range(1, of)]
     ids = [run_id for run_id in asked if run_id is not None]
+    if not ids:
+        yield
+        return
     try:
         yield
     except BaseException:
