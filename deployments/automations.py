@@ -15,11 +15,16 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 
 from anc_core.alerts import ALERT_EVENT
 from deployments.environment import HEARTBEAT_S
-from deployments.schedules import SCHEDULED_TAG
+from deployments.schedules import REPORT_TAG, SCHEDULED_TAG
 
 _DEAD_AFTER = timedelta(seconds=4 * HEARTBEAT_S)
 _ENDED_BADLY = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 _ANY_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
+_ITS_SESSIONS = (
+    """{"batch": [{{ (flow_run.parameters.batch_id"""
+    """ or 'batch-' ~ (flow_run.id | string | replace('-', ''))[-12:]) | tojson }}]}"""
+)
+"""The batch as ``batch_process_files`` names it. A template inside a list would be spoilt."""
 
 
 def automations(deployment_ids: Mapping[str, UUID]) -> list[AutomationCore]:
@@ -81,6 +86,63 @@ def automations(deployment_ids: Mapping[str, UUID]) -> list[AutomationCore]:
                 within=timedelta(0),
             ),
             actions=[RunDeployment(deployment_id=deployment_ids["validate"])],
+        ),
+        *_batch_to_report(deployment_ids),
+    ]
+
+
+def _batch_to_report(deployment_ids: Mapping[str, UUID]) -> list[AutomationCore]:
+    """Return the chain batch -> analysis -> report, of batches whose run carries the tag."""
+    analysis = f"anc: batch tagged {REPORT_TAG} -> analysis"
+    return [
+        AutomationCore(
+            name=analysis,
+            description=f"When a batch with the tag {REPORT_TAG} is done, it is analysed.",
+            trigger=EventTrigger(
+                # The name of the state, which says more than "Completed" where files failed.
+                expect={"prefect.flow-run.Completed", "prefect.flow-run.CompletedWithErrors"},
+                match=_ANY_RUN,
+                match_related=[
+                    {
+                        "prefect.resource.id": f"prefect.tag.{REPORT_TAG}",
+                        "prefect.resource.role": "tag",
+                    },
+                    {
+                        "prefect.resource.name": "batch-process-files",
+                        "prefect.resource.role": "flow",
+                    },
+                ],
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                RunDeployment(
+                    deployment_id=deployment_ids["analyze"],
+                    parameters={"filters": _json(_ITS_SESSIONS)},
+                )
+            ],
+        ),
+        AutomationCore(
+            name="anc: that analysis finished -> report of the day",
+            description="The end of the chain that a batch began.",
+            trigger=EventTrigger(
+                expect={"prefect.flow-run.Completed"},
+                match=_ANY_RUN,
+                match_related={
+                    "prefect.resource.name": analysis,
+                    "prefect.resource.role": "creator",
+                },
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                RunDeployment(
+                    deployment_id=deployment_ids["daily-report"],
+                    parameters={"date": _text("{{ event.occurred.date() }}")},
+                )
+            ],
         ),
     ]
 

@@ -4,15 +4,21 @@ A run that is killed while it starts, or together with its worker, can't say so:
 ``Pending`` or ``Running`` and hold the only slot of its deployment. The zombie automation finds the
 running ones after minutes; at the start and the end of ``anc serve`` it is known at once, as long
 as no other machine works for the pool: a run knows the number of its process, not its machine.
+
+What a server or machine that went down took with it is no fault of a run: a job that continues
+where it was (``Job.resumes``) is put back in its queue at the next start, a few times.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psutil
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -20,31 +26,56 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import State, StateType, WorkerStatus
-from prefect.states import Crashed
+from prefect.states import AwaitingRetry, Crashed
 
 from deployments.register import WORKER_NAME
-from deployments.schedules import POOL
+from deployments.schedules import JOBS, POOL
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+_MOST_STARTS = 3
+"""Then it is the run that brings the machine down."""
 _AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
-def crash_left_over_runs() -> int:
-    """Mark them as crashed; return how many there were. The worker of this machine must be gone."""
+def crash_left_over_runs(*, go_on: bool) -> int:
+    """Mark them as crashed; return how many there were. The worker of this machine must be gone.
+
+    Parameters
+    ----------
+    go_on : bool
+        Put those of jobs that resume back in their queue instead.
+    """
     if _others_work():
         return 0
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))
-    count = 0
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(
             flow_run_filter=FlowRunFilter(state=state),
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
         )
-        for run in runs:
-            if _is_left_over(run.infrastructure_pid):
-                gone: State[Any] = Crashed(message="anc serve was stopped while it ran")
-                client.set_flow_run_state(run.id, gone, force=True)
-                count += 1
-    return count
+        left_over = [run for run in runs if _is_left_over(run.infrastructure_pid)]
+        resuming = _resuming_deployments(client) if go_on and left_over else set()
+        for run in left_over:
+            again = run.deployment_id in resuming and run.run_count < _MOST_STARTS
+            client.set_flow_run_state(run.id, _back_in_queue() if again else _gone(), force=True)
+    return len(left_over)
+
+
+def _gone() -> State[Any]:
+    return Crashed(message="anc serve was stopped while it ran")
+
+
+def _back_in_queue() -> State[Any]:
+    return AwaitingRetry(message="anc serve went down while it ran; it goes on where it was")
+
+
+def _resuming_deployments(client: SyncPrefectClient) -> set[UUID | None]:
+    names = DeploymentFilterName(any_=[job.slug for job in JOBS if job.resumes])
+    return {
+        one.id for one in client.read_deployments(deployment_filter=DeploymentFilter(name=names))
+    }
 
 
 def _others_work() -> bool:

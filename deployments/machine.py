@@ -27,7 +27,7 @@ from anc_core.errors import AncError, InputError
 from anc_core.files import write_text_atomic
 from anc_core.settings import Settings
 from deployments.environment import Place, environment
-from deployments.schedules import POOL
+from deployments.schedules import OTHERS_QUEUE, POOL, QUEUES
 from flows.standing_server import StandingServer, note_of
 
 START_PATIENCE_S = 300.0
@@ -91,7 +91,7 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             say("stopping ...")
             if worker is not None:
                 _stop_worker(worker)
-                _crash_left_over_runs()
+                _crash_left_over_runs(go_on=False)
             server.terminate()
             _wait_for_end(server)
 
@@ -104,7 +104,7 @@ def _register(settings: Settings, normal_limit: int, say: Say) -> None:
 
     apply_prefect_defaults()
     done = register(normal_limit=normal_limit)
-    _crash_left_over_runs()  # of a machine that lost its power
+    _crash_left_over_runs(go_on=True)  # of a machine that lost its power, of a server that died
     scheduled = sum(job.cron is not None for job in JOBS)
     news = ", ".join((*done.deployments, *done.automations)) if done.is_news else "nothing"
     say(f"{len(JOBS)} deployments, {scheduled} schedules (UTC); new or changed: {news}")
@@ -113,11 +113,11 @@ def _register(settings: Settings, normal_limit: int, say: Say) -> None:
     say(f"for Prefect's own commands: export PREFECT_API_URL={os.environ['PREFECT_API_URL']}")
 
 
-def _crash_left_over_runs() -> None:
+def _crash_left_over_runs(*, go_on: bool) -> None:
     """Say of runs that ended without a word that they did; the server may be gone as well."""
     from deployments.left_over import crash_left_over_runs
 
-    _whatever_the_server_says(crash_left_over_runs)
+    _whatever_the_server_says(lambda: crash_left_over_runs(go_on=go_on))
 
 
 def _send_waiting_alerts(settings: Settings) -> bool:
@@ -141,6 +141,9 @@ def _worker_options() -> Sequence[str]:
     from deployments.register import WORKER_NAME
 
     options = ["--pool", POOL, "--type", "process", "--name", WORKER_NAME]
+    for queue in ("default", *QUEUES):
+        if queue != OTHERS_QUEUE:
+            options += ["--work-queue", queue]
     return [*options, "--with-healthcheck", "--install-policy", "never"]
 
 

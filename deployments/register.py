@@ -129,11 +129,11 @@ def _make_pool(client: SyncPrefectClient) -> bool:
 
 
 def _make_queues(client: SyncPrefectClient, normal_limit: int) -> tuple[str, ...]:
-    limits = {"high": None, "normal": normal_limit, "low": _ONE_OF_LOW}
+    limits = {"normal": normal_limit, "low": _ONE_OF_LOW}
     known = {queue.name: queue for queue in client.read_work_queues(work_pool_name=POOL)}
     changed = []
     for name, priority in QUEUES.items():
-        limit = limits[name]
+        limit = limits.get(name)  # an alert never waits, a helper for a worker only
         if name not in known:
             client.create_work_queue(
                 name=name, work_pool_name=POOL, priority=priority, concurrency_limit=limit

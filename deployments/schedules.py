@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 POOL = "anc"
-QUEUES = {"high": 1, "normal": 5, "low": 10}
+QUEUES = {"high": 1, "normal": 5, "helpers": 6, "low": 10}
 """Work queues and their priority, 1 first."""
+OTHERS_QUEUE = "helpers"
+"""Not for the worker of ``anc serve``: its machine's cores are busy with the batch itself."""
 SCHEDULED_TAG = "scheduled"
 """A failed run with this tag is told to the webhook: nobody looks at it by himself."""
+REPORT_TAG = "then-report"
+"""A batch whose run has this tag is followed by its analysis and the report of the day."""
 
-Queue = Literal["high", "normal", "low"]
+Queue = Literal["high", "normal", "helpers", "low"]
 Collision = Literal["ENQUEUE", "CANCEL_NEW"]
 
 
@@ -37,6 +41,8 @@ class Job:
     scheduled_parameters: dict[str, Any] = field(default_factory=dict)
     """Of a run that the schedule starts."""
     one_at_a_time: Collision | None = None
+    resumes: bool = False
+    """Whether a run that is started again does only what is missing."""
 
     @property
     def entrypoint(self) -> str:
@@ -61,6 +67,14 @@ JOBS: tuple[Job, ...] = (
         flow="batch_process_files",
         description="Remove the noise from many recordings; one bad file never stops the rest.",
         tags=("audio",),
+        resumes=True,
+    ),
+    Job(
+        slug="help-batch",
+        flow="help_batch",
+        description="Share the batch of another run; a batch with 'spread' above 1 starts it.",
+        tags=("audio",),
+        queue="helpers",
     ),
     Job(
         slug="alert",

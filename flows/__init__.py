@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flows.alert_delivery import deliver_emergency_alert
     from flows.analytics import analyze_session_data
     from flows.api_log_import import import_api_requests
-    from flows.audio_processing import batch_process_files, process_audio_file
+    from flows.audio_processing import batch_process_files, help_batch, process_audio_file
     from flows.comparison import compare_suppressors
     from flows.daily_report import generate_daily_report
     from flows.data_export import export_session_data
@@ -41,6 +41,7 @@ _HOME_OF = {
     "deliver_emergency_alert": "alert_delivery",
     "erase_user": "safekeeping",
     "health_check": "health",
+    "help_batch": "audio_processing",
     "generate_daily_report": "daily_report",
     "export_session_data": "data_export",
     "import_api_requests": "api_log_import",
@@ -65,6 +66,7 @@ __all__ = [
     "export_session_data",
     "generate_daily_report",
     "health_check",
+    "help_batch",
     "import_api_requests",
     "process_audio_file",
     "report_failed_job",

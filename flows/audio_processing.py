@@ -12,22 +12,29 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from logging import CRITICAL, ERROR
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
+from uuid import UUID
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import Pause
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from anc_core.errors import AncError, ErrorCode, TransientError
 from anc_core.jobs.batch import (
     abandon,
     begin,
     conclude,
+    done_in_batch,
+    held_by_others,
+    reconcile,
     results_of_lost_shard,
     run_shard,
     summarise,
@@ -43,7 +50,8 @@ from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database, open_existing
 from flows.alerting import announce_emergencies
 from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
-from flows.common import is_last_attempt, logged, logger, retry_options
+from flows.batch_helpers import helpers
+from flows.common import is_last_attempt, logged, logger, retry_options, tell_of_suspension
 from flows.forms import form
 
 R = TypeVar("R")
@@ -57,6 +65,9 @@ _PASSING_CODES = frozenset(
     }
 )
 """What a retry might have cured."""
+
+_ROUNDS = 10
+"""So often a batch looks again at what helpers held; then another batch must have it."""
 
 ModeName = Literal["auto", "suppress", "cancel"]
 OverwriteName = Literal["skip", "fail", "replace"]
@@ -186,10 +197,12 @@ class _Running:
     """A batch at work in this process; tasks find it by its id, so no task carries it."""
 
     plan: BatchPlan
-    shards: Sequence[tuple[RecordingJob, ...]]
+    shards: list[tuple[RecordingJob, ...]]
     pool: WorkerPool
     database: Database
     settings: Settings
+    since: datetime
+    """What the batch has finished since then, here or in a helper, is not looked at again."""
 
 
 _RUNNING: dict[str, _Running] = {}
@@ -233,6 +246,7 @@ def batch_process_files(
     pair: str | None = None,
     suppression: SuppressionOverrides | None = None,
     cancellation: CancellationParameters | None = None,
+    spread: Annotated[int, Field(ge=1, le=100)] = 1,
 ) -> BatchSummary:
     """Remove the noise from many recordings; one bad file never stops the rest.
 
@@ -252,12 +266,15 @@ def batch_process_files(
         device_id: Recorder that they come from.
         user_id: Person they belong to.
         site: Place they were recorded at.
-        batch_id: Name of the batch; generated if empty.
+        batch_id: Name of the batch; made of the run's id if empty, so a run that is resumed goes on
+            with its own.
         pair: Which file is whose reference, by name: *_primary.*=*_reference.*
         suppression: What is wanted otherwise than the preset has it: method, strength,
             max_attenuation_db, link_channels.
         cancellation: How to cancel; its reference_channel is the channel of every recording that
             heard the noise, where it has no reference of its own.
+        spread: Runs that share the work, each on a worker of its own that sees the same files and
+            the same database; what no helper does this run does itself.
 
     Returns
     -------
@@ -268,7 +285,7 @@ def batch_process_files(
     BatchFailedError
         If more than max_failures recordings failed; all others are done.
     """
-    started = time.monotonic()
+    started, since = time.monotonic(), datetime.now(UTC)
     settings = Settings.load()
     request = BatchRequest(
         inputs=file_paths,
@@ -284,7 +301,7 @@ def batch_process_files(
         device_id=device_id,
         user_id=user_id,
         site=site,
-        batch_id=batch_id,
+        batch_id=batch_id or _own_batch_id(),
         pair=pair,
         suppression=suppression or SuppressionOverrides(),
         cancellation=cancellation or CancellationParameters(),
@@ -295,10 +312,57 @@ def batch_process_files(
         publish_summary(summary)
         return summary
     with _opened(settings) as database:
-        results, shards = _process(plan, database, settings)
+        begin(plan, database)
+        with (
+            helpers(request, plan, since=since, spread=spread),
+            _at_work(plan, database, settings, since=since) as running,
+        ):
+            results = _process(running)
+            if spread > 1:
+                results = _finish_what_helpers_left(running, results)
+        shards = len(running.shards)
     wall_s = time.monotonic() - started
     summary = record_sessions.with_options(**retry_options(settings))(plan, results, shards, wall_s)
     return _verdict(summary, max_failures)
+
+
+def _own_batch_id() -> str | None:
+    """Return the name of the batch that belongs to this run, however often it is resumed."""
+    run_id = flow_run.get_id()
+    # The end of the id: its beginning is the time, which two runs may share.
+    return None if run_id is None else f"batch-{UUID(run_id).hex[-12:]}"
+
+
+@flow(
+    name="help-batch",
+    flow_run_name="help {request.batch_id} ({turn} of {of})",
+    task_runner=cast("Any", _ShardRunner()),
+    validate_parameters=True,
+)
+@form(titles={"of": "Of how many"})
+def help_batch(request: BatchRequest, since: datetime, turn: int, of: int) -> BatchSummary:
+    """Do a share of another run's batch; which recordings are left, the store tells both.
+
+    Args:
+        request: What the other run was asked for, with its batch_id.
+        since: When that run began.
+        turn: Which of the runs that share the batch this is; the other is 0.
+        of: How many they are.
+
+    Returns
+    -------
+    The counts of this helper; what others were at counts as skipped.
+    """
+    started = time.monotonic()
+    settings = Settings.load()
+    plan = plan_recordings.with_options(**retry_options(settings))(request, False)
+    with (
+        _opened(settings) as database,
+        _at_work(plan, database, settings, since=since, share=turn / of) as running,
+    ):
+        results = _process(running)
+        shards = len(running.shards)
+    return summarise(plan, results, shards=shards, wall_s=time.monotonic() - started)
 
 
 @task(
@@ -348,20 +412,23 @@ def process_shard(batch_id: str, index: int) -> tuple[RecordingResult, ...]:
         raise PoolStoppedError(msg)
     shard, settings = running.shards[index], running.settings
     final = is_last_attempt(settings.retries)
+    done = done_in_batch(shard, running.database, since=running.since)
+    left = tuple(job for job in shard if str(job.source.absolute()) not in done)
     try:
-        results = running.pool.run(run_shard, shard, settings, final)
+        results = running.pool.run(run_shard, left, settings, final) if left else ()
     except TransientError as err:
         if not final:
             raise
         logger().critical(
             "%s after %d retries: %s", type(err).__name__, settings.retries, err, exc_info=True
         )
-        results = results_of_lost_shard(shard, running.database, err)
+        results = results_of_lost_shard(left, running.database, err)
     _log_results(results, retries=settings.retries if final else 0)
-    heard = [r.session_id for r in results if r.emergency_events and r.session_id is not None]
+    lines = (*done.values(), *results)
+    heard = [r.session_id for r in lines if r.emergency_events and r.session_id is not None]
     if heard:
         announce_emergencies(running.database, heard)
-    return results
+    return lines
 
 
 @task(
@@ -381,26 +448,55 @@ def record_sessions(
     return summary
 
 
-def _process(
-    plan: BatchPlan, database: Database, settings: Settings
-) -> tuple[list[RecordingResult], int]:
+def _process(running: _Running) -> list[RecordingResult]:
     """Run the shards and show their progress; return a line for every recording."""
-    begin(plan, database)
-    if not plan.jobs:
-        return [], 0
-    with _at_work(plan, database, settings) as running:
-        progress = ProgressArtifact(plan)
-        shard_task = process_shard.with_options(**retry_options(settings))
-        futures: list[PrefectFuture[tuple[RecordingResult, ...]]] = [
-            shard_task.submit(plan.batch_id, index) for index in range(len(running.shards))
-        ]
-        pending = set(futures)
-        while pending:
-            pending = set(wait(list(pending), timeout=UPDATE_EVERY_S).not_done)
-            with database.read() as db:
-                done = batch_progress(db, plan.batch_id)
-            progress.update(done, final=not pending)
-        return [line for future in futures for line in future.result()], len(running.shards)
+    if not running.shards:
+        return []
+    progress = ProgressArtifact(running.plan)
+    futures = [_submit(running, index) for index in range(len(running.shards))]
+    pending = set(futures)
+    while pending:
+        pending = set(wait(list(pending), timeout=UPDATE_EVERY_S).not_done)
+        with running.database.read() as db:
+            done = batch_progress(db, running.plan.batch_id)
+        progress.update(done, final=not pending)
+    return [line for future in futures for line in future.result()]
+
+
+def _submit(running: _Running, index: int) -> PrefectFuture[tuple[RecordingResult, ...]]:
+    shard_task = process_shard.with_options(**retry_options(running.settings))
+    future: PrefectFuture[tuple[RecordingResult, ...]] = shard_task.submit(
+        running.plan.batch_id, index
+    )
+    return future
+
+
+def _finish_what_helpers_left(
+    running: _Running, results: list[RecordingResult]
+) -> list[RecordingResult]:
+    """Wait for the recordings that helpers are still at, and do those of helpers that died."""
+    jobs = running.plan.jobs
+    for _ in range(_ROUNDS):
+        held = held_by_others(jobs, results)
+        if not held:
+            break
+        _await_helpers(running)
+        running.shards.append(tuple(held))
+        lines = _submit(running, len(running.shards) - 1).result()
+        renewed = {line.source_path for line in lines}
+        results = [line for line in results if line.source_path not in renewed] + list(lines)
+    return results
+
+
+def _await_helpers(running: _Running) -> None:
+    """Return once nobody works at the batch; a helper that says nothing any more is dead."""
+    batch_id, database = running.plan.batch_id, running.database
+    while True:
+        reconcile(database, batch_id=batch_id)
+        with database.read() as db:
+            if not batch_progress(db, batch_id).running:
+                return
+        time.sleep(UPDATE_EVERY_S)
 
 
 @contextmanager
@@ -414,20 +510,39 @@ def _opened(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def _at_work(plan: BatchPlan, database: Database, settings: Settings) -> Iterator[_Running]:
+def _at_work(
+    plan: BatchPlan,
+    database: Database,
+    settings: Settings,
+    *,
+    since: datetime,
+    share: float = 0.0,
+) -> Iterator[_Running]:
+    """Hold the workers of ``plan``; a helper (``share`` above 0) begins further down the list."""
     workers = workers_for(plan, settings)
     shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
+    first = int(share * len(shards))
     with WorkerPool(workers) as pool:
         running = _Running(
-            plan=plan, shards=shards, pool=pool, database=database, settings=settings
+            plan=plan,
+            shards=[*shards[first:], *shards[:first]],
+            pool=pool,
+            database=database,
+            settings=settings,
+            since=since,
         )
         _RUNNING[plan.batch_id] = running
         try:
             yield running
-        except BaseException:
+        except BaseException as err:
             # Ctrl-C or a crash: end the workers first, then free what they held.
             pool.stop()
-            abandon(plan, database)
+            if isinstance(err, Pause):
+                tell_of_suspension()
+            if share:
+                reconcile(database, batch_id=plan.batch_id, deliberate=True)
+            else:
+                abandon(plan, database)
             raise
         finally:
             del _RUNNING[plan.batch_id]

@@ -36,6 +36,7 @@ from flows.options import (
 )
 from flows.process_command import cancel, process
 from flows.report_command import acknowledge, report
+from flows.runs_command import runs
 from flows.seed_command import db_seed
 from flows.serve_command import serve
 from flows.simulate_command import simulate
@@ -186,6 +187,7 @@ _COMMANDS = (
     model,
     alert,
     serve,
+    runs,
     doctor,
     analyze,
     report,

@@ -13,8 +13,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger
 from prefect.context import TaskRunContext
+from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
-from prefect.runtime import task_run
+from prefect.runtime import flow_run, task_run
 
 from anc_core.errors import TransientError
 from anc_core.jobs.pool import PoolStoppedError
@@ -54,6 +55,18 @@ def is_transient(task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401 - Pre
     except Exception:  # noqa: BLE001 - any other failure stays one
         return False
     return False
+
+
+def tell_of_suspension() -> None:
+    """Emit an event of this run, the last before its process ends.
+
+    A run that is suspended goes on for some seconds, with a heartbeat perhaps; the automation that
+    looks for dead runs would wait for the next one in vain.
+    """
+    run_id = flow_run.get_id()
+    emit_event(
+        "prefect.flow-run.process-ended", {"prefect.resource.id": f"prefect.flow-run.{run_id}"}
+    )
 
 
 def is_last_attempt(retries: int) -> bool:

@@ -23,7 +23,7 @@ from anc_core.jobs.records import (
     RecordingJob,
     RecordingResult,
 )
-from anc_core.jobs.run import run_recording
+from anc_core.jobs.run import BUSY_REASON, run_recording
 from anc_core.pipeline.sidecar import remove_leftovers, sidecar_path
 from anc_core.records import Status
 from anc_core.settings import Settings
@@ -31,6 +31,7 @@ from anc_core.store import (
     Database,
     close_batch,
     finished_sources,
+    get_session,
     list_sessions,
     open_batch,
     open_database,
@@ -145,16 +146,47 @@ def results_of_lost_shard(
     jobs: Sequence[RecordingJob], database: Database, err: TransientError
 ) -> tuple[RecordingResult, ...]:
     """Return what the store knows of a shard that gave no answer; the rest failed with ``err``."""
+    known = done_in_batch(jobs, database)
+    return tuple(
+        known.get(str(job.source.absolute())) or _failure(job, err.code, str(err)) for job in jobs
+    )
+
+
+def done_in_batch(
+    jobs: Sequence[RecordingJob], database: Database, *, since: datetime | None = None
+) -> dict[str, RecordingResult]:
+    """Return the lines, by source, of those ``jobs`` that their batch has done.
+
+    Parameters
+    ----------
+    jobs : sequence of RecordingJob
+        Of one batch.
+    database : Database
+        The store.
+    since : datetime, optional
+        Only what was finished then or later: before, somebody may have taken the output away.
+    """
     paths = [str(job.source.absolute()) for job in jobs]
     with database.read() as db:
         sources = finished_sources(db, paths)
         ids = [entry.session_id for entries in sources.values() for entry in entries]
-        summaries = list(list_sessions(db, session_ids=ids))
-    batch_ids = {job.batch_id for job in jobs}
-    known = {s.source_path: RecordingResult.of(s) for s in summaries if s.batch_id in batch_ids}
-    return tuple(
-        known.get(str(job.source.absolute())) or _failure(job, err.code, str(err)) for job in jobs
-    )
+        batch_ids = {job.batch_id for job in jobs}
+        known = [
+            session.session_id
+            for session in list_sessions(db, session_ids=ids, finished_from=since)
+            if session.batch_id in batch_ids
+        ]
+        # Complete: a line counts the emergencies, which a list leaves out.
+        complete = [get_session(db, session_id) for session_id in known]
+    return {session.source_path: RecordingResult.of(session) for session in complete}
+
+
+def held_by_others(
+    jobs: Sequence[RecordingJob], results: Sequence[RecordingResult]
+) -> list[RecordingJob]:
+    """Return those ``jobs`` whose result is that another process was at work on them."""
+    held = {line.source_path for line in results if line.reason == BUSY_REASON}
+    return [job for job in jobs if str(job.source.absolute()) in held]
 
 
 def conclude(

@@ -240,7 +240,11 @@ def _settle_the_finished(draft: _Draft, database: Database | None) -> None:
         if done.session_id not in summaries:  # deleted since it was looked up
             draft.jobs.append(job)
             continue
-        line = RecordingResult.of(summaries[done.session_id])
+        summary = summaries[done.session_id]
+        line = RecordingResult.of(summary)
+        if (summary.batch_id, summary.source_path) == (draft.batch_id, _key(job.source)):
+            draft.settled.append(line)  # the same batch, gone on with after it was stopped
+            continue
         update = {
             "status": Status.SKIPPED,
             "source_path": _key(job.source),

@@ -64,6 +64,9 @@ _SKIPPED_CODES = frozenset({ErrorCode.NO_AUDIO})
 
 _DONE_BEFORE = "done before with the same parameters"
 
+BUSY_REASON = "another process is working on this recording"
+"""Of a recording that is skipped because its end is not known yet."""
+
 # Fingerprints that threads of this process are at, and how many; see _one_at_a_time.
 _LOCKS: dict[str, tuple[threading.Lock, int]] = {}
 _LOCKS_GUARD = threading.Lock()
@@ -196,7 +199,7 @@ class _Session:
             case Outcome.DONE:
                 return self._deliver(held)
             case Outcome.BUSY:
-                return self._skipped(held, "another process is working on this recording")
+                return self._skipped(held, BUSY_REASON)
             case Outcome.EXHAUSTED:
                 return self._exhausted(held)
         return self._work(held)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 from anc_core.alerts import EmergencyAlert
@@ -15,7 +18,7 @@ BY_NAME = {one.name.removeprefix("anc: "): one for one in automations(IDS)}
 
 
 def test_names_are_the_identity() -> None:
-    assert len(BY_NAME) == 4
+    assert len(BY_NAME) == 6
     assert all(one.description and one.enabled for one in BY_NAME.values())
 
 
@@ -51,8 +54,36 @@ def test_a_silent_run_has_three_more_heartbeats() -> None:
     assert trigger.expect == {"prefect.flow-run.*"}  # not only heartbeats: it may have ended
 
 
+def test_a_tagged_batch_is_analysed_by_the_name_that_it_gave_itself() -> None:
+    one = BY_NAME["batch tagged then-report -> analysis"]
+    assert "prefect.flow-run.CompletedWithErrors" in one.trigger.expect  # one bad file is no reason
+    (action,) = one.actions
+    assert action.deployment_id == IDS["analyze"]
+    run = SimpleNamespace(id=UUID("01234567-89ab-cdef-0123-456789abcdef"), parameters={})
+    assert rendered(action.parameters, flow_run=run) == {
+        "filters": {"batch": ["batch-456789abcdef"]}
+    }
+    run.parameters["batch_id"] = "monday"
+    assert rendered(action.parameters, flow_run=run) == {"filters": {"batch": ["monday"]}}
+
+
+def test_only_the_analysis_of_the_chain_is_followed_by_a_report() -> None:
+    one = BY_NAME["that analysis finished -> report of the day"]
+    related = one.trigger.match_related.model_dump()
+    assert related["prefect.resource.name"] in {f"anc: {name}" for name in BY_NAME}
+    assert related["prefect.resource.role"] == "creator"
+    (action,) = one.actions
+    occurred = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    assert rendered(action.parameters, event=SimpleNamespace(occurred=occurred)) == {
+        "date": "2026-03-28"
+    }
+
+
 def rendered(parameters: object, **context: object) -> object:
     """Do what the server does with the templates of an action."""
+    from prefect.server.events.actions import RunDeployment
     from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 
+    parameters = deepcopy(parameters)
+    RunDeployment._upgrade_v1_templates(parameters)  # spoils a template inside a list
     return hydrate(parameters, HydrationContext(render_jinja=True, jinja_context=context))

@@ -122,6 +122,14 @@ def test_a_taken_port_is_an_error_with_its_cure() -> None:
             serve_machine(place, normal_limit=1, say=lambda _: None)
 
 
+def test_helpers_are_left_to_the_workers_of_other_machines() -> None:
+    from deployments.machine import _worker_options
+
+    words = _worker_options()
+    queues = {words[i + 1] for i, word in enumerate(words) if word == "--work-queue"}
+    assert queues == {"default", "high", "normal", "low"}
+
+
 def note(**words: Any) -> StandingServer:
     me = psutil.Process()
     fields = {"pid": me.pid, "started_at": me.create_time(), "url": "http://127.0.0.1:4300"}

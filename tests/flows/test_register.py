@@ -22,7 +22,7 @@ def test_a_second_time_changes_nothing_and_what_was_paused_stays_so() -> None:
     assert first.pool
     assert set(first.queues) == set(QUEUES)
     assert set(first.deployments) == {job.slug for job in JOBS}
-    assert len(first.automations) == 4
+    assert len(first.automations) == 6
 
     name = deployment_of(JOBS[0], in_pool=True).full_name
     with get_client(sync_client=True) as client:
@@ -98,9 +98,39 @@ def test_a_run_whose_process_is_gone_is_crashed_and_others_are_left_alone() -> N
 
         gone = [run(nobody, Pending()), run(nobody, Running())]
         others = [run(None, Pending()), run(nobody, Completed())]
-        assert crash_left_over_runs() == 2
+        assert crash_left_over_runs(go_on=False) == 2
         states = [client.read_flow_run(one).state_type.value for one in (*gone, *others)]
     assert states == ["CRASHED", "CRASHED", "PENDING", "COMPLETED"]
+
+
+def test_a_batch_that_went_down_with_its_server_is_put_back_in_its_queue() -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Running
+
+    from deployments.left_over import crash_left_over_runs
+    from deployments.register import register
+
+    register(normal_limit=2)
+    with get_client(sync_client=True) as client:
+        found = []
+        for name in ("batch-process-files/batch", "process-audio-file/process"):
+            deployment = client.read_deployment_by_name(name)
+            parameters = {"file_paths": [], "file_path": "/x.wav"}
+            wanted = {
+                k: v for k, v in parameters.items() if k in str(deployment.parameter_openapi_schema)
+            }
+            made = client.create_flow_run_from_deployment(deployment.id, parameters=wanted)
+            client.set_flow_run_state(made.id, Running(), force=True)
+            client.update_flow_run(made.id, infrastructure_pid=str(2**22 + 1))
+            found.append(made.id)
+        assert crash_left_over_runs(go_on=True) == 2
+        states = [client.read_flow_run(one).state for one in found]
+        assert [state.name for state in states] == ["AwaitingRetry", "Crashed"]
+        # It may go on a few times only.
+        for _ in range(3):
+            client.set_flow_run_state(found[0], Running(), force=True)
+        assert crash_left_over_runs(go_on=True) == 1
+        assert client.read_flow_run(found[0]).state.name == "Crashed"
 
 
 def test_an_alert_whose_event_was_lost_is_sent_by_one_run(

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import soundfile as sf
 from sqlalchemy import select
 
 import anc_core.jobs.batch as batch_module
+from anc_core.audio.synth import alarm
 from anc_core.errors import (
     ErrorCode,
     SinkError,
@@ -21,6 +23,8 @@ from anc_core.files import digest_file, temp_path
 from anc_core.jobs.batch import (
     begin,
     conclude,
+    done_in_batch,
+    held_by_others,
     reconcile,
     results_of_lost_shard,
     run_shard,
@@ -254,6 +258,57 @@ def test_a_lost_shard_is_told_from_the_store(bench: Bench) -> None:
         "killed by signal 9",
     )
     assert lines[0].output_path == str(bench.outputs / "a.wav")
+
+
+def test_a_batch_that_goes_on_counts_what_it_had_done(bench: Bench) -> None:
+    wav(bench.inputs / "a.wav")
+    wav(bench.inputs / "b.wav", seed=2)
+    plan = bench.plan(batch_id="b-1")
+    begin(plan, bench.database)
+    run_shard(plan.jobs[:1], bench.settings, final=True)  # and then it is suspended
+    modified = (bench.outputs / "a.wav").stat().st_mtime_ns
+    again = bench.plan(batch_id="b-1")
+    assert [job.source.name for job in again.jobs] == ["b.wav"]
+    results = run_shard(again.jobs, bench.settings, final=True)
+    summary = conclude(again, results, database=bench.database, shards=1, wall_s=1.0)
+    assert (summary.planned, summary.ok, summary.skipped) == (2, 2, 0)
+    assert (bench.outputs / "a.wav").stat().st_mtime_ns == modified
+    assert bench.batch(batch_id="b-2").skipped == 2, "in another batch nothing was done"
+
+
+def test_what_another_run_of_the_batch_did_is_known_without_a_look_at_the_file(
+    bench: Bench,
+) -> None:
+    sf.write(bench.inputs / "a.wav", alarm("t3_3100", 9.0, 16_000, seed=1), 16_000)
+    wav(bench.inputs / "b.wav", seed=2)
+    plan = bench.plan(batch_id="b-1")
+    begin(plan, bench.database)
+    before = datetime.now(UTC)
+    [line] = run_shard(plan.jobs[:1], bench.settings, final=True)
+    known = done_in_batch(plan.jobs, bench.database, since=before)
+    assert known == {line.source_path: line}
+    assert line.emergency_events == 1
+    assert done_in_batch(plan.jobs, bench.database, since=datetime.now(UTC)) == {}
+    assert done_in_batch(bench.plan(batch_id="b-2").jobs, bench.database) == {}
+
+
+def test_what_another_process_holds_is_told_from_what_is_skipped_for_good(bench: Bench) -> None:
+    wav(bench.inputs / "a.wav")
+    files.no_frames(bench.inputs / "nothing.wav")
+    plan = bench.plan(batch_id="b-1")
+    begin(plan, bench.database)
+    held, _ = plan.jobs
+    fingerprint = held.request(bench.settings).fingerprint(digest_file(held.source), None)
+    with bench.database.begin() as db:
+        # On another machine; its heartbeat is fresh.
+        claim(
+            db,
+            ClaimRequest(fingerprint=fingerprint, source_path=str(held.source), batch_id="b-1"),
+            Owner("elsewhere", 1, datetime.now(UTC)),
+        )
+    results = run_shard(plan.jobs, bench.settings, final=True)
+    assert {line.status for line in results} == {Status.SKIPPED}
+    assert held_by_others(plan.jobs, results) == [held]
 
 
 def test_a_bad_parameter_of_one_row_costs_that_row_only(bench: Bench) -> None:
