@@ -23,8 +23,8 @@ import numpy as np
 
 from anc_core.dsp.jit import jit
 from anc_core.emergency.base import RidgePoints
-from anc_core.emergency.figure_names import CELL_FRAMES
-from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, FRAMES_PER_S, HOP_LENGTH
+from anc_core.emergency.figure_names import CELL_FRAMES, FRAMES_PER_S
+from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, HOP_LENGTH
 from anc_core.emergency.scorer import SCORE_LAG_CELLS, SMOOTHING_CELLS
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ class LastingRidges:
         around = cells[:, np.newaxis] + np.arange(-_DOUBT_REACH_CELLS, _DOUBT_REACH_CELLS + 1)
         best = scores[np.clip(around, 0, len(scores) - 1)].max(axis=1)
         # What is no number never raises what is asked for.
-        doubt = np.fmax(_DOUBT_BELOW - best, 0.0)
-        return needed + self._per_doubt * doubt
+        needed += self._per_doubt * np.fmax(_DOUBT_BELOW - best, 0.0)
+        return needed
 
     def _forget_scores(self) -> None:
         keep = self._num_judged // CELL_FRAMES - _DOUBT_REACH_CELLS

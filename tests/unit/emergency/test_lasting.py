@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.lasting import LastingRidges
-from anc_core.emergency.ridges import FRAMES_PER_S, Ridges
+from anc_core.emergency.ridges import Ridges
 from anc_core.emergency.tracks import TrackLabeller
 
 NUM_FRAMES = 10 * FRAMES_PER_S
