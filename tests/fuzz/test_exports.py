@@ -92,11 +92,11 @@ def zip_that_points_before_its_beginning(content: bytes) -> bytes:
     """OSError: a member was looked for at a negative place."""
     at = content.rindex(b"PK\x05\x06") + 16  # where the table of contents begins
     place = int.from_bytes(content[at : at + 4], "little")
-    return content[:at] + (place + 100).to_bytes(4, "little") + content[at + 4 :]
+    return content[:at] + (place + (1 << 20)).to_bytes(4, "little") + content[at + 4 :]
 
 
 def test_a_zip_that_points_before_its_beginning_is_refused(work: Import) -> None:
-    with pytest.raises(InputError, match="not where the zip says"):
+    with pytest.raises(InputError, match="the zip"):
         work.attempt(zip_that_points_before_its_beginning(work.contents[Format.CSV]))
 
 
