@@ -211,6 +211,9 @@ class _ZipFile(ExportFile):
         except KeyError as err:
             msg = f"{printable(self.path)}: {name} is missing in the zip; that is no whole export"
             raise InputError(msg) from err
+        except OSError as err:  # a table of contents that points before the beginning of the file
+            msg = f"{printable(self.path)}: {name} is not where the zip says ({err.strerror})"
+            raise InputError(msg) from err
 
 
 class _HashedStream(io.RawIOBase):

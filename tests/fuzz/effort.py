@@ -11,6 +11,7 @@ import random
 import resource
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
 
 from anc_core.errors import AncError
 
@@ -81,7 +83,10 @@ def look(strategy: st.SearchStrategy[Any], attempt: Try, num_examples: int, **mo
     )(given(strategy)(one))
     if more:
         run = seed(random.randrange(2**32))(run)
-    run()
+    with warnings.catch_warnings():
+        # Of a long input that fails; what it fails with is worth more.
+        warnings.simplefilter("ignore", HypothesisWarning)
+        run()
     assert peak_bytes() - before < MEMORY_LIMIT_BYTES
     return tally
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import shutil
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +95,17 @@ def test_a_damaged_file_that_is_sealed_is_refused_or_harmless(
 ) -> None:
     work = functools.partial(attempt, whole, tmp_path, name)
     assert look(inputs(whole, name), work, SHORT).total >= SHORT
+
+
+def test_an_array_whose_header_never_ends_is_refused(whole: Path, tmp_path: Path) -> None:
+    """tokenize.TokenError: numpy reads a header that is no literal as a program of Python 2."""
+    header = b"{'descr': ("
+    member = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("projection.npy", member)
+    with pytest.raises(ModelBundleError, match="holds no plain arrays"):
+        attempt(whole, tmp_path, NOVELTY_FILE, buffer.getvalue())
 
 
 def test_a_damaged_history_is_refused(tmp_path: Path) -> None:

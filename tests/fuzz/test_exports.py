@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from anc_core.errors import AncError
+from anc_core.errors import AncError, InputError
 from anc_core.exchange.export import export_sessions
 from anc_core.exchange.load import import_sessions
 from anc_core.exchange.records import ExportRequest, Format
@@ -86,6 +86,18 @@ def test_a_damaged_export_is_imported_whole_or_not_at_all(work: Import, format_:
     work.attempt(work.contents[format_])
     assert work.count() == 2
     assert look(inputs(work, format_), work.attempt, SHORT).total >= SHORT
+
+
+def zip_that_points_before_its_beginning(content: bytes) -> bytes:
+    """OSError: a member was looked for at a negative place."""
+    at = content.rindex(b"PK\x05\x06") + 16  # where the table of contents begins
+    place = int.from_bytes(content[at : at + 4], "little")
+    return content[:at] + (place + (1 << 20)).to_bytes(4, "little") + content[at + 4 :]
+
+
+def test_a_zip_that_points_before_its_beginning_is_refused(work: Import) -> None:
+    with pytest.raises(InputError, match="the zip"):
+        work.attempt(zip_that_points_before_its_beginning(work.contents[Format.CSV]))
 
 
 @pytest.mark.long
