@@ -45,6 +45,8 @@ class Group:
 
 _SEVEN_NOTES = 0.9
 """Score of a two-tone finding with so many."""
+_QUICKEST_CYCLE_S = 0.44
+"""The quickest alternations of a standard take 0.5 s (BS 5839-1 2 Hz, NF S 32-001), less 10 %."""
 SOUNDER_HZ = (941.0, 999.0)
 """BS 5839-1: 970 Hz +-3 %."""
 GROUPS = (
@@ -78,6 +80,8 @@ class Finding:
         Frames at which cycles begin.
     upward : float
         Share of the movement that goes up, 0 to 1; 0.5 where that means nothing.
+    fall_db_s : float
+        dB a second that the pulses or notes of a rhythm lose while they sound; 0 for other kinds.
     """
 
     kind: Kind
@@ -90,6 +94,7 @@ class Finding:
     cycle_s: float = 0.0
     onsets: tuple[int, ...] = ()
     upward: float = 0.5
+    fall_db_s: float = 0.0
 
     @property
     def is_standard(self) -> bool:
@@ -105,7 +110,9 @@ class Finding:
     def counts_alone(self) -> bool:
         """Whether such a signal counts though the head doubts it.
 
-        Of two tones at least seven notes: a doorbell that is rung three times has six.
+        Of two tones at least seven notes (a doorbell that is rung three times has six), and none
+        quicker than a standard's: a warble is as often two overtones of a horn that flutter.
         """
-        least = _SEVEN_NOTES if self.kind is Kind.TWO_TONE else 0.0
-        return self.is_standard and self.score >= least
+        if self.kind is Kind.TWO_TONE:
+            return self.score >= _SEVEN_NOTES and self.cycle_s >= _QUICKEST_CYCLE_S
+        return self.is_standard

@@ -75,6 +75,8 @@ class _Train:
     """Octaves, the standard deviation of the pitch within every pulse."""
     filled: NDArray[np.float64]
     """Share of the frames of every pulse that have a peak."""
+    fall_db_s: NDArray[np.float64]
+    """dB a second that every pulse loses once it has settled."""
 
     @property
     def length_s(self) -> NDArray[np.float64]:
@@ -136,7 +138,7 @@ def _train(
     _follow(pitch, level_db, carrier - _REACH, carrier + _REACH, envelope, heard)
     sounding = np.sort(envelope[envelope > _ABSENT_DB])
     loud = sounding[len(sounding) * 4 // 5] if len(sounding) else 0.0
-    return _cut(envelope > loud - depth_db, heard, carrier)
+    return _cut(envelope, envelope > loud - depth_db, heard, carrier)
 
 
 @jit("void(float32[:, ::1], float32[:, ::1], float64, float64, float32[::1], float64[::1])")
@@ -159,7 +161,12 @@ def _follow(
                 envelope[i], heard[i] = level_db[i, k], now
 
 
-def _cut(is_loud: NDArray[np.bool_], pitch: NDArray[np.float64], carrier: float) -> _Train:
+def _cut(
+    envelope: NDArray[np.float32],
+    is_loud: NDArray[np.bool_],
+    pitch: NDArray[np.float64],
+    carrier: float,
+) -> _Train:
     """Return the stretches that are loud as pulses, without short holes and clicks."""
     start, stop = _stretches(is_loud)
     real = start[1:] - stop[:-1] > _MAX_HOLE
@@ -179,7 +186,37 @@ def _cut(is_loud: NDArray[np.bool_], pitch: NDArray[np.float64], carrier: float)
         pitch=carrier + mean,
         spread=np.sqrt(np.maximum(variance, 0.0)),
         filled=count / np.maximum(stop - start, 1),
+        fall_db_s=_falls(envelope, is_loud, start, stop),
     )
+
+
+_SETTLED = int(0.1 * FRAMES_PER_S)
+"""Frames after which the first reflections have come: they may raise or lower a tone at once."""
+_FALL_STOP = int(0.42 * FRAMES_PER_S)
+"""Frames after which the tail of the room follows the shortest pulse of a standard."""
+
+
+def _falls(
+    envelope: NDArray[np.float32],
+    is_loud: NDArray[np.bool_],
+    start: NDArray[np.intp],
+    stop: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """Return by how many dB a second the straight line through every settled pulse falls.
+
+    0 for what is shorter than 0.2 s.
+    """
+    first = np.minimum(start + _SETTLED, stop)
+    last = np.maximum(first, np.minimum(stop - 2, start + _FALL_STOP))
+    time_s = np.where(is_loud, np.arange(len(envelope)) / FRAMES_PER_S, 0.0)
+    level = np.where(is_loud, envelope, 0.0).astype(np.float64)
+    count = _sums(is_loud, first, last)
+    num = np.maximum(count, 1)
+    mean_s, mean_db = _sums(time_s, first, last) / num, _sums(level, first, last) / num
+    spread = _sums(time_s**2, first, last) / num - mean_s**2
+    slope = _sums(time_s * level, first, last) / num - mean_s * mean_db
+    is_enough = count >= _SETTLED
+    return np.where(is_enough, -slope / np.where(is_enough, spread, 1.0), 0.0)
 
 
 def _sums(values: NDArray[Any], start: NDArray[np.intp], stop: NDArray[np.intp]) -> NDArray[Any]:
@@ -242,6 +279,7 @@ def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> 
             on_s=float(np.median(train.length_s[members])),
             cycle_s=float(np.median(repeats)) if len(repeats) else 0.0,
             onsets=tuple(int(heard.first_frame + onset) for onset in begins),
+            fall_db_s=float(np.median(train.fall_db_s[members])),
         )
     ]
 
@@ -397,6 +435,7 @@ def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
         if num_notes < _MIN_QUICK_NOTES or not is_pure:
             return []
     onsets = start[members][is_high[members]]
+    falls = np.concatenate([low.fall_db_s, high.fall_db_s])[order][members]
     return [
         Finding(
             kind=Kind.TWO_TONE,
@@ -408,6 +447,7 @@ def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
             on_s=float(np.median(length[members])),
             cycle_s=float(np.median(length[is_high]) + np.median(length[~is_high])),
             onsets=tuple(int(heard.first_frame + onset) for onset in onsets),
+            fall_db_s=float(np.median(falls)),
         )
     ]
 

@@ -1,0 +1,95 @@
+"""Which events count as an emergency: what an alarm does and a bell, an oven or a horn does not.
+
+Context: three equal strokes or beeps fit a cycle of T3 within the tolerances of ISO 8201, so that
+one group alone tells a smoke alarm from nothing. Decision: an event counts by what only an alarm
+does. It **holds its level** (a struck bell loses 10 dB and more in half a second), and it **goes
+on**: the second group follows the first one cycle later. Only where the recording ends before that
+could be heard does one exact cycle count, its silence included. Consequence: no delay, as an event
+is closed seconds after its last sound anyway; and protection, which asks for less, is the same.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from anc_core.emergency.decisions import EVENT_THRESHOLD
+from anc_core.emergency.figure_names import FRAMES_PER_S
+from anc_core.emergency.findings import Finding, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SAME_ONSET_FRAMES = 12
+"""Onsets closer than 0.19 s, as heard on several channels or in several contexts, are one."""
+_STRUCK_DB_S = 10.0
+"""What falls faster was struck: a bell falls by 20 dB a second and more, a sounder holds."""
+_THREE_CYCLE_S = (3.2, 4.8)
+_SINGLE_ON_S = (0.42, 0.65)
+"""0.5 s +-10 %; a frame (16 ms) at either end, and 0.1 s of the room's tail."""
+_SINGLE_PERIOD_S = (0.89, 1.11)
+"""1 s +-10 %; tail and frames are the same at every onset."""
+_SINGLE_CYCLE_S = 3.6
+"""4 s - 10 %: three pulses and the silence after them."""
+_SMOKE_ALARM_HZ = 2_000.0
+"""Pulses above this come from smoke alarms older than T3; below, from lorries in reverse."""
+_MIN_PULSES = 8
+"""Of such an alarm, which beeps as long as there is smoke; an oven beeps three to six times."""
+
+
+def is_smoke_alarm(findings: Sequence[Finding], heard_s: float) -> bool:
+    """Return whether T3 was heard, and not three strokes or beeps.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        T3 rhythms of one event.
+    heard_s : float
+        Seconds from the start of the stream that were heard by the end of the event.
+    """
+    held = [f for f in findings if _holds_level(f)]
+    onsets = sorted({onset for f in held for onset in f.onsets})
+    if any(_is_cycle((b - a) / FRAMES_PER_S) for a, b in combinations(onsets, 2)):
+        return True
+    return any(_is_whole_cycle(f, heard_s) for f in held)
+
+
+def is_siren(findings: Sequence[Finding]) -> bool:
+    """Return whether a sweep, or tones that hold, were heard, and not two bells in turn."""
+    return any(_holds_level(f) and f.score >= EVENT_THRESHOLD for f in findings)
+
+
+def _holds_level(finding: Finding) -> bool:
+    """Return whether the pulses of a rhythm are a sounder's, and not a struck bell's."""
+    return finding.fall_db_s < _STRUCK_DB_S
+
+
+def _is_cycle(seconds: float) -> bool:
+    """Return whether two groups are one cycle apart, or two where noise hid one between them."""
+    low, high = _THREE_CYCLE_S
+    return low <= seconds <= high or 2.0 * low <= seconds <= 2.0 * high
+
+
+def _is_whole_cycle(finding: Finding, heard_s: float) -> bool:
+    """Return whether one exact cycle was heard, and the recording ended before a second."""
+    seconds = (finding.stop - finding.start) / FRAMES_PER_S
+    after_s = heard_s - finding.start / FRAMES_PER_S
+    return (
+        _SINGLE_ON_S[0] <= finding.on_s <= _SINGLE_ON_S[1]
+        and _SINGLE_PERIOD_S[0] <= (seconds - finding.on_s) / 2.0 <= _SINGLE_PERIOD_S[1]
+        and _SINGLE_CYCLE_S <= after_s < _THREE_CYCLE_S[1] + seconds
+    )
+
+
+def is_lasting_beeper(findings: Sequence[Finding]) -> bool:
+    """Return whether a bare tone beeps as high, and as often, as a smoke alarm older than T3."""
+    high = [f for f in findings if f.kind is Kind.PULSES and f.low_hz >= _SMOKE_ALARM_HZ]
+    return count_onsets(high) >= _MIN_PULSES
+
+
+def count_onsets(findings: Sequence[Finding]) -> int:
+    """Return how many cycles began, each counted once."""
+    onsets = sorted({onset for f in findings for onset in f.onsets})
+    return sum(
+        i == 0 or onset - onsets[i - 1] > SAME_ONSET_FRAMES for i, onset in enumerate(onsets)
+    )
