@@ -126,6 +126,12 @@ def test_what_decays_was_struck_and_does_not_count(kind, fall_db_s, is_emergency
     assert event.is_emergency is is_emergency
 
 
+def test_t3_that_a_room_wears_down_counts_with_the_third_group():
+    rhythm = finding(Kind.TEMPORAL_THREE, 2, 13, onsets=(128, 384, 640), fall_db_s=25.0)
+    (event,) = events(rhythm)
+    assert event.is_emergency
+
+
 def test_tone_within_a_siren_is_not_counted_twice():
     found = events(finding(Kind.SWEEP, 2, 12), finding(Kind.STEADY, 3, 8))
     assert [e.noise_type for e in found] == ["siren"]
