@@ -35,6 +35,8 @@ _SINGLE_PERIOD_S = (0.89, 1.11)
 """1 s +-10 %; tail and frames are the same at every onset."""
 _SINGLE_CYCLE_S = 3.6
 """4 s - 10 %: three pulses and the silence after them."""
+_FOUR_SILENCE_S = 2.5
+"""Half of the silence of T4: four short notes in a row are common, then nothing is not."""
 _SMOKE_ALARM_HZ = 2_000.0
 """Pulses above this come from smoke alarms older than T3; below, from lorries in reverse."""
 _MIN_PULSES = 8
@@ -57,6 +59,13 @@ def is_smoke_alarm(findings: Sequence[Finding], heard_s: float) -> bool:
     if _longest_row(onsets) >= least:
         return True
     return any(_holds_level(f) and _is_whole_cycle(f, heard_s) for f in findings)
+
+
+def is_co_alarm(findings: Sequence[Finding], heard_s: float) -> bool:
+    """Return whether T4 was heard twice, or once with its silence and not just before the end."""
+    onsets = sorted({onset for f in findings for onset in f.onsets})
+    is_repeated = bool(onsets) and onsets[-1] - onsets[0] > SAME_ONSET_FRAMES
+    return is_repeated or any(heard_s - f.stop / FRAMES_PER_S >= _FOUR_SILENCE_S for f in findings)
 
 
 def is_siren(findings: Sequence[Finding]) -> bool:

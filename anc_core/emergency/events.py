@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.emergency.counting import count_onsets, is_lasting_beeper, is_siren, is_smoke_alarm
+from anc_core.emergency.counting import (
+    count_onsets,
+    is_co_alarm,
+    is_lasting_beeper,
+    is_siren,
+    is_smoke_alarm,
+)
 from anc_core.emergency.decisions import CELLS_PER_S, EVENT_THRESHOLD, Decision
 from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import (
@@ -164,9 +170,12 @@ def _counted(event: Event, windows: Sequence[Window]) -> Event:
 def _noise_type(
     group: Group, findings: Sequence[Finding], duration_s: float, *, heard_s: float
 ) -> str:
-    if group.noise_type == "smoke_alarm" and not is_smoke_alarm(findings, heard_s):
-        return "alarm_tone"
-    if group.noise_type == "siren" and not is_siren(findings):
+    is_named = {
+        "smoke_alarm": lambda: is_smoke_alarm(findings, heard_s),
+        "co_alarm": lambda: is_co_alarm(findings, heard_s),
+        "siren": lambda: is_siren(findings),
+    }
+    if group.noise_type in is_named and not is_named[group.noise_type]():
         return "alarm_tone"
     if group.noise_type == "siren" and _is_evacuation_sweep(findings, duration_s):
         return "evacuation_tone"

@@ -118,6 +118,12 @@ def test_single_t3_must_keep_to_the_standard():
     assert not event.is_emergency
 
 
+@pytest.mark.parametrize(("end_s", "is_emergency"), [(3.0, False), (5.5, True)])
+def test_single_t4_counts_only_with_its_silence(end_s, is_emergency):
+    (event,) = events(finding(Kind.TEMPORAL_FOUR, 2, 2.7, onsets=(128,)), end_s=end_s)
+    assert event.is_emergency is is_emergency
+
+
 @pytest.mark.parametrize("kind", [Kind.TEMPORAL_THREE, Kind.TWO_TONE])
 @pytest.mark.parametrize(("fall_db_s", "is_emergency"), [(2.0, True), (25.0, False)])
 def test_what_decays_was_struck_and_does_not_count(kind, fall_db_s, is_emergency):
