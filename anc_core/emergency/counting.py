@@ -37,6 +37,7 @@ _SINGLE_CYCLE_S = 3.6
 """4 s - 10 %: three pulses and the silence after them."""
 _FOUR_SILENCE_S = 2.5
 """Half of the silence of T4: four short notes in a row are common, then nothing is not."""
+_A_SEMITONE = 1.06
 _SMOKE_ALARM_HZ = 2_000.0
 """Pulses above this come from smoke alarms older than T3; below, from lorries in reverse."""
 _MIN_PULSES = 8
@@ -69,8 +70,20 @@ def is_co_alarm(findings: Sequence[Finding], heard_s: float) -> bool:
 
 
 def is_siren(findings: Sequence[Finding]) -> bool:
-    """Return whether a sweep, or tones that hold, were heard, and not two bells in turn."""
-    return any(_holds_level(f) and f.score >= EVENT_THRESHOLD for f in findings)
+    """Return whether a sweep, or tones that hold, were heard, and not two bells in turn.
+
+    A sweep that stays between the pitches of two bells is these bells, seen as one contour.
+    """
+    bells = [f for f in findings if not _holds_level(f)]
+    return any(
+        _holds_level(f)
+        and f.score >= EVENT_THRESHOLD
+        and not any(
+            bell.low_hz / _A_SEMITONE <= f.low_hz and f.high_hz <= bell.high_hz * _A_SEMITONE
+            for bell in bells
+        )
+        for f in findings
+    )
 
 
 def _holds_level(finding: Finding) -> bool:

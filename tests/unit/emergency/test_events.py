@@ -132,6 +132,14 @@ def test_what_decays_was_struck_and_does_not_count(kind, fall_db_s, is_emergency
     assert event.is_emergency is is_emergency
 
 
+@pytest.mark.parametrize(("high_hz", "is_emergency"), [(630.0, False), (1200.0, True)])
+def test_sweep_between_two_bells_is_the_bells(high_hz, is_emergency):
+    bells = finding(Kind.TWO_TONE, 2, 9, low_hz=500.0, high_hz=625.0, fall_db_s=25.0)
+    sweep = finding(Kind.SWEEP, 2, 9, low_hz=498.0, high_hz=high_hz)
+    (event,) = events(bells, sweep)
+    assert event.is_emergency is is_emergency
+
+
 def test_t3_that_a_room_wears_down_counts_with_the_third_group():
     rhythm = finding(Kind.TEMPORAL_THREE, 2, 13, onsets=(128, 384, 640), fall_db_s=25.0)
     (event,) = events(rhythm)
