@@ -50,7 +50,7 @@ _QUICKEST_CYCLE_S = 0.44
 SOUNDER_HZ = (941.0, 999.0)
 """BS 5839-1: 970 Hz +-3 %."""
 GROUPS = (
-    # "One cycle" of T3 is three pulses (2.5 s): the silence after them need not be on the tape.
+    # Three pulses of T3 sound for 2.5 s of a cycle of 4 s; that it was whole, ``counting`` asks.
     Group("smoke_alarm", (Kind.TEMPORAL_THREE,), 5.0, 2.5),
     Group("co_alarm", (Kind.TEMPORAL_FOUR,), 8.0, 0.5),
     Group("siren", (Kind.SWEEP, Kind.FAST_SWEEP, Kind.TWO_TONE), 3.0, 1.5),
