@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 SAME_ONSET_FRAMES = 12
 """Onsets closer than 0.19 s, as heard on several channels or in several contexts, are one."""
-_STRUCK_DB_S = 10.0
-"""What falls faster was struck: a bell falls by 20 dB a second and more, a sounder holds."""
 _MIN_GROUPS = 2
 _MIN_FALLING_GROUPS = 3
 """In some places of a room reflections wear a steady tone down as a bell decays; but who rings a
@@ -55,11 +53,11 @@ def is_smoke_alarm(findings: Sequence[Finding], heard_s: float) -> bool:
         Seconds from the start of the stream that were heard by the end of the event.
     """
     onsets = sorted({onset for f in findings for onset in f.onsets})
-    is_held = all(_holds_level(f) for f in findings)
+    is_held = all(f.holds_level for f in findings)
     least = _MIN_GROUPS if is_held else _MIN_FALLING_GROUPS
     if _longest_row(onsets) >= least:
         return True
-    return any(_holds_level(f) and _is_whole_cycle(f, heard_s) for f in findings)
+    return any(f.holds_level and _is_whole_cycle(f, heard_s) for f in findings)
 
 
 def is_co_alarm(findings: Sequence[Finding], heard_s: float) -> bool:
@@ -74,9 +72,9 @@ def is_siren(findings: Sequence[Finding]) -> bool:
 
     A sweep that stays between the pitches of two bells is these bells, seen as one contour.
     """
-    bells = [f for f in findings if not _holds_level(f)]
+    bells = [f for f in findings if not f.holds_level]
     return any(
-        _holds_level(f)
+        f.holds_level
         and f.score >= EVENT_THRESHOLD
         and not any(
             bell.low_hz / _A_SEMITONE <= f.low_hz and f.high_hz <= bell.high_hz * _A_SEMITONE
@@ -84,11 +82,6 @@ def is_siren(findings: Sequence[Finding]) -> bool:
         )
         for f in findings
     )
-
-
-def _holds_level(finding: Finding) -> bool:
-    """Return whether the pulses of a rhythm are a sounder's, and not a struck bell's."""
-    return finding.fall_db_s < _STRUCK_DB_S
 
 
 def _longest_row(onsets: Sequence[int]) -> int:

@@ -43,8 +43,8 @@ class Group:
     min_event_s: float
 
 
-_SEVEN_NOTES = 0.9
-"""Score of a two-tone finding with so many."""
+_STRUCK_DB_S = 10.0
+"""What falls faster was struck: a bell falls by 20 dB a second and more, a sounder holds."""
 _QUICKEST_CYCLE_S = 0.44
 """The quickest alternations of a standard take 0.5 s (BS 5839-1 2 Hz, NF S 32-001), less 10 %."""
 SOUNDER_HZ = (941.0, 999.0)
@@ -107,12 +107,17 @@ class Finding:
         return self.kind is Kind.TWO_TONE or is_sounder
 
     @property
+    def holds_level(self) -> bool:
+        """Whether the pulses or notes are a sounder's, and not a struck bell's."""
+        return self.fall_db_s < _STRUCK_DB_S
+
+    @property
     def counts_alone(self) -> bool:
         """Whether such a signal counts though the head doubts it.
 
-        Of two tones at least seven notes (a doorbell that is rung three times has six), and none
-        quicker than a standard's: a warble is as often two overtones of a horn that flutter.
+        Two tones must hold (two bells in turn do not) and be no quicker than a standard's: a warble
+        is as often two overtones of a horn that flutter.
         """
         if self.kind is Kind.TWO_TONE:
-            return self.score >= _SEVEN_NOTES and self.cycle_s >= _QUICKEST_CYCLE_S
+            return self.holds_level and self.cycle_s >= _QUICKEST_CYCLE_S
         return self.is_standard
