@@ -4,8 +4,10 @@
 
 DATA holds recordings and a ``manifest.csv`` (path, kind, category, speaker_or_fold). What the head
 was trained on (the table in its bundle) is left out. The recordings of every class are divided in
-turn into "tune" (thresholds were chosen on it) and "held out". Synthesised alarms come from
-``anc_core.audio.synth``, which shares no code or parameter with the generator of the training.
+turn into "tune" (thresholds were chosen on it) and "held out": that half was looked at many times
+and had a say in the number of scenes and the count threshold, so it flatters. Synthesised alarms
+come from ``anc_core.audio.synth``: other sounders than those of the training, but in the same rooms
+(``synth.room``), so they are not wholly independent of it.
 The tables go to standard output and to ``--out`` (default benchmarks/results/emergency.txt).
 """
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.emergency.counting import (
+    count_onsets,
+    is_co_alarm,
+    is_lasting_beeper,
+    is_siren,
+    is_smoke_alarm,
+)
 from anc_core.emergency.decisions import CELLS_PER_S, EVENT_THRESHOLD, Decision
 from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import (
@@ -24,8 +30,6 @@ from anc_core.records import Event, Window
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SAME_ONSET_FRAMES = 12
-"""Onsets closer than 0.19 s, as heard on several channels or in several contexts, are one."""
 _ONE_WAY = 0.15
 """A sweep whose movement is at least 85 % in one direction is no wail ..."""
 _ONE_WAY_S = 5.0
@@ -36,8 +40,6 @@ _AFNOR_HZ = ((425.0, 455.0), (538.0, 570.0))
 """NF S 32-001: 440 Hz and 554 (560) Hz in turn ..."""
 _AFNOR_CYCLE_S = 0.8
 """... 0.4 s and 0.1 s; the fire engine's fourth (DIN 14610) takes twice as long."""
-_SMOKE_ALARM_HZ = 2_000.0
-"""Pulses above this come from smoke alarms older than T3; below, from lorries in reverse."""
 
 
 @dataclass(slots=True)
@@ -122,7 +124,7 @@ class EventLog:
             return
         if stop_s - start_s < group.min_event_s or not evidence:
             return
-        noise_type = _noise_type(group, evidence, stop_s - start_s)
+        noise_type = _noise_type(group, evidence, stop_s - start_s, heard_s=end_s)
         self._closed.append(
             Event(
                 noise_type=noise_type,
@@ -165,7 +167,16 @@ def _counted(event: Event, windows: Sequence[Window]) -> Event:
     return event.model_copy(update={"window_count": count})
 
 
-def _noise_type(group: Group, findings: Sequence[Finding], duration_s: float) -> str:
+def _noise_type(
+    group: Group, findings: Sequence[Finding], duration_s: float, *, heard_s: float
+) -> str:
+    is_named = {
+        "smoke_alarm": lambda: is_smoke_alarm(findings, heard_s),
+        "co_alarm": lambda: is_co_alarm(findings, heard_s),
+        "siren": lambda: is_siren(findings),
+    }
+    if group.noise_type in is_named and not is_named[group.noise_type]():
+        return "alarm_tone"
     if group.noise_type == "siren" and _is_evacuation_sweep(findings, duration_s):
         return "evacuation_tone"
     best = max(findings, key=lambda finding: finding.score)
@@ -197,10 +208,7 @@ def _is_evacuation_sweep(findings: Sequence[Finding], duration_s: float) -> bool
 
 
 def _is_emergency(noise_type: str, findings: Sequence[Finding]) -> bool:
-    """Return whether the event counts: a bare tone only if it beeps as high as a smoke alarm."""
-    return noise_type != "alarm_tone" or any(
-        f.kind is Kind.PULSES and f.low_hz >= _SMOKE_ALARM_HZ for f in findings
-    )
+    return noise_type != "alarm_tone" or is_lasting_beeper(findings)
 
 
 def describe(findings: Sequence[Finding]) -> str:
@@ -222,7 +230,7 @@ def describe(findings: Sequence[Finding]) -> str:
 def _words(kind: Kind, findings: Sequence[Finding]) -> str:
     best = max(findings, key=lambda f: (f.score, -f.low_hz, f.stop))
     low, high = round(best.low_hz), round(best.high_hz)
-    num_onsets = _count_onsets(findings)
+    num_onsets = count_onsets(findings)
     cycles = f"{num_onsets} cycle{'s' if num_onsets != 1 else ''}"
     every = f" every {best.cycle_s:.1f} s" if best.cycle_s else ""
     seconds = (max(f.stop for f in findings) - min(f.start for f in findings)) / FRAMES_PER_S
@@ -244,8 +252,3 @@ def _sweep_words(kind: Kind, findings: Sequence[Finding], best: Finding) -> str:
     upward = float(np.median([f.upward for f in findings]))
     way = "upward" if upward > 1 - _ONE_WAY else "downward" if upward < _ONE_WAY else "up and down"
     return f" {low}-{high} Hz, {way}"
-
-
-def _count_onsets(findings: Sequence[Finding]) -> int:
-    onsets = sorted({onset for f in findings for onset in f.onsets})
-    return 1 + sum(b - a > _SAME_ONSET_FRAMES for a, b in pairwise(onsets))

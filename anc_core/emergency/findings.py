@@ -43,12 +43,14 @@ class Group:
     min_event_s: float
 
 
-_SEVEN_NOTES = 0.9
-"""Score of a two-tone finding with so many."""
+_STRUCK_DB_S = 10.0
+"""What falls faster was struck: a bell falls by 20 dB a second and more, a sounder holds."""
+_QUICKEST_CYCLE_S = 0.44
+"""The quickest alternations of a standard take 0.5 s (BS 5839-1 2 Hz, NF S 32-001), less 10 %."""
 SOUNDER_HZ = (941.0, 999.0)
 """BS 5839-1: 970 Hz +-3 %."""
 GROUPS = (
-    # "One cycle" of T3 is three pulses (2.5 s): the silence after them need not be on the tape.
+    # Three pulses of T3 sound for 2.5 s of a cycle of 4 s; that it was whole, ``counting`` asks.
     Group("smoke_alarm", (Kind.TEMPORAL_THREE,), 5.0, 2.5),
     Group("co_alarm", (Kind.TEMPORAL_FOUR,), 8.0, 0.5),
     Group("siren", (Kind.SWEEP, Kind.FAST_SWEEP, Kind.TWO_TONE), 3.0, 1.5),
@@ -78,6 +80,8 @@ class Finding:
         Frames at which cycles begin.
     upward : float
         Share of the movement that goes up, 0 to 1; 0.5 where that means nothing.
+    fall_db_s : float
+        dB a second that the pulses or notes of a rhythm lose while they sound; 0 for other kinds.
     """
 
     kind: Kind
@@ -90,6 +94,7 @@ class Finding:
     cycle_s: float = 0.0
     onsets: tuple[int, ...] = ()
     upward: float = 0.5
+    fall_db_s: float = 0.0
 
     @property
     def is_standard(self) -> bool:
@@ -102,10 +107,17 @@ class Finding:
         return self.kind is Kind.TWO_TONE or is_sounder
 
     @property
+    def holds_level(self) -> bool:
+        """Whether the pulses or notes are a sounder's, and not a struck bell's."""
+        return self.fall_db_s < _STRUCK_DB_S
+
+    @property
     def counts_alone(self) -> bool:
         """Whether such a signal counts though the head doubts it.
 
-        Of two tones at least seven notes: a doorbell that is rung three times has six.
+        Two tones must hold (two bells in turn do not) and be no quicker than a standard's: a warble
+        is as often two overtones of a horn that flutter.
         """
-        least = _SEVEN_NOTES if self.kind is Kind.TWO_TONE else 0.0
-        return self.is_standard and self.score >= least
+        if self.kind is Kind.TWO_TONE:
+            return self.holds_level and self.cycle_s >= _QUICKEST_CYCLE_S
+        return self.is_standard

@@ -29,11 +29,17 @@ _BINS_PER_OCTAVE = 48
 _REACH = 0.03
 """Octaves around a carrier that belong to it."""
 _DEPTH_DB = 8.0
-_QUICK_DEPTH_DB = 5.0
-"""For T4, whose pauses a room half fills."""
+_QUICK_DEPTHS_DB = (5.0, 3.0)
+"""For T4, whose pauses a room half fills, or fills but for this."""
+_LOUD_FRAMES = 16
+"""What so many frames (0.25 s) exceed is loud as well: T4 is silent nine tenths of the time, and
+what noise leaves at its pitch would be most of what sounds."""
 _ABSENT_DB = np.float32(-200.0)
 _MAX_HOLE = 2
 """Frames that a pulse may miss."""
+_MAX_NULL = 7
+"""Frames that a pulse of T3 may miss: as the reflections come in, 0.05 to 0.15 s after the onset,
+they can cancel the tone for that long; its pauses last three times as long at the least."""
 _MIN_PULSE = 3
 
 
@@ -75,6 +81,8 @@ class _Train:
     """Octaves, the standard deviation of the pitch within every pulse."""
     filled: NDArray[np.float64]
     """Share of the frames of every pulse that have a peak."""
+    fall_db_s: NDArray[np.float64]
+    """dB a second that every pulse loses once it has settled."""
 
     @property
     def length_s(self) -> NDArray[np.float64]:
@@ -94,16 +102,21 @@ def rhythm_findings(heard: Heard) -> list[Finding]:
     carriers = _carriers(heard)
     if not carriers:
         return []
-    trains = [_train(heard.pitch, heard.level_db, carrier, _DEPTH_DB) for carrier in carriers]
+    envelopes = [_envelope(heard.pitch, heard.level_db, carrier) for carrier in carriers]
+    trains = [_cut(one, one.usual_db - _DEPTH_DB, _MAX_HOLE) for one in envelopes]
     num_frames = len(heard.pitch)
     findings: list[Finding] = []
-    for carrier, train in zip(carriers, trains, strict=True):
-        quick = _train(heard.fast_pitch, heard.fast_level_db, carrier, _QUICK_DEPTH_DB)
-        findings += _groups(quick, _FOUR, heard, num_frames)
-        findings += _groups(train, _THREE, heard, num_frames)
+    for envelope, train in zip(envelopes, trains, strict=True):
+        quick = _envelope(heard.fast_pitch, heard.fast_level_db, envelope.carrier)
+        floors = {loud - d for loud in (quick.usual_db, quick.loud_db) for d in _QUICK_DEPTHS_DB}
+        for floor_db in sorted(floors):
+            findings += _groups(_cut(quick, floor_db, _MAX_HOLE), _FOUR, heard, num_frames)
+        bridged = _cut(envelope, envelope.usual_db - _DEPTH_DB, _MAX_NULL)
+        for pulses in (train, bridged):
+            findings += _groups(pulses, _THREE, heard, num_frames)
         findings += _regular(train, heard)
     findings += _two_tone(trains, heard)
-    return findings
+    return list(dict.fromkeys(findings))  # where nothing is bridged both cuts say the same
 
 
 def _carriers(heard: Heard) -> list[float]:
@@ -127,16 +140,32 @@ def _carriers(heard: Heard) -> list[float]:
     return carriers
 
 
-def _train(
-    pitch: NDArray[np.float32], level_db: NDArray[np.float32], carrier: float, depth_db: float
-) -> _Train:
-    """Return the pulses of the carrier: its envelope, cut ``depth_db`` below loud."""
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """Level and pitch of one carrier, frame by frame."""
+
+    carrier: float
+    """log2 Hz."""
+    level_db: NDArray[np.float32]
+    pitch: NDArray[np.float64]
+    usual_db: float
+    """What a fifth of the frames in which it sounds exceeds."""
+    loud_db: float
+    """What :data:`_LOUD_FRAMES` exceed."""
+
+
+def _envelope(
+    pitch: NDArray[np.float32], level_db: NDArray[np.float32], carrier: float
+) -> _Envelope:
     envelope = np.full(len(pitch), _ABSENT_DB)
     heard = np.zeros(len(pitch))
     _follow(pitch, level_db, carrier - _REACH, carrier + _REACH, envelope, heard)
     sounding = np.sort(envelope[envelope > _ABSENT_DB])
-    loud = sounding[len(sounding) * 4 // 5] if len(sounding) else 0.0
-    return _cut(envelope > loud - depth_db, heard, carrier)
+    usual, loud = 0.0, 0.0
+    if len(sounding):
+        usual = sounding[len(sounding) * 4 // 5]
+        loud = sounding[max(0, len(sounding) - _LOUD_FRAMES)]
+    return _Envelope(carrier, envelope, heard, usual, loud)
 
 
 @jit("void(float32[:, ::1], float32[:, ::1], float64, float64, float32[::1], float64[::1])")
@@ -159,16 +188,17 @@ def _follow(
                 envelope[i], heard[i] = level_db[i, k], now
 
 
-def _cut(is_loud: NDArray[np.bool_], pitch: NDArray[np.float64], carrier: float) -> _Train:
-    """Return the stretches that are loud as pulses, without short holes and clicks."""
+def _cut(envelope: _Envelope, floor_db: float, max_hole: int) -> _Train:
+    """Return the stretches above the floor as pulses, without short holes and clicks."""
+    is_loud, carrier = envelope.level_db > floor_db, envelope.carrier
     start, stop = _stretches(is_loud)
-    real = start[1:] - stop[:-1] > _MAX_HOLE
+    real = start[1:] - stop[:-1] > max_hole
     start = np.concatenate([start[:1], start[1:][real]])
     stop = np.concatenate([stop[:-1][real], stop[-1:]])
     lasting = stop - start >= _MIN_PULSE
     start, stop = start[lasting], stop[lasting]
     # About the carrier, so that squares of small numbers are summed.
-    offset = np.where(is_loud, pitch - carrier, 0.0)
+    offset = np.where(is_loud, envelope.pitch - carrier, 0.0)
     count = np.maximum(_sums(is_loud, start, stop), 1)
     mean = _sums(offset, start, stop) / count
     variance = _sums(offset**2, start, stop) / count - mean**2
@@ -179,7 +209,37 @@ def _cut(is_loud: NDArray[np.bool_], pitch: NDArray[np.float64], carrier: float)
         pitch=carrier + mean,
         spread=np.sqrt(np.maximum(variance, 0.0)),
         filled=count / np.maximum(stop - start, 1),
+        fall_db_s=_falls(envelope.level_db, is_loud, start, stop),
     )
+
+
+_SETTLED = int(0.1 * FRAMES_PER_S)
+"""Frames after which the first reflections have come: they may raise or lower a tone at once."""
+_FALL_STOP = int(0.42 * FRAMES_PER_S)
+"""Frames after which the tail of the room follows the shortest pulse of a standard."""
+
+
+def _falls(
+    envelope: NDArray[np.float32],
+    is_loud: NDArray[np.bool_],
+    start: NDArray[np.intp],
+    stop: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """Return by how many dB a second the straight line through every settled pulse falls.
+
+    0 for what is shorter than 0.2 s.
+    """
+    first = np.minimum(start + _SETTLED, stop)
+    last = np.maximum(first, np.minimum(stop - 2, start + _FALL_STOP))
+    time_s = np.where(is_loud, np.arange(len(envelope)) / FRAMES_PER_S, 0.0)
+    level = np.where(is_loud, envelope, 0.0).astype(np.float64)
+    count = _sums(is_loud, first, last)
+    num = np.maximum(count, 1)
+    mean_s, mean_db = _sums(time_s, first, last) / num, _sums(level, first, last) / num
+    spread = _sums(time_s**2, first, last) / num - mean_s**2
+    slope = _sums(time_s * level, first, last) / num - mean_s * mean_db
+    is_enough = count >= _SETTLED
+    return np.where(is_enough, -slope / np.where(is_enough, spread, 1.0), 0.0)
 
 
 def _sums(values: NDArray[Any], start: NDArray[np.intp], stop: NDArray[np.intp]) -> NDArray[Any]:
@@ -242,6 +302,7 @@ def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> 
             on_s=float(np.median(train.length_s[members])),
             cycle_s=float(np.median(repeats)) if len(repeats) else 0.0,
             onsets=tuple(int(heard.first_frame + onset) for onset in begins),
+            fall_db_s=float(np.median(train.fall_db_s[members])),
         )
     ]
 
@@ -397,6 +458,7 @@ def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
         if num_notes < _MIN_QUICK_NOTES or not is_pure:
             return []
     onsets = start[members][is_high[members]]
+    falls = np.concatenate([low.fall_db_s, high.fall_db_s])[order][members]
     return [
         Finding(
             kind=Kind.TWO_TONE,
@@ -408,6 +470,7 @@ def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
             on_s=float(np.median(length[members])),
             cycle_s=float(np.median(length[is_high]) + np.median(length[~is_high])),
             onsets=tuple(int(heard.first_frame + onset) for onset in onsets),
+            fall_db_s=float(np.median(falls)),
         )
     ]
 

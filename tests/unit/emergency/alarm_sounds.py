@@ -69,6 +69,29 @@ def chirp_of_a_low_battery(duration_s: float, sample_rate: int) -> Signal:
     return gate * _carrier(3100.0, len(gate), sample_rate)
 
 
+def _struck(hertz: float, strokes_s: list[float], duration_s: float, sample_rate: int) -> Signal:
+    """Return strokes on a bar that loses 60 dB in 2 s."""
+    time = np.arange(int(duration_s * sample_rate)) / sample_rate
+    sound = np.zeros(len(time))
+    for at_s in strokes_s:
+        since = np.maximum(time - at_s, 0.0)
+        sound += (time >= at_s) * 10 ** (-1.5 * since) * np.sin(2 * np.pi * hertz * since)
+    return sound
+
+
+def doorbell(duration_s: float, sample_rate: int) -> Signal:
+    """Three times two strokes, a second apart, once."""
+    high = _struck(780.0, [1.0, 2.0, 3.0], duration_s, sample_rate)
+    return high + _struck(620.0, [1.5, 2.5, 3.5], duration_s, sample_rate)
+
+
+def oven(duration_s: float, sample_rate: int, *, num_beeps: int = 3) -> Signal:
+    """Some equal beeps, half a second each, once: three are one exact cycle of T3."""
+    time = np.arange(int(duration_s * sample_rate)) / sample_rate - 1.0
+    gate = ((time >= 0) & (time < num_beeps) & (time % 1 < 0.47)).astype(float)
+    return _soften(gate, sample_rate) * _carrier(2080.0, len(gate), sample_rate)
+
+
 def wail(
     duration_s: float, sample_rate: int, *, period_s: float = 4.0, low=600.0, high=1500.0
 ) -> Signal:

@@ -109,6 +109,31 @@ def test_low_battery_chirp_is_no_event(rng):
     assert detect(mixture, RATE).events == ()
 
 
+@pytest.mark.parametrize("t60_s", [0.3, 0.7])
+@pytest.mark.parametrize(
+    "alike",
+    [
+        sounds.doorbell,
+        sounds.oven,
+        lambda duration_s, rate: sounds.oven(duration_s, rate, num_beeps=5),
+    ],
+    ids=["doorbell", "oven, three beeps", "oven, five beeps"],
+)
+def test_bells_and_ovens_are_protected_but_not_counted(alike, t60_s, rng):
+    wet = sounds.in_a_room(alike(16.0, RATE), RATE, rng, t60_s=t60_s)
+    detection = detect(sounds.at_snr(wet, sounds.pink_noise(len(wet), rng), 20.0), RATE)
+    assert detection.protected
+    assert not [event for event in detection.events if event.is_emergency]
+
+
+def test_one_cycle_of_t3_counts_only_where_the_recording_ends_with_it():
+    group = sounds.temporal_three(4.0, RATE)
+    for after_s, is_counted in [(1.0, True), (8.0, False)]:
+        audio = 0.1 * surrounded(group, RATE, 3.0, after_s)
+        events = detect(audio.astype(np.float32), RATE).events
+        assert any(event.is_emergency for event in events) is is_counted
+
+
 @pytest.mark.parametrize(("before_s", "after_s"), [(0.0, 5.0), (5.0, 0.0)])
 def test_alarm_at_the_edge_of_the_recording_is_protected(before_s, after_s, rng):
     alarm = surrounded(sounds.temporal_three(6.5, RATE), RATE, before_s, after_s)

@@ -76,8 +76,74 @@ def test_sounder_of_bs_5839_is_an_evacuation_tone():
 
 @pytest.mark.parametrize(("hertz", "is_emergency"), [(3100.0, True), (1250.0, False)])
 def test_high_beeps_are_an_emergency_and_low_ones_a_lorry(hertz, is_emergency):
-    (event,) = events(finding(Kind.PULSES, 2, 8, low_hz=hertz))
+    onsets = tuple(range(128, 512, 48))
+    (event,) = events(finding(Kind.PULSES, 2, 8, low_hz=hertz, onsets=onsets))
     assert event.is_emergency is is_emergency
+
+
+def test_five_high_beeps_are_an_oven():
+    onsets = tuple(range(128, 448, 64))
+    (event,) = events(finding(Kind.PULSES, 2, 7, low_hz=3100.0, onsets=onsets))
+    assert (event.noise_type, event.is_emergency) == ("alarm_tone", False)
+
+
+def three(start_s: float, **kwargs) -> Finding:
+    values = {"score": 0.75, "on_s": 0.5, "onsets": (int(start_s * 64),)} | kwargs
+    return finding(Kind.TEMPORAL_THREE, start_s, start_s + 2.5, **values)
+
+
+@pytest.mark.parametrize(
+    ("second_s", "is_emergency"),
+    [(6.0, True), (10.0, True), (7.5, False), (5.0, False)],
+    ids=["next cycle", "one after it", "1.5 s late", "at once"],
+)
+def test_t3_counts_if_it_repeats_in_time(second_s, is_emergency):
+    onsets = (128, int(second_s * 64))
+    (event,) = events(finding(Kind.TEMPORAL_THREE, 2, 12.5, on_s=0.5, onsets=onsets))
+    assert event.is_emergency is is_emergency
+
+
+@pytest.mark.parametrize(
+    ("end_s", "is_emergency"),
+    [(5.0, False), (6.0, True), (9.0, True), (9.5, False)],
+    ids=["silence not heard", "one cycle", "no second whole", "second missing"],
+)
+def test_single_t3_counts_only_if_the_recording_ends_before_a_second(end_s, is_emergency):
+    (event,) = events(three(2.0), end_s=end_s)
+    assert event.is_emergency is is_emergency
+
+
+def test_single_t3_must_keep_to_the_standard():
+    (event,) = events(three(2.0, on_s=0.38), end_s=6.0)
+    assert not event.is_emergency
+
+
+@pytest.mark.parametrize(("end_s", "is_emergency"), [(3.0, False), (5.5, True)])
+def test_single_t4_counts_only_with_its_silence(end_s, is_emergency):
+    (event,) = events(finding(Kind.TEMPORAL_FOUR, 2, 2.7, onsets=(128,)), end_s=end_s)
+    assert event.is_emergency is is_emergency
+
+
+@pytest.mark.parametrize("kind", [Kind.TEMPORAL_THREE, Kind.TWO_TONE])
+@pytest.mark.parametrize(("fall_db_s", "is_emergency"), [(2.0, True), (25.0, False)])
+def test_what_decays_was_struck_and_does_not_count(kind, fall_db_s, is_emergency):
+    rhythm = finding(kind, 2, 9, onsets=(128, 384), fall_db_s=fall_db_s)
+    (event,) = events(rhythm)
+    assert event.is_emergency is is_emergency
+
+
+@pytest.mark.parametrize(("high_hz", "is_emergency"), [(630.0, False), (1200.0, True)])
+def test_sweep_between_two_bells_is_the_bells(high_hz, is_emergency):
+    bells = finding(Kind.TWO_TONE, 2, 9, low_hz=500.0, high_hz=625.0, fall_db_s=25.0)
+    sweep = finding(Kind.SWEEP, 2, 9, low_hz=498.0, high_hz=high_hz)
+    (event,) = events(bells, sweep)
+    assert event.is_emergency is is_emergency
+
+
+def test_t3_that_a_room_wears_down_counts_with_the_third_group():
+    rhythm = finding(Kind.TEMPORAL_THREE, 2, 13, onsets=(128, 384, 640), fall_db_s=25.0)
+    (event,) = events(rhythm)
+    assert event.is_emergency
 
 
 def test_tone_within_a_siren_is_not_counted_twice():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,12 @@ def heard(pulses, *, is_complete: bool = False) -> Heard:
         steady[frames, 0] = np.arange(1, len(pitch[frames]) + 1)
     level = np.where(np.isnan(pitch), np.nan, -20.0).astype(np.float32)
     return Heard(pitch, level, pitch, level, steady, 100, is_complete)
+
+
+def with_levels(context: Heard, level_db: np.ndarray) -> Heard:
+    """Return the context with another level wherever a peak is; the fast frames alike."""
+    level = np.where(np.isnan(context.pitch), np.nan, level_db[:, np.newaxis]).astype(np.float32)
+    return replace(context, level_db=level, fast_level_db=level)
 
 
 def three(at_s: float, hertz: float = 3105.0, stretch: float = 1.0):
@@ -47,6 +54,39 @@ def test_t3_is_known_by_its_rhythm_at_any_pitch_within_ten_percent(hertz, stretc
     assert finding.low_hz == pytest.approx(hertz, rel=1e-3)
     assert finding.start == 100 + RATE
     assert len(finding.onsets) == 2
+
+
+def test_t3_is_known_though_reflections_cancel_the_tone_for_a_moment():
+    halves = [
+        part
+        for k in range(2)
+        for start_s, stop_s, hertz in three(1 + 4 * k)
+        for part in [(start_s, start_s + 0.05, hertz), (start_s + 0.14, stop_s, hertz)]
+    ]
+    (finding,) = [f for f in rhythm_findings(heard(halves)) if f.kind is Kind.TEMPORAL_THREE]
+    assert finding.score == 0.95
+    assert finding.on_s == pytest.approx(0.5, abs=1.5 / RATE)
+
+
+def test_fall_within_the_pulses_is_measured():
+    context = heard(three(2) + three(6))
+    since_s = np.arange(CONTEXT_FRAMES) / RATE % 1.0
+    (held,) = rhythm_findings(context)
+    (struck,) = rhythm_findings(with_levels(context, -20.0 - 12.0 * since_s))
+    assert held.fall_db_s == pytest.approx(0.0, abs=1e-3)
+    assert struck.fall_db_s == pytest.approx(12.0, abs=1e-3)
+
+
+def test_t4_is_heard_where_a_room_fills_its_pauses_and_noise_the_rest():
+    """Pauses 4 dB below the beeps, and at the same pitch noise 12 dB below the rest of the time."""
+    beeps = four(2) + four(7.7)
+    context = heard([(0.0, 12.0, 3200.0)])
+    level_db = np.full(CONTEXT_FRAMES, -32.0)
+    for start_s, *_ in [beeps[0], beeps[4]]:
+        level_db[round(start_s * RATE) : round((start_s + 0.7) * RATE)] = -24.0
+    for start_s, stop_s, _ in beeps:
+        level_db[round(start_s * RATE) : round(stop_s * RATE)] = -20.0
+    assert kinds(with_levels(context, level_db))[Kind.TEMPORAL_FOUR] == 0.95
 
 
 def test_single_t3_group_scores_less_than_a_repeated_one():
