@@ -282,7 +282,7 @@ def test_a_retry_after_a_busy_store_succeeds_whatever_overwrite_says(
 
 KILLED_IN = {
     "mid-stream": "on_progress",
-    "before the sidecar": "write_text_atomic",
+    "before the sidecar": "atomic_path",
     "between sidecar and rename": "deliver",
 }
 
@@ -310,7 +310,7 @@ if where == "on_progress":
 elif where == "deliver":
     Attempt.deliver = die
 else:
-    sidecar.write_text_atomic = die
+    sidecar.atomic_path = die
 url = {bench.settings.resolved_database_url!r}
 run_recording(
     RecordingJob(source=Path({str(source)!r}), sink=Path({str(bench.outputs / "x.wav")!r})),
