@@ -21,8 +21,9 @@ demo: .venv/.runtime  ## synthesise noisy recordings, clean them as a Prefect fl
 test: .venv/.dev  ## run the tests
 	$(RUN) pytest -n auto --dist loadgroup -q
 
-chaos: .venv/.dev  ## kill, interrupt and starve it for as long as it takes
+chaos: .venv/.dev  ## kill, interrupt and starve it for as long as it takes; all that CI has no time for
 	$(RUN) pytest -q -m "long or not long" tests/chaos
+	$(RUN) pytest -q -m long --ignore tests/chaos --ignore tests/fuzz tests
 
 fuzz: .venv/.dev  ## damage every kind of input, FUZZ_SECONDS=60 each; prints how many were tried
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN) pytest -q -n 0 -m long tests/fuzz

@@ -35,13 +35,13 @@ _ROW = np.dtype(
     [
         ("start_s", np.float64),
         ("end_s", np.float64),
-        ("channel", np.int32),
+        ("channel", np.int64),
         ("name", np.int32),
         ("confidence", np.float64),
         ("level_dbfs", np.float64),
     ]
 )
-"""40 bytes a window, where a record of its own takes 1 200. NaN: a window without a level."""
+"""44 bytes a window, where a record of its own takes 1 200. NaN: a window without a level."""
 _ROWS_AT_ONCE = 1024
 
 

@@ -51,7 +51,7 @@ def words_of(command: str) -> list[str]:
 def complaint(words: list[str], *, to_be_typed: bool = True) -> str | None:
     """Return what click says against a call; the files that it names need not be there."""
     command: click.Command = cli
-    context = click.Context(cli, info_name="anc")
+    context = cli.make_context("anc", [], resilient_parsing=True)
     while isinstance(command, click.Group):
         if not words or words[0] in {"--help", "-h", "--version"}:
             return None
@@ -68,7 +68,8 @@ def complaint(words: list[str], *, to_be_typed: bool = True) -> str | None:
     if not to_be_typed:  # `anc serve --limit` names an option
         tolerated += ["Missing argument", "Missing option", "requires an argument"]
     try:
-        command.make_context(command.name, list(words))
+        # With its parent: click keeps the help option that a command was first asked with.
+        command.make_context(command.name, list(words), parent=context)
     except click.UsageError as err:
         message = err.format_message()
         return None if any(part in message for part in tolerated) else message

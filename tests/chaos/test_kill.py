@@ -69,8 +69,8 @@ LONG = [pytest.mark.long, pytest.mark.timeout(1_800)]
 @pytest.mark.parametrize(
     ("as_flow", "num_kills"),
     [
-        (False, 2),
-        pytest.param(True, 1, marks=FLOW),
+        (False, 1),
+        pytest.param(True, 1, marks=[*FLOW, pytest.mark.long]),
         pytest.param(False, 20, marks=LONG),
         pytest.param(True, 20, marks=[*FLOW, *LONG]),
     ],
@@ -105,7 +105,7 @@ def test_however_often_killed_a_batch_still_ends_complete(
 
 @pytest.mark.parametrize(
     "as_flow",
-    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.xdist_group("flow")])],
+    [False, pytest.param(True, marks=[*FLOW, *LONG])],
 )
 def test_ctrl_c_ends_within_five_seconds_and_the_next_run_finishes(
     recordings: Path, tmp_path: Path, *, as_flow: bool

@@ -67,6 +67,12 @@ def fill(monkeypatch, *, free, size=1000 * GIB, inodes=0.5):
     monkeypatch.setattr(storage.os, "statvfs", lambda _: found)
 
 
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever other tests of this process have started: no server is configured here."""
+    monkeypatch.setattr(prefect_health, "server_is_configured", lambda: False)
+
+
 def health(run_cli, *words):
     start = time.monotonic()
     code, out, _ = run_cli("health", "--json", *words)
@@ -305,13 +311,14 @@ class TestJobs:
 @pytest.mark.usefixtures("unhurried")
 class TestPrefect:
     def test_server_that_is_expected_and_not_named(self, settings, run_cli, monkeypatch):
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
         monkeypatch.setenv("ANC_SCHEDULES_EXPECTED", "1")
-        monkeypatch.setattr("flows.prefect_health.server_is_configured", lambda: False)
-        code, checks, _ = health(run_cli)
+        with temporary_settings(restore_defaults={PREFECT_API_URL}):
+            code, checks, _ = health(run_cli)
         assert (code, checks["prefect api"]["status"]) == (2, "critical")
 
-    def test_server_that_is_not_expected(self, settings, run_cli, monkeypatch):
-        monkeypatch.setattr("flows.prefect_health.server_is_configured", lambda: False)
+    def test_server_that_is_not_expected(self, settings, run_cli):
         assert "not configured" in health(run_cli)[1]["prefect"]["message"]
 
 

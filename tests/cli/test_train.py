@@ -154,7 +154,7 @@ def test_json_is_the_record_and_nothing_else(anc: Anc) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "does not exist"),
+        (["nowhere"], "is no folder"),
         ([], "FOLDER"),
         (["clips", "--model", "magic"], "magic"),
         (["clips", "--folds", "1"], "--folds"),

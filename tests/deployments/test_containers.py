@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
@@ -116,9 +115,10 @@ def test_commands_of_anc_parse_and_workers_use_our_pool() -> None:
     for words in found:
         if words[0] == "anc":
             given = [re.sub(r"\$\{\w+:-(.*)\}", r"\1", word) for word in words]
-            command = cli.get_command(click.Context(cli), given[1])
+            parent = cli.make_context("anc", [], resilient_parsing=True)
+            command = cli.get_command(parent, given[1])
             assert command is not None
-            command.make_context(given[1], given[2:])
+            command.make_context(given[1], given[2:], parent=parent)
         else:
             assert words[:3] == ["prefect", "worker", "start"]
             assert words[words.index("--pool") + 1] == POOL

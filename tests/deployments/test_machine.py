@@ -77,6 +77,7 @@ def served(tmp_path: Path, got: Receiver) -> Iterator[tuple[subprocess.Popen[byt
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.flow
 @pytest.mark.xdist_group("serve")
 def test_a_recording_with_an_alarm_goes_through_and_ctrl_c_leaves_nothing(

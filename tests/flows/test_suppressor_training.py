@@ -42,6 +42,7 @@ def table(tmp_path):
     return tmp_path / "recordings.csv"
 
 
+@pytest.mark.long
 def test_a_model_is_trained_registered_and_put_into_use(table, tmp_path, monkeypatch):
     monkeypatch.setenv("ANC_HOME", str(tmp_path / "home"))
     arguments = {

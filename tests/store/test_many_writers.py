@@ -14,8 +14,9 @@ from anc_core.store.tables import AudioSession, AuditEntry, NoiseDetection
 WORKERS = 8
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [10.0])
+@pytest.mark.parametrize(
+    "seconds", [4.0, pytest.param(120.0, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
 def test_eight_writers_lose_nothing(sqlite_url, open_store, seconds):
     database = open_store(sqlite_url)
     context = multiprocessing.get_context("spawn")

@@ -82,6 +82,7 @@ def test_a_finished_training_is_not_done_again(trained):
         np.testing.assert_array_equal(value, before[name])
 
 
+@pytest.mark.long
 def test_two_processes_train_one_network(rows, recordings, tmp_path):
     parameters = replace(TINY, num_processes=2, num_steps=2)
     folder = prepared(tmp_path, rows, recordings, parameters)
@@ -89,6 +90,7 @@ def test_two_processes_train_one_network(rows, recordings, tmp_path):
     assert finished_steps(folder) == 2
 
 
+@pytest.mark.long
 def test_killed_and_resumed_gives_the_same_network(trained, rows, recordings, tmp_path):
     folder = prepared(tmp_path, rows, recordings)
     code = (
@@ -124,6 +126,7 @@ def test_another_training_in_the_same_folder_is_refused(trained):
         write_config(folder, replace(TINY, seed=2), "digest")
 
 
+@pytest.mark.long
 def test_more_steps_are_the_same_training(rows, recordings, tmp_path):
     folder = prepared(tmp_path, rows, recordings, replace(TINY, num_steps=2))
     train(folder, lambda _: None)

@@ -217,6 +217,7 @@ def test_reset_begins_anew():
     np.testing.assert_array_equal(run(built, reference, disturbance), first)
 
 
+@pytest.mark.long
 @KIND
 def test_float32_is_as_good_as_float64_for_ten_minutes(kind):
     # At the lowest rate, so that ten minutes, where rounding would pile up, take seconds.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,8 @@ def test_spectral_where_it_is_asked_for_or_the_rate_is_too_low(sample_rate, meth
 def test_without_weights_auto_is_spectral_and_neural_an_error(tmp_path):
     damaged = tmp_path / "models" / "suppressor"
     damaged.mkdir(parents=True)
-    (damaged / "active.json").write_text('{"history": [{"version": "gone"}]}')
+    entry = {"version": "gone", "digest": "0" * 64, "at": "2026-01-01T00:00:00+00:00", "reason": ""}
+    (damaged / "active.json").write_text(json.dumps({"history": [entry]}))
     assert Suppressor(16_000, model=tmp_path / "models").engine == "spectral"
     with pytest.raises(ModelBundleError) as caught:
         Suppressor(16_000, method="neural", model=tmp_path / "models")
