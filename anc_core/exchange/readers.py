@@ -254,7 +254,8 @@ class _CsvFile(_ZipFile):
     def _table(
         self, shape: TableShape, text: IO[str], faults: Faults
     ) -> Iterator[tuple[str, int, list[tuple[Cell, ...]]]]:
-        csv.field_size_limit(_MAX_LINE)
+        # The limit is that of the whole process: others rely on theirs.
+        limit = csv.field_size_limit(_MAX_LINE)
         rows = csv.reader(text, strict=True)
         try:
             if tuple(next(rows, ())) != shape.names:
@@ -265,6 +266,8 @@ class _CsvFile(_ZipFile):
         except csv.Error as err:
             msg = f"{printable(self.path)}: {shape.name} is no CSV: {err}"
             raise InputError(msg) from err
+        finally:
+            csv.field_size_limit(limit)
 
 
 class _ParquetFile(_ZipFile):

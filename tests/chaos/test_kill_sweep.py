@@ -115,6 +115,7 @@ def test_killed_twice_a_sweep_ends_with_the_table_of_one_that_was_not(
     assert [path for path in out.rglob("*") if path.name.startswith(".anc-")] == []
 
 
+@pytest.mark.long
 def test_ctrl_c_is_exit_code_130_and_the_next_run_finishes(tmp_path: Path) -> None:
     bench(tmp_path, recordings=NUM_RECORDINGS)
     command, environment = _command(tmp_path, tmp_path / "out", as_flow=False), dict(os.environ)

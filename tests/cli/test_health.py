@@ -311,11 +311,13 @@ class TestJobs:
 @pytest.mark.usefixtures("unhurried")
 class TestPrefect:
     def test_server_that_is_expected_and_not_named(self, settings, run_cli, monkeypatch):
-        from prefect.settings import PREFECT_API_URL, temporary_settings
+        def unnamed():
+            msg = "PREFECT_API_URL is not set"
+            raise ConnectionError(msg)
 
         monkeypatch.setenv("ANC_SCHEDULES_EXPECTED", "1")
-        with temporary_settings(restore_defaults={PREFECT_API_URL}):
-            code, checks, _ = health(run_cli)
+        monkeypatch.setattr(prefect_health, "_client", unnamed)
+        code, checks, _ = health(run_cli)
         assert (code, checks["prefect api"]["status"]) == (2, "critical")
 
     def test_server_that_is_not_expected(self, settings, run_cli):

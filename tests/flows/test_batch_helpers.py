@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
+@pytest.mark.long
 def test_helpers_that_no_worker_takes_are_not_needed_and_called_off(
     folder: Path, store_url: str
 ) -> None:

@@ -72,7 +72,7 @@ def test_ctrl_c_ends_within_five_seconds_and_the_run_is_crashed(tmp_path: Path) 
     assert not server.is_running()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("flow")
 def test_the_server_goes_when_its_parent_is_killed(tmp_path: Path) -> None:
     process, server = _start(tmp_path)
@@ -81,6 +81,7 @@ def test_the_server_goes_when_its_parent_is_killed(tmp_path: Path) -> None:
     server.wait(timeout=15)
 
 
+@pytest.mark.long
 def test_the_limit_for_its_start_is_ours_in_any_folder(tmp_path: Path) -> None:
     code = "import flows.common, prefect.settings as s; print(s.get_current_settings().server.ephemeral.startup_timeout_seconds)"  # noqa: E501
     environment = {k: v for k, v in os.environ.items() if not re.match("PREFECT_", k)}

@@ -13,11 +13,25 @@ from deployments.schedules import JOBS, POOL, QUEUES
 pytestmark = [pytest.mark.usefixtures("prefect_server")]
 
 
+def forget_all() -> None:
+    """Remove what other tests have registered on the server that they share."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        for deployment in client.read_deployments():
+            client.request("DELETE", f"/deployments/{deployment.id}")
+        for automation in client.read_automations():
+            client.delete_automation(automation.id)
+        for pool in client.read_work_pools():
+            client.delete_work_pool(pool.name)
+
+
 def test_a_second_time_changes_nothing_and_what_was_paused_stays_so() -> None:
     from prefect.client.orchestration import get_client
 
     from deployments.register import deployment_of, register
 
+    forget_all()
     first = register(normal_limit=2)
     assert first.pool
     assert set(first.queues) == set(QUEUES)
