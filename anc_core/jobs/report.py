@@ -112,7 +112,7 @@ def make_report(
             if period == _last_day(request.timezone, now):
                 # An old day's report by hand is no sign that the clock's one was made.
                 detail = {"key": period.key, "revision": report.revision, "verdict": report.verdict}
-                store.record_audit(db, store.JOB_DONE, JOB, detail, actor, now=now)
+                store.note_job_run(db, JOB, detail, actor, now=now)
         return ReportResult(
             verdict=report.verdict,
             reasons=report.reasons,

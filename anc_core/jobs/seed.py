@@ -31,13 +31,12 @@ from anc_core.jobs.seed_rows import (
 from anc_core.jobs.seed_world import DAY_WEIGHTS, MODELS, RHYTHMS, World, make_world
 from anc_core.records import Record
 from anc_core.store import (
-    JOB_DONE,
     Database,
     close_batch,
     insert_rows,
     list_sessions,
+    note_job_run,
     open_batch,
-    record_audit,
     record_model,
     totals_of,
 )
@@ -305,4 +304,4 @@ def _write_schedule(database: Database, day: date, *, missed: bool) -> None:
             if weekday not in {None, day.weekday()} or (missed and job == _MISSED):
                 continue
             ran = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
-            record_audit(db, JOB_DONE, job, {"seeded": True}, "schedule", now=ran)
+            note_job_run(db, job, {"seeded": True}, "schedule", now=ran)

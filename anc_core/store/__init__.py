@@ -113,8 +113,6 @@ if TYPE_CHECKING:
     )
     from anc_core.store.report_queries import (
         ACKNOWLEDGE,
-        JOB_DONE,
-        JOB_FAILED,
         MAX_EVENT_LOSS_DB,
         EventFacts,
         FailureFacts,
@@ -293,8 +291,6 @@ _HOMES = {
     ),
     "report_queries": (
         "ACKNOWLEDGE",
-        "JOB_DONE",
-        "JOB_FAILED",
         "MAX_EVENT_LOSS_DB",
         "EventFacts",
         "FailureFacts",
@@ -346,8 +342,6 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ACKNOWLEDGE",
-    "JOB_DONE",
-    "JOB_FAILED",
     "MAX_EVENT_LOSS_DB",
     "ApiFigures",
     "BatchProgress",

@@ -15,7 +15,8 @@ from anc_core.store.tables import AuditEntry
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-_DONE, _FAILED = "job-done", "job-failed"
+JOB_DONE, JOB_FAILED = "job-done", "job-failed"
+"""Actions of the audit log; the subject is the job's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +53,19 @@ def note_job_run(
     now : datetime, optional
         By default the clock's.
     """
-    record_audit(db, _FAILED if failed else _DONE, job, detail, actor, now=now)
+    record_audit(db, JOB_FAILED if failed else JOB_DONE, job, detail, actor, now=now)
 
 
 def last_runs(db: Session, since: datetime) -> dict[str, LastRun]:
     """Return the latest runs of every job that ran since ``since``."""
     rows = db.execute(
         select(AuditEntry.subject, AuditEntry.action, func.max(AuditEntry.at))
-        .where(AuditEntry.at >= since, AuditEntry.action.in_((_DONE, _FAILED)))
+        .where(AuditEntry.at >= since, AuditEntry.action.in_((JOB_DONE, JOB_FAILED)))
         .group_by(AuditEntry.subject, AuditEntry.action)
     )
     found: dict[str, dict[str, datetime]] = {}
     for job, action, at in rows:
-        found.setdefault(job, {})["done_at" if action == _DONE else "failed_at"] = at
+        found.setdefault(job, {})["done_at" if action == JOB_DONE else "failed_at"] = at
     return {job: LastRun(**moments) for job, moments in found.items()}
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, select
 
 from anc_core.records import Status
+from anc_core.store.job_history import JOB_DONE, JOB_FAILED
 from anc_core.store.tables import (
     DELETING,
     FAILED,
@@ -31,8 +32,6 @@ MAX_EVENT_LOSS_DB = 1.0
 """An emergency sound that lost more is a safety violation (docs/metrics.md)."""
 ACKNOWLEDGE = "acknowledge"
 """Action of the audit log; its subject is a session id."""
-JOB_DONE, JOB_FAILED = "job-done", "job-failed"
-"""Actions of the audit log that a job by the clock leaves; its subject is the job's name."""
 
 _PAGE = 5_000
 

@@ -12,6 +12,7 @@ from anc_core import store
 from anc_core.errors import ErrorCode, WarningCode
 from anc_core.records import Metrics, Remark, Status
 from anc_core.store import Database, Owner
+from anc_core.store.job_history import JOB_DONE, JOB_FAILED
 
 START = datetime(2026, 11, 3, tzinfo=UTC)
 END = START + timedelta(days=1)
@@ -129,7 +130,7 @@ def test_the_backlog_is_what_was_open_at_that_moment(database: Database) -> None
 
 def test_runs_of_jobs_are_those_of_the_audit_log(database: Database) -> None:
     with database.begin() as db:
-        for hour, action in ((1, store.JOB_DONE), (2, store.JOB_FAILED), (3, "delete")):
+        for hour, action in ((1, JOB_DONE), (2, JOB_FAILED), (3, "delete")):
             at = START + timedelta(hours=hour)
             store.record_audit(db, action, "vacuum", {}, "schedule", now=at)
     with database.read() as db:

@@ -24,6 +24,7 @@ from anc_core.reports.daily_flags import judge
 from anc_core.reports.period import PeriodKind, period_of
 from anc_core.settings import Settings
 from anc_core.store import Database, open_database
+from anc_core.store.job_history import JOB_DONE, JOB_FAILED
 
 DAY = date(2026, 11, 3)
 NOW = datetime(2026, 11, 4, 1, tzinfo=UTC)
@@ -226,7 +227,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 
 
 def test_a_job_is_missed_when_its_cycle_and_grace_are_over(empty: Database, tmp_path: Path) -> None:
-    def run(job: str, at: datetime, action: str = store.JOB_DONE) -> None:
+    def run(job: str, at: datetime, action: str = JOB_DONE) -> None:
         with empty.begin() as db:
             store.record_audit(db, action, job, {}, "schedule", now=at)
 
@@ -234,7 +235,7 @@ def test_a_job_is_missed_when_its_cycle_and_grace_are_over(empty: Database, tmp_
     for back in (1, 0):
         run("cleanup-failed", midnight + timedelta(hours=3) - timedelta(days=back))
     run("daily-report", midnight - timedelta(hours=23))
-    run("daily-report", midnight + timedelta(hours=1), store.JOB_FAILED)
+    run("daily-report", midnight + timedelta(hours=1), JOB_FAILED)
     run("vacuum", midnight - timedelta(days=6))
     run("a job of somebody else's", midnight)
     lines = {line.name: line for line in make(empty, tmp_path).figures.schedules}
