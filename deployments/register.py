@@ -14,7 +14,11 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    VersionInfo,
+)
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron
@@ -156,7 +160,9 @@ def _deploy(client: SyncPrefectClient, job: Job) -> tuple[UUID, bool]:
     else:
         if known.version == wanted.version:
             return known.id, False
-    created: Any = wanted.apply()
+    # Without it Prefect asks git about the working directory, and takes a commit for the version.
+    told = VersionInfo(type="prefect:simple", version=wanted.version or "")
+    created: Any = wanted.apply(version_info=told)
     return created, True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,25 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _PREDECESSOR = ("AUDIO_SAMPLE_RATE", "AUDIO_CHUNK_SIZE", "ML_MODEL_PATH", "ML_SCALER_PATH")
 
 
+_SERVER = "PREFECT_API_URL"
+
+
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name in _PREDECESSOR or (name.startswith("ANC_") and not name.startswith("ANC_TEST_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("ANC_HOME", str(tmp_path_factory.mktemp("home")))
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in before:
+        ours = name.startswith("ANC_") and not name.startswith("ANC_TEST_")
+        if ours or name in (*_PREDECESSOR, _SERVER):
+            del os.environ[name]
+    os.environ["ANC_HOME"] = str(tmp_path_factory.mktemp("home"))
+    yield
+    # What a command has set for its flow, a test's monkeypatch puts "back" for the next test.
+    # Prefect's other settings are made once per process and stay.
+    kept = {name: value for name, value in os.environ.items() if name.startswith("PREFECT_")}
+    os.environ.clear()
+    os.environ.update({**kept, **before})
+    if _SERVER not in before:
+        os.environ.pop(_SERVER, None)
 
 
 @pytest.fixture

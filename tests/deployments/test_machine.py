@@ -141,15 +141,13 @@ def note(**words: Any) -> StandingServer:
     return one
 
 
-def test_the_server_of_this_home_is_found_while_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+def test_the_server_of_this_home_is_found_while_it_lives() -> None:
     settings = Settings.load()
     assert standing_server(settings) is None
     one = note()
     assert standing_server(settings) == one
     use_standing_server(settings)
     assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:4300/api"
-    monkeypatch.delenv("PREFECT_API_URL")
 
 
 def test_the_user_may_name_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,16 +31,19 @@ sleep_long()
 
 def _start(home: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
     """Start a script whose flow runs on an embedded server; return both once the flow runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT],
-        env={**os.environ, "PREFECT_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    with (home / "stderr").open("w") as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SCRIPT],
+            env={**os.environ, "PREFECT_HOME": str(home)},
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            start_new_session=True,
+        )
     assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
+    if process.stdout.readline() != "started\n":
+        process.communicate()
+        pytest.fail((home / "stderr").read_text())
     (server,) = psutil.Process(process.pid).children()
     return process, server
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,6 @@ def test_a_second_time_changes_nothing_and_what_was_paused_stays_so() -> None:
     assert set(first.queues) == set(QUEUES)
     assert set(first.deployments) == {job.slug for job in JOBS}
     assert len(first.automations) == 6
-    # Among many other tests a second call has found other digests once; then it comes to rest.
-    register(normal_limit=2)
 
     name = deployment_of(JOBS[0], in_pool=True).full_name
     with get_client(sync_client=True) as client:
@@ -56,6 +55,24 @@ def test_a_second_time_changes_nothing_and_what_was_paused_stays_so() -> None:
     assert queues["high"].concurrency_limit is None  # an alert never waits for a batch
 
     assert register(normal_limit=3).queues == ("normal",)
+
+
+def test_a_checkout_around_it_is_not_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect asks git about the working directory, where it finds one with a remote."""
+    from deployments.register import register
+
+    forget_all()
+    for words in (
+        ("init", "-q"),
+        ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "--allow-empty", "-mx"),
+        ("remote", "add", "origin", "https://example.org/x/y.git"),
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    assert register(normal_limit=2).is_news
+    assert not register(normal_limit=2).is_news
 
 
 def test_schedules_are_on_the_server_in_utc() -> None:
