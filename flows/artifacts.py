@@ -39,19 +39,24 @@ class ProgressArtifact:
         )
         self._updated = time.monotonic()
 
-    def update(self, progress: BatchProgress, *, final: bool = False) -> None:
+    def update(self, progress: BatchProgress) -> None:
         """Show ``progress``, unless it was shown less than 2 s ago."""
         now = time.monotonic()
-        if not final and now - self._updated < UPDATE_EVERY_S:
+        if now - self._updated < UPDATE_EVERY_S:
             return
         self._updated = now
         done = progress.done + progress.failed
-        share = 1.0 if final else done / max(len(self._plan.jobs), 1)
-        if self._total_s and not final:
+        share = done / max(len(self._plan.jobs), 1)
+        if self._total_s:
             share = min(progress.audio_s / self._total_s, 1.0)
         update_progress_artifact(
             self._id, 100.0 * share, description=self._describe(done, progress.audio_s)
         )
+
+    def finish(self) -> None:
+        """Show the end: every recording has its line, those too that an earlier run had done."""
+        everything = self._describe(len(self._plan.jobs), self._total_s)
+        update_progress_artifact(self._id, 100.0, description=everything)
 
     def _describe(self, done: int, audio_s: float) -> str:
         return (

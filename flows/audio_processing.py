@@ -268,7 +268,7 @@ def batch_process_files(
         site: Place they were recorded at.
         batch_id: Name of the batch; made of the run's id if empty, so a run that is resumed goes on
             with its own.
-        pair: Which file is whose reference, by name: *_primary.*=*_reference.*
+        pair: Which file is whose reference, by name: ``*_primary.*=*_reference.*``
         suppression: What is wanted otherwise than the preset has it: method, strength,
             max_attenuation_db, link_channels.
         cancellation: How to cancel; its reference_channel is the channel of every recording that
@@ -459,8 +459,10 @@ def _process(running: _Running) -> list[RecordingResult]:
         pending = set(wait(list(pending), timeout=UPDATE_EVERY_S).not_done)
         with running.database.read() as db:
             done = batch_progress(db, running.plan.batch_id)
-        progress.update(done, final=not pending)
-    return [line for future in futures for line in future.result()]
+        progress.update(done)
+    results = [line for future in futures for line in future.result()]
+    progress.finish()
+    return results
 
 
 def _submit(running: _Running, index: int) -> PrefectFuture[tuple[RecordingResult, ...]]:

@@ -247,14 +247,19 @@ def test_the_last_retry_is_critical_in_the_log(
 def test_progress_table_and_summary_are_published(tmp_path: Path, store_url: str) -> None:
     from prefect.client.orchestration import get_client
 
-    from flows import batch_process_files
+    from flows import batch_process_files, process_audio_file
 
-    noisy_voice(tmp_path / "in" / "a.wav")
+    known = noisy_voice(tmp_path / "in" / "a.wav")
+    process_audio_file(file_path=known, output_path=tmp_path / "a.clean.wav")
+    noisy_voice(tmp_path / "in" / "b.wav", seed=7)
     batch_process_files(file_paths=[tmp_path / "in"], output_dir=tmp_path / "out")
     with get_client(sync_client=True) as client:
         artifacts = {a.key: a for a in client.read_latest_artifacts()}
     assert {"batch-progress", "batch-files", "batch-summary"} <= set(artifacts)
     assert "1 ok" in artifacts["batch-summary"].description
+    # What was found done counts as well: the bar of a run that has ended is full.
+    assert artifacts["batch-progress"].data == 100.0
+    assert artifacts["batch-progress"].description.startswith("2 of 2 files")
 
 
 def test_a_shard_whose_worker_always_dies_ends_critical_and_the_batch_goes_on(
