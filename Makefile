@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c const
 
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 60
-.PHONY: help demo test chaos fuzz audit check lint types contracts bench clean
+.PHONY: help demo test chaos fuzz audit check kernels lint types contracts bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -34,7 +34,13 @@ audit: .venv/.dev  ## look for known vulnerabilities in what is pinned; needs th
 	@$(RUN) pip_audit --requirement constraints.txt --no-deps --disable-pip \
 	  || { echo "Findings above, or the advisories could not be asked (no network?): not audited."; exit 1; }
 
-check: lint types contracts test  ## all that CI checks
+check: .venv/.dev  ## all that CI checks
+	$(MAKE) --jobs=2 lint types contracts kernels
+	$(MAKE) test
+
+# Otherwise each of the runners of the tests compiles the same ones, beside the other.
+kernels: .venv/.dev
+	$(RUN) tests.kernels
 
 lint: .venv/.dev  ## format and lint
 	$(RUN) ruff format --check .

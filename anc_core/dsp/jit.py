@@ -225,9 +225,16 @@ def private_cache_folder() -> str:
     return str(folder) if is_private and os.access(folder, os.W_OK) else ""
 
 
-def warmup() -> None:
-    """Compile or load every kernel now, so that no recording pays for it."""
+def warmup(*dtypes: DTypeLike) -> None:
+    """Compile or load every kernel now, so that no recording pays for it.
+
+    Parameters
+    ----------
+    dtypes : {"float32", "float64"}
+        For what; "float32", in which recordings are processed, if none is given.
+    """
     for module in _KERNEL_MODULES:
         import_module(module)
     for kernel in _KERNELS_BY_DTYPE:
-        kernel(np.float32)
+        for dtype in dtypes or (np.float32,):
+            kernel(dtype)
