@@ -12,10 +12,10 @@ import numpy as np
 
 from anc_core.audio import StreamResampler, open_reader
 from anc_core.denoiser.features import SAMPLE_RATE
-from anc_core.denoiser_training.recordings import TrainingRecording
 from anc_core.denoiser_training.synthetic import synthetic_noise
 from anc_core.errors import AncError
 from anc_core.files import atomic_path, write_text_atomic
+from anc_core.training_recordings import TrainingRecording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
