@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     """Schedules run here: ``anc health`` then calls a missing server, worker or job a fault."""
     report_webhook_url: SecretStr | None = None  # services put a token into it
     """Where a report is posted as JSON (http or https); its ``text`` is what chat services show."""
+    report_webhook_secret: SecretStr | None = Field(default=None, repr=False)
+    """Key of the signature of posted reports; without it they are posted unsigned."""
     report_smtp_url: SecretStr | None = None
     """``smtp://USER:PASSWORD@HOST:587`` (STARTTLS) or ``smtps://...``; else no mail."""
     report_mail_from: str | None = None

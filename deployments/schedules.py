@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from anc_core.periodic_jobs import BACKUP, CLEANUP_FAILED, CLEANUP_OLD, DAILY_REPORT, VACUUM
+
 POOL = "anc"
 QUEUES = {"high": 1, "normal": 5, "helpers": 6, "low": 10}
 """Work queues and their priority, 1 first."""
@@ -135,11 +137,11 @@ JOBS: tuple[Job, ...] = (
         tags=("report",),
     ),
     Job(
-        slug="daily-report",
+        slug=DAILY_REPORT.name,
         flow="generate_daily_report",
         description="Report of the day before, every day at 01:00 UTC.",
         tags=("report",),
-        cron="0 1 * * *",
+        cron=DAILY_REPORT.cron,
         one_at_a_time="CANCEL_NEW",
     ),
     Job(
@@ -155,31 +157,31 @@ JOBS: tuple[Job, ...] = (
         tags=("data",),
     ),
     Job(
-        slug="cleanup-old",
+        slug=CLEANUP_OLD.name,
         flow="cleanup_old_sessions",
         description="Delete sessions of more than 30 days, Sundays at 02:00 UTC; "
         "by hand it shows the plan only, unless 'Plan only' is switched off.",
         tags=("upkeep",),
         queue="low",
         parameters={"older_than_days": 30, "dry_run": True},
-        cron="0 2 * * 0",
+        cron=CLEANUP_OLD.cron,
         scheduled_parameters={"older_than_days": 30, "dry_run": False},
         one_at_a_time="CANCEL_NEW",
     ),
     Job(
-        slug="cleanup-failed",
+        slug=CLEANUP_FAILED.name,
         flow="cleanup_failed_sessions",
         description="Delete failed sessions of more than 24 hours, every day at 03:00 UTC; "
         "by hand it shows the plan only, unless 'Plan only' is switched off.",
         tags=("upkeep",),
         queue="low",
         parameters={"older_than_hours": 24, "dry_run": True},
-        cron="0 3 * * *",
+        cron=CLEANUP_FAILED.cron,
         scheduled_parameters={"older_than_hours": 24, "dry_run": False},
         one_at_a_time="CANCEL_NEW",
     ),
     Job(
-        slug="backup",
+        slug=BACKUP.name,
         flow="backup_database",
         description="Copy the database while it is in use; the oldest beyond 14 backups go.",
         tags=("upkeep",),
@@ -187,12 +189,12 @@ JOBS: tuple[Job, ...] = (
         one_at_a_time="CANCEL_NEW",
     ),
     Job(
-        slug="vacuum",
+        slug=VACUUM.name,
         flow="vacuum_database",
         description="Give free space of the database back, Saturdays at 04:00 UTC.",
         tags=("upkeep",),
         queue="low",
-        cron="0 4 * * 6",
+        cron=VACUUM.cron,
         one_at_a_time="CANCEL_NEW",
     ),
     Job(

@@ -27,7 +27,7 @@ from anc_core.store import (
     take,
     unsent_alerts,
 )
-from flows.webhook import AlertRefusedError, Receiver, ReceiverAwayError, post
+from flows.webhook import Receiver, ReceiverAwayError, RefusedError, post
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def send_outstanding(
     SettingsError
         If there is a receiver but no key to sign with.
     """
-    receiver = Receiver.of(settings)
+    receiver = Receiver.of_alerts(settings)
     since = datetime.now(UTC) - timedelta(seconds=settings.alert_max_age_s)
     if receiver is None:
         with database.read() as db:
@@ -127,7 +127,7 @@ def send_test(settings: Settings, database: Database) -> Delivery:
     SettingsError
         If there is no receiver, or no key to sign with.
     """
-    receiver = Receiver.of(settings)
+    receiver = Receiver.of_alerts(settings)
     if receiver is None:
         msg = "ANC_ALERT_WEBHOOK_URL is not set: there is nobody to tell"
         raise SettingsError(msg)
@@ -181,7 +181,7 @@ def _send(
             now = datetime.now(UTC)
             settle(db, alert, "pending", now=now, response_code=err.response_code, error=str(err))
         raise
-    except AlertRefusedError as err:
+    except RefusedError as err:
         with database.begin() as db:
             now = datetime.now(UTC)
             settle(db, alert, "failed", now=now, response_code=err.response_code, error=str(err))

@@ -60,7 +60,7 @@ def report_failed_job(
 @logged
 def post_failed_job(failed: FailedJob) -> None:
     """Post it, if anybody wants to know."""
-    receiver = Receiver.of(Settings.load())
+    receiver = Receiver.of_alerts(Settings.load())
     if receiver is None:
         logger().info("ANC_ALERT_WEBHOOK_URL is not set: nobody is told")
         return

@@ -6,6 +6,7 @@ none is raised. Nothing that is told holds an address of the settings, which may
 
 from __future__ import annotations
 
+import json
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import UUID, uuid5
 
 from tenacity import (
     Retrying,
@@ -21,15 +23,13 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from anc_core.errors import AncError, SettingsError, TransientError
+from anc_core.errors import AncError, SettingsError
 from anc_core.jobs.report_records import Delivery, ReportResult
 from anc_core.settings import Settings
-from anc_core.version import __version__
+from flows.webhook import REPORT_TIMEOUT_S, Receiver, ReceiverAwayError, RefusedError, post
 
-TIMEOUT_S = 20.0
 _PORTS = {"smtp": 587, "smtps": 465}
-# Timeout, Too Early, Too Many Requests: the same request may be taken later.
-_LATER = frozenset({408, 425, 429})
+_NAMESPACE = UUID("652e6a30-c871-4683-84a5-e94fb0390885")
 _NUMBERS = {
     "sessions",
     "failed_share",
@@ -42,14 +42,6 @@ _NUMBERS = {
     "disk",
     "model_id",
 }
-
-
-class ReceiverAwayError(TransientError):
-    """The receiver gave no answer, or said that it can't take the report now."""
-
-
-class ReportRefusedError(AncError):
-    """The receiver understood and said no."""
 
 
 def deliver(report: ReportResult, settings: Settings) -> tuple[Delivery, ...]:
@@ -86,30 +78,18 @@ def _delivered(
 
 
 def _post(report: ReportResult, settings: Settings) -> None:
-    import httpx
-
-    url = settings.report_webhook_url
-    if url is None:
-        return
-    headers = {"User-Agent": f"anc-platform/{__version__}"}
-    try:
-        answer = httpx.post(
-            url.get_secret_value(), json=payload(report), headers=headers, timeout=TIMEOUT_S
+    receiver = Receiver.of_reports(settings)
+    if receiver is not None:
+        body = json.dumps(
+            payload(report), ensure_ascii=False, allow_nan=False, separators=(",", ":")
         )
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
-        msg = "ANC_REPORT_WEBHOOK_URL is no address; write https://HOST/PATH"
-        raise SettingsError(msg) from None
-    except httpx.HTTPError as err:
-        # Not its text: it may hold the address, and that a token.
-        msg = f"the webhook could not be reached: {type(err).__name__}"
-        raise ReceiverAwayError(msg) from None
-    code = answer.status_code
-    if code >= 500 or code in _LATER:
-        msg = f"the webhook is not ready: HTTP {code}"
-        raise ReceiverAwayError(msg)
-    if not answer.is_success:
-        msg = f"the webhook refused the report: HTTP {code}"
-        raise ReportRefusedError(msg)
+        post(receiver, delivery_key(report), body.encode())
+
+
+def delivery_key(report: ReportResult) -> UUID:
+    """Return the idempotency key: the same for each try, another for each revision."""
+    made = report.created_at.isoformat()
+    return uuid5(_NAMESPACE, f"{report.figures.period.key}/{report.revision}/{made}")
 
 
 def payload(report: ReportResult) -> dict[str, Any]:
@@ -145,16 +125,16 @@ def _mail(report: ReportResult, settings: Settings) -> None:
     except smtplib.SMTPResponseException as err:
         msg = f"the mail server said {err.smtp_code}"
         later = 400 <= err.smtp_code < 500
-        raise (ReceiverAwayError(msg) if later else ReportRefusedError(msg)) from None
+        raise (ReceiverAwayError(msg) if later else RefusedError(msg)) from None
     except smtplib.SMTPRecipientsRefused as err:
         msg = f"the mail server refused {len(err.recipients)} receivers"
-        raise ReportRefusedError(msg) from None
+        raise RefusedError(msg) from None
     except (smtplib.SMTPServerDisconnected, OSError) as err:
         msg = f"the mail server could not be reached: {type(err).__name__}"
         raise ReceiverAwayError(msg) from None
     except smtplib.SMTPException as err:
         msg = f"the mail was not sent: {type(err).__name__}"
-        raise ReportRefusedError(msg) from None
+        raise RefusedError(msg) from None
 
 
 def mail_of(report: ReportResult, sender: str, receivers: tuple[str, ...]) -> EmailMessage:
@@ -183,10 +163,10 @@ def _connected(settings: Settings) -> smtplib.SMTP:
     port, secure = url.port or _PORTS[url.scheme], ssl.create_default_context()
     if url.scheme == "smtps":
         server: smtplib.SMTP = smtplib.SMTP_SSL(
-            url.hostname, port, timeout=TIMEOUT_S, context=secure
+            url.hostname, port, timeout=REPORT_TIMEOUT_S, context=secure
         )
     else:
-        server = smtplib.SMTP(url.hostname, port, timeout=TIMEOUT_S)
+        server = smtplib.SMTP(url.hostname, port, timeout=REPORT_TIMEOUT_S)
     try:
         server.ehlo()
         encrypted = url.scheme == "smtps"
@@ -197,7 +177,7 @@ def _connected(settings: Settings) -> smtplib.SMTP:
         if url.username:
             if not encrypted:
                 msg = "the mail server offers no encryption: the password is not sent in the clear"
-                raise ReportRefusedError(msg)
+                raise RefusedError(msg)
             server.login(unquote(url.username), unquote(url.password or ""))
     except BaseException:
         server.close()

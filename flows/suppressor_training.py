@@ -30,18 +30,19 @@ from anc_core.bundles.bundle import Bundle
 from anc_core.bundles.registry import Registry, active_bundle, shipped_models
 from anc_core.denoiser.inference import KIND, MODEL_FILE, GainModel, load_gain_model
 from anc_core.denoiser_training.parameters import TrainingParameters
-from anc_core.denoiser_training.recordings import (
-    TrainingRecording,
-    data_digest,
-    read_table,
-    scan_folders,
-)
+from anc_core.denoiser_training.recordings import COLUMNS, scan_folders
 from anc_core.denoiser_training.records import Evaluation, Scores
 from anc_core.errors import InputError, ModelBundleError
 from anc_core.jobs.model_rows import note_model
 from anc_core.jobs.naming import check_named
 from anc_core.records import Record
 from anc_core.settings import Settings
+from anc_core.training_recordings import (
+    TrainingRecording,
+    data_digest,
+    read_table,
+    restricted_licences,
+)
 from flows.common import logged, logger, retry_options
 from flows.forms import form
 
@@ -150,12 +151,12 @@ def scan_recordings(
         msg = "give either a table of recordings, or folders of speech and of noise"
         raise InputError(msg)
     if recordings is not None:
-        rows = read_table(recordings)
+        rows = read_table(recordings, required=COLUMNS)
     else:
         rows = scan_folders(root, speech_dirs, noise_dirs)
     # Rows may climb out of the root, links may lead out of it.
     check_named((root / row.path for row in rows), Settings.load().allowed_roots)
-    digest = data_digest(rows, root)
+    digest = data_digest(rows, root, COLUMNS)
     logger().info("%d recordings, data digest %s", len(rows), digest)
     return rows, digest
 
@@ -258,7 +259,6 @@ def register_model(
     from anc_core.denoiser_training.packaging import (
         build_bundle,
         exported_model,
-        restricted_licences,
         temporary_folder,
     )
 

@@ -64,11 +64,11 @@ def train_emergency(
     from anc_core.bundles.registry import Registry
     from anc_core.emergency.choice import KIND, Thresholds
     from anc_core.emergency_training.fit import FitParameters
-    from anc_core.emergency_training.recordings import read_table
     from anc_core.emergency_training.training import TrainingParameters, train_head
     from anc_core.settings import Settings
+    from anc_core.training_recordings import COLUMNS, read_table
 
-    rows = read_table(recordings)
+    rows = read_table(recordings, required=COLUMNS)
     parameters = TrainingParameters(
         num_scenes=scenes,
         num_validation=validation_scenes,

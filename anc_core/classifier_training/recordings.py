@@ -19,10 +19,7 @@ from pathlib import Path, PurePosixPath
 from anc_core.classifier_training.records import Clip, Skipped, TrainingData
 from anc_core.errors import InputError
 from anc_core.files import printable
-
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".opus", ".m4a"}
-)
+from anc_core.training_recordings import AUDIO_SUFFIXES
 
 LICENCES_FILE = "licences.csv"
 

@@ -17,14 +17,16 @@ from anc_core.denoiser.inference import GAIN_EXPONENT, KIND, MODEL_FILE, GainMod
 from anc_core.denoiser_training.export import to_onnx
 from anc_core.denoiser_training.fit import finished_steps, read_config, trained_network
 from anc_core.denoiser_training.quantise import quantised
-from anc_core.denoiser_training.recordings import TrainingRecording, write_table
 from anc_core.denoiser_training.records import Evaluation
 from anc_core.errors import InputError
-
-RECORDINGS_FILE = "recordings.csv"
+from anc_core.training_recordings import (
+    RECORDINGS_FILE,
+    TrainingRecording,
+    restricted_licences,
+    write_table,
+)
 
 _MAX_DIFFERENCE = 1e-4
-_RESTRICTED = ("NC", "SA", "GPL", "NON-COMMERCIAL", "SHAREALIKE")
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "soxr")
 
 
@@ -53,16 +55,6 @@ def exported_model(run_dir: Path, *, model_id: str) -> tuple[bytes, GainModel]:
         raise InputError(msg)
     content = quantised(content)
     return content, GainModel(content, model_id=model_id)
-
-
-def restricted_licences(rows: Sequence[TrainingRecording]) -> list[str]:
-    """Return the licences among ``rows`` that a model that ships may not be trained under."""
-    found = set()
-    for row in rows:
-        words = row.licence.upper().replace("-", " ").replace("_", " ").split()
-        if not words or any(word.startswith(_RESTRICTED) for word in words):
-            found.add(row.licence or "unknown")
-    return sorted(found)
 
 
 def build_bundle(

@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.audio import StreamResampler, open_reader
+from anc_core.audio.training_clips import MIN_CLIP_S, read_clip
 from anc_core.denoiser.features import SAMPLE_RATE
-from anc_core.denoiser_training.recordings import TrainingRecording
 from anc_core.denoiser_training.synthetic import synthetic_noise
 from anc_core.errors import AncError
 from anc_core.files import atomic_path, write_text_atomic
+from anc_core.training_recordings import TrainingRecording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_SILENCE = 1e-4
-"""Digital silence at both ends is cut (many collections pad their clips with it)."""
-_MIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +78,12 @@ def build_pool(
     def clips() -> Iterator[tuple[str, NDArray[np.float32]]]:
         for row in rows:
             try:
-                clip = _decode(root / row.path)
+                clip = read_clip(root / row.path, SAMPLE_RATE)
             except AncError as error:
                 report(f"{row.path}: left out: {error}")
                 continue
-            if len(clip) < _MIN_S * SAMPLE_RATE:
-                report(f"{row.path}: left out: shorter than {_MIN_S} s")
+            if len(clip) < MIN_CLIP_S * SAMPLE_RATE:
+                report(f"{row.path}: left out: shorter than {MIN_CLIP_S} s")
                 continue
             yield row.group, clip
 
@@ -128,18 +124,3 @@ def _write(clips: Iterable[tuple[str, NDArray[np.float32]]], folder: Path, name:
             groups.append(numbers.setdefault(group, len(numbers)))
     write_text_atomic(index, json.dumps({"starts": starts, "groups": groups}))
     return len(groups)
-
-
-def _decode(path: Path) -> NDArray[np.float32]:
-    """Return a recording as mono at the network's rate, silent ends cut."""
-    with open_reader(path) as reader:
-        resampler = StreamResampler(reader.sample_rate, SAMPLE_RATE, 1)
-        parts = [
-            resampler.process(np.ascontiguousarray(chunk.mean(axis=1, keepdims=True)))
-            for chunk in reader.chunks()
-        ]
-        parts.append(resampler.flush())
-    samples = np.concatenate(parts)[:, 0]
-    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
-    return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]

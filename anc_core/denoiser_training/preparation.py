@@ -8,14 +8,15 @@ from pathlib import Path
 from anc_core.denoiser_training.fit import write_config
 from anc_core.denoiser_training.parameters import TrainingParameters
 from anc_core.denoiser_training.pools import build_pool, build_synthetic_pool
-from anc_core.denoiser_training.recordings import (
+from anc_core.errors import InputError
+from anc_core.training_recordings import (
     NOISE,
     SPEECH,
     TRAIN,
     VALIDATION,
     TrainingRecording,
+    chosen,
 )
-from anc_core.errors import InputError
 
 _NUM_SYNTHETIC_VALIDATION = 100
 
@@ -57,8 +58,8 @@ def prepare_run(
     counts = {}
     for kind in (SPEECH, NOISE):
         for split in (TRAIN, VALIDATION):
-            chosen = [row for row in rows if row.kind == kind and row.split == split]
-            counts[f"{kind}-{split}"] = build_pool(chosen, root, run_dir, f"{kind}-{split}", report)
+            name = f"{kind}-{split}"
+            counts[name] = build_pool(chosen(rows, kind, split), root, run_dir, name, report)
     for split, number, seed in (
         (TRAIN, parameters.num_synthetic, parameters.seed),
         (VALIDATION, _NUM_SYNTHETIC_VALIDATION, parameters.seed + 1),

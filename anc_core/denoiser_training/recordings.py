@@ -1,70 +1,26 @@
-"""The list of recordings a model is trained on: a table that travels with the model.
-
-Columns: ``path`` (below a root), ``kind`` (speech or noise), ``group`` (speaker or source
-recording: never divided between training and validation), ``split`` (train or validation),
-``licence``, ``credit``. The table is the recipe: whoever has the files can train the same model.
-"""
+"""The recordings of a learned suppressor: a table, or folders that a table is made of."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
 from pathlib import Path
 
-from anc_core.errors import InputError
-from anc_core.files import write_text_atomic
+from anc_core.training_recordings import (
+    AUDIO_SUFFIXES,
+    NOISE,
+    SPEECH,
+    TRAIN,
+    VALIDATION,
+    TrainingRecording,
+    checked,
+)
 
-SPEECH, NOISE = "speech", "noise"
-TRAIN, VALIDATION = "train", "validation"
+COLUMNS = ("path", "kind", "group", "split")
+"""What a table must have, and what the digest of the data is of."""
+
 _VALIDATION_SHARE = 10
 """One group in ten is for validation, where the table does not say."""
-
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".opus", ".m4a"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingRecording:
-    """One row of the table."""
-
-    path: str
-    kind: str
-    group: str
-    split: str
-    licence: str = ""
-    credit: str = ""
-
-
-def read_table(path: Path) -> list[TrainingRecording]:
-    """Return the rows of a table, checked.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, a word is unknown, or a group is in both splits.
-    """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = {"path", "kind", "group", "split"} - set(reader.fieldnames or ())
-        if missing:
-            msg = f"{path}: column {min(missing)!r} is missing"
-            raise InputError(msg)
-        known = {field.name for field in fields(TrainingRecording)}
-        rows = [
-            TrainingRecording(**{key: value or "" for key, value in row.items() if key in known})
-            for row in reader
-        ]
-    return checked(rows, name=str(path))
-
-
-def write_table(rows: Iterable[TrainingRecording], path: Path) -> None:
-    """Write ``rows`` as CSV, sorted by path."""
-    lines = [",".join(field.name for field in fields(TrainingRecording))]
-    for row in sorted(rows, key=lambda row: row.path):
-        cells = (str(value).replace('"', '""') for value in asdict(row).values())
-        lines.append(",".join(f'"{cell}"' if set(cell) & set(',"\n') else cell for cell in cells))
-    write_text_atomic(path, "\n".join(lines) + "\n")
 
 
 def scan_folders(
@@ -99,33 +55,3 @@ def split_of(group: str) -> str:
     digest = hashlib.blake2b(group.encode(), digest_size=8).digest()
     is_validation = int.from_bytes(digest, "big") % _VALIDATION_SHARE == 0
     return VALIDATION if is_validation else TRAIN
-
-
-def checked(rows: list[TrainingRecording], *, name: str) -> list[TrainingRecording]:
-    """Return ``rows``, or raise :class:`InputError` where they can't be trained on honestly."""
-    split_by_group: dict[tuple[str, str], str] = {}
-    for row in rows:
-        if row.kind not in {SPEECH, NOISE} or row.split not in {TRAIN, VALIDATION}:
-            msg = (
-                f"{name}: {row.path}: kind {row.kind!r} and split {row.split!r}; they must be "
-                "speech or noise, and train or validation"
-            )
-            raise InputError(msg)
-        if split_by_group.setdefault((row.kind, row.group), row.split) != row.split:
-            msg = f"{name}: group {row.group!r} is in both splits; a group must not be divided"
-            raise InputError(msg)
-    for kind in (SPEECH, NOISE):
-        for split in (TRAIN, VALIDATION):
-            if not any(row.kind == kind and row.split == split for row in rows):
-                msg = f"{name}: there is no {kind} for {split}; add recordings of other groups"
-                raise InputError(msg)
-    return rows
-
-
-def data_digest(rows: Iterable[TrainingRecording], root: Path) -> str:
-    """Return the SHA-256 over paths, splits and contents: the same digest is the same data."""
-    total = hashlib.sha256()
-    for row in sorted(rows, key=lambda row: row.path):
-        content = hashlib.sha256((root / row.path).read_bytes()).hexdigest()
-        total.update(f"{row.path}\t{row.kind}\t{row.group}\t{row.split}\t{content}\n".encode())
-    return total.hexdigest()

@@ -41,6 +41,14 @@ _NUM_CONTOUR = len(CONTOUR_FIGURES)
 _NUM_RUN = len(RUN_FIGURES)
 _NUM_PEAKS = len(PEAK_FIGURES)
 
+# Rows of a frame: its peaks, then the columns of the tracks in their order.
+_PITCH, _LEVEL, _PROMINENCE = range(3)
+_NUMBER, _SMOOTH, _STEADY, _LOW, _HIGH, _RISE, _ROUGH, _STRENGTH, _CROWD, _MOVING, _ANCHOR = range(
+    3, 14
+)
+_NO_RUN = -1.0
+"""The number of no run: they count from 1, and 0 means that a peak is in none."""
+
 _NEAR_START, _NEAR_STOP = CELL_START - 32, CELL_START + 64
 _JUMP = 0.12
 """Octaves a frame beyond which the contour has jumped."""
@@ -309,35 +317,43 @@ def _contour(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of t
 
 
 @part_of_kernel
-def _run(
-    i: int,
-    k: int,
-    smooth: NDArray[np.float32],
-    low: NDArray[np.float32],
-    high: NDArray[np.float32],
-    rise: NDArray[np.float32],
-    rough: NDArray[np.float32],
-    prominence: NDArray[np.float32],
-    crowd: NDArray[np.float32],
-    moving: NDArray[np.float32],
-    level: NDArray[np.float32],
+def _best_run(
+    frames: NDArray[np.float32],
     total: NDArray[np.float32],
+    start: int,
+    stop: int,
+    other_than: float,
     out: NDArray[np.float32],
-) -> None:
-    span = high[i, k] - low[i, k]
-    top = level[i, 0]
-    for j in range(level.shape[1]):
-        top = max(top, level[i, j])
-    out[0] = np.log2(smooth[i, k] + 1.0)
+) -> float:
+    """Describe the longest and clearest smooth run in some frames; return its number.
+
+    The run ``other_than`` is passed over. Where there is none, ``out`` stays as it is.
+    """
+    best, i, k = 0.0, 0, 0
+    for row in range(start, stop):
+        for column in range(frames.shape[2]):
+            worth = frames[row, _SMOOTH, column] * max(frames[row, _STRENGTH, column] - 8.0, 0.0)
+            if worth > best and frames[row, _NUMBER, column] != other_than:
+                best, i, k = worth, row, column
+    number: float = frames[i, _NUMBER, k]
+    if best == 0.0:
+        return number
+    level, low, high = frames[i, _LEVEL, k], frames[i, _LOW, k], frames[i, _HIGH, k]
+    span = high - low
+    top = frames[i, _LEVEL, 0]
+    for j in range(frames.shape[2]):
+        top = max(top, frames[i, _LEVEL, j])
+    out[0] = np.log2(frames[i, _SMOOTH, k] + 1.0)
     out[1] = span
-    out[2] = abs(rise[i, k]) / (span + 0.01)
-    out[3] = rough[i, k]
-    out[4] = prominence[i, k]
-    out[5] = crowd[i, k]
-    out[6] = moving[i, k]
-    out[7] = 0.5 * (low[i, k] + high[i, k])
-    out[8] = top - level[i, k]
-    out[9] = level[i, k] - total[i]
+    out[2] = abs(frames[i, _RISE, k]) / (span + 0.01)
+    out[3] = frames[i, _ROUGH, k]
+    out[4] = frames[i, _STRENGTH, k]
+    out[5] = frames[i, _CROWD, k]
+    out[6] = frames[i, _MOVING, k]
+    out[7] = 0.5 * (low + high)
+    out[8] = top - level
+    out[9] = level - total[i]
+    return number
 
 
 @part_of_kernel
@@ -416,7 +432,7 @@ def fill_cell(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of 
 ) -> None:
     """Write the figures of one cell; all arrays hold its context."""
     n = len(frames)
-    pitch, level, prominence = frames[:, 0], frames[:, 1], frames[:, 2]
+    pitch, prominence = frames[:, _PITCH], frames[:, _PROMINENCE]
     total = frames[:, TOTAL_ROW, 0].copy()
     _contour(slow[0], slow[1], slow[2], total, pitch, cosine, sine, lags, rates, out[:_NUM_CONTOUR])
     at = _NUM_CONTOUR
@@ -434,80 +450,14 @@ def fill_cell(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of 
     )
     at += _NUM_CONTOUR
     # --- runs
-    number, smooth, steady = frames[:, 3], frames[:, 4], frames[:, 5]
-    low, high, rise, rough = frames[:, 6], frames[:, 7], frames[:, 8], frames[:, 9]
-    strength, crowd, moving = frames[:, 10], frames[:, 11], frames[:, 12]
-    anchor = frames[:, 13]
-    best, best_i, best_k = 0.0, 0, 0
-    for i in range(_NEAR_START, _NEAR_STOP):
-        for k in range(pitch.shape[1]):
-            worth = smooth[i, k] * max(strength[i, k] - 8.0, 0.0)
-            if worth > best:
-                best, best_i, best_k = worth, i, k
-    if best > 0.0:
-        _run(
-            best_i,
-            best_k,
-            smooth,
-            low,
-            high,
-            rise,
-            rough,
-            strength,
-            crowd,
-            moving,
-            level,
-            total,
-            out[at : at + _NUM_RUN],
-        )
+    first = _best_run(frames, total, _NEAR_START, _NEAR_STOP, _NO_RUN, out[at : at + _NUM_RUN])
     at += _NUM_RUN
-    first_number = number[best_i, best_k]
-    best, second_i, second_k = 0.0, 0, 0
-    for i in range(_NEAR_START, _NEAR_STOP):
-        for k in range(pitch.shape[1]):
-            worth = smooth[i, k] * max(strength[i, k] - 8.0, 0.0)
-            if worth > best and number[i, k] != first_number:
-                best, second_i, second_k = worth, i, k
-    if best > 0.0:
-        _run(
-            second_i,
-            second_k,
-            smooth,
-            low,
-            high,
-            rise,
-            rough,
-            strength,
-            crowd,
-            moving,
-            level,
-            total,
-            out[at : at + _NUM_RUN],
-        )
+    _best_run(frames, total, _NEAR_START, _NEAR_STOP, first, out[at : at + _NUM_RUN])
     at += _NUM_RUN
-    best, best_i, best_k = 0.0, 0, 0
-    for i in range(n):
-        for k in range(pitch.shape[1]):
-            worth = smooth[i, k] * max(strength[i, k] - 8.0, 0.0)
-            if worth > best:
-                best, best_i, best_k = worth, i, k
-    if best > 0.0:
-        _run(
-            best_i,
-            best_k,
-            smooth,
-            low,
-            high,
-            rise,
-            rough,
-            strength,
-            crowd,
-            moving,
-            level,
-            total,
-            out[at : at + _NUM_RUN],
-        )
+    _best_run(frames, total, 0, n, _NO_RUN, out[at : at + _NUM_RUN])
     at += _NUM_RUN
+    smooth, steady = frames[:, _SMOOTH], frames[:, _STEADY]
+    moving, anchor = frames[:, _MOVING], frames[:, _ANCHOR]
     most, most_i, most_k = np.float32(0.0), 0, 0
     for i in range(_NEAR_START, _NEAR_STOP):
         for k in range(pitch.shape[1]):

@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.audio import StreamResampler, open_reader
+from anc_core.audio.training_clips import MIN_CLIP_S, read_clip
 from anc_core.emergency_training.tones import RATE
 from anc_core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_SILENCE = 1e-4
-"""Digital silence at both ends is cut (many collections pad their clips with it)."""
-_MIN_S = 0.5
 
 
 class Pool:
@@ -36,10 +32,10 @@ class Pool:
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        clips = [_decode(path) for path in paths]
-        self._clips = [clip for clip in clips if len(clip) >= _MIN_S * RATE]
+        clips = [read_clip(path, RATE) for path in paths]
+        self._clips = [clip for clip in clips if len(clip) >= MIN_CLIP_S * RATE]
         if not self._clips:
-            msg = f"of {len(clips)} recordings none is as long as {_MIN_S} s"
+            msg = f"of {len(clips)} recordings none is as long as {MIN_CLIP_S} s"
             raise InputError(msg)
 
     def __len__(self) -> int:
@@ -59,17 +55,3 @@ class Pool:
             return np.concatenate(parts)
         start = int(rng.integers(len(clip) - num_samples + 1))
         return clip[start : start + num_samples]
-
-
-def _decode(path: Path) -> NDArray[np.float32]:
-    """Return a recording as mono, silent ends cut."""
-    with open_reader(path) as reader:
-        resampler = StreamResampler(reader.sample_rate, RATE, 1)
-        parts = [
-            resampler.process(np.ascontiguousarray(chunk.mean(axis=1, keepdims=True)))
-            for chunk in reader.chunks()
-        ]
-        parts.append(resampler.flush())
-    samples = np.nan_to_num(np.concatenate(parts)[:, 0])
-    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
-    return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]

@@ -20,24 +20,26 @@ from anc_core.emergency.head import Trees, trees_to_bytes
 from anc_core.emergency_training.collect import cell_rows
 from anc_core.emergency_training.fit import FitParameters, fit_trees
 from anc_core.emergency_training.pool import Pool
-from anc_core.emergency_training.recordings import (
+from anc_core.emergency_training.scenes import scene
+from anc_core.training_recordings import (
     NOISE,
+    RECORDINGS_FILE,
     SPEECH,
     TRAIN,
     VALIDATION,
-    Recording,
+    TrainingRecording,
+    chosen,
     data_digest,
-    paths_of,
+    restricted_licences,
     write_table,
 )
-from anc_core.emergency_training.scenes import scene
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RECORDINGS_FILE = "recordings.csv"
+_DIGESTED = ("path", "kind", "split")
+"""Groups say which splits are honest; a head does not depend on them."""
 _LIBRARIES = ("numpy", "numba", "scikit-learn", "soxr")
-_RESTRICTED = ("NC", "SA", "GPL", "NON-COMMERCIAL", "SHAREALIKE")
 _FAINT_DB, _FULL_DB = -14.0, -4.0
 """Between them the weight of an alarm's cells rises from a tenth to one: what nobody could hear
 teaches that noise is an alarm."""
@@ -80,7 +82,7 @@ class Cells:
 
 
 def draw_cells(
-    rows: Sequence[Recording],
+    rows: Sequence[TrainingRecording],
     root: Path,
     *,
     split: str,
@@ -90,8 +92,8 @@ def draw_cells(
     report: Callable[[str], None],
 ) -> Cells:
     """Return the cells of the scenes 0 to ``num_scenes``; ``processes`` changes only the time."""
-    speech = paths_of(rows, root, SPEECH, split)
-    noise = paths_of(rows, root, NOISE, split)
+    speech = [root / row.path for row in chosen(rows, SPEECH, split)]
+    noise = [root / row.path for row in chosen(rows, NOISE, split)]
     work = functools.partial(_some_cells, speech, noise, seed)
     starts = range(0, num_scenes, _SCENES_AT_ONCE)
     spans = [(start, min(start + _SCENES_AT_ONCE, num_scenes)) for start in starts]
@@ -169,18 +171,8 @@ def judge(trees: Trees, cells: Cells, thresholds: Thresholds) -> dict[str, Any]:
     }
 
 
-def restricted_licences(rows: Sequence[Recording]) -> list[str]:
-    """Return the licences among ``rows`` that a model that ships may not be trained under."""
-    found = set()
-    for row in rows:
-        words = row.licence.upper().replace("-", " ").replace("_", " ").split()
-        if not words or any(word.startswith(_RESTRICTED) for word in words):
-            found.add(row.licence or "unknown")
-    return sorted(found)
-
-
 def train_head(
-    rows: Sequence[Recording],
+    rows: Sequence[TrainingRecording],
     root: Path,
     folder: Path,
     parameters: TrainingParameters,
@@ -194,8 +186,8 @@ def train_head(
 
     Parameters
     ----------
-    rows : sequence of Recording
-        From :func:`anc_core.emergency_training.recordings.read_table`.
+    rows : sequence of TrainingRecording
+        From :func:`anc_core.training_recordings.read_table`.
     root : Path
         Folder that their paths are below.
     folder : Path
@@ -230,7 +222,7 @@ def train_head(
 def package(
     trees: Trees,
     scores: dict[str, Any],
-    rows: Sequence[Recording],
+    rows: Sequence[TrainingRecording],
     root: Path,
     folder: Path,
     parameters: TrainingParameters,
@@ -251,7 +243,7 @@ def package(
         "command": command,
         "parameters": asdict(parameters),
         "data": {
-            "digest": data_digest(rows, root),
+            "digest": data_digest(rows, root, _DIGESTED),
             "recordings": RECORDINGS_FILE,
             "num_recordings": len(rows),
             "licences": sorted({row.licence for row in rows}),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anc_core.store import Database
-from anc_core.store.ledger import delivered_outputs
+from anc_core.store import Database, delivered_outputs
 
 
 def missing_outputs(database: Database) -> list[str]:

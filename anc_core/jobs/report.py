@@ -18,6 +18,7 @@ from anc_core.files import write_text_atomic
 from anc_core.jobs.naming import check_allowed, is_allowed
 from anc_core.jobs.report_figures import gather
 from anc_core.jobs.report_records import ReportFormat, ReportRequest, ReportResult
+from anc_core.periodic_jobs import DAILY_REPORT
 from anc_core.reports.daily_charts import Chart, charts
 from anc_core.reports.daily_figures import (
     Counts,
@@ -39,8 +40,6 @@ from anc_core.version import __version__
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-JOB = "daily-report"
-"""Name under which a report for a day notes its run; the report itself looks for it."""
 MAX_LATE = 20
 
 _TRIES = 5
@@ -112,7 +111,7 @@ def make_report(
             if period == _last_day(request.timezone, now):
                 # An old day's report by hand is no sign that the clock's one was made.
                 detail = {"key": period.key, "revision": report.revision, "verdict": report.verdict}
-                store.note_job_run(db, JOB, detail, actor, now=now)
+                store.note_job_run(db, DAILY_REPORT.name, detail, actor, now=now)
         return ReportResult(
             verdict=report.verdict,
             reasons=report.reasons,

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from anc_core import store
 from anc_core.classifier.model import KIND
+from anc_core.periodic_jobs import PERIODIC_JOBS
 from anc_core.reports.daily_figures import (
     BASELINE_DAYS,
     RECENT_DAYS,
@@ -57,15 +58,6 @@ MAX_DEVICES_OF_A_FAILURE = 5
 WORST = 10
 
 _DAY = timedelta(days=1)
-# As the schedules have it; the grace covers a long run and a restart of the machine.
-CYCLES: dict[str, tuple[str, timedelta, timedelta]] = {
-    "daily-report": ("daily", _DAY, timedelta(hours=6)),
-    "cleanup-failed": ("daily", _DAY, timedelta(hours=6)),
-    "cleanup-old": ("weekly", 7 * _DAY, _DAY),
-    "vacuum": ("weekly", 7 * _DAY, _DAY),
-    "backup": ("daily", _DAY, timedelta(hours=6)),
-}
-"""Job -> how often in words, its cycle, how late it may be before it counts as missed."""
 _LOOK_BACK = 35 * _DAY
 """A job that left no trace for so long is taken for one that this installation does not run."""
 
@@ -339,20 +331,20 @@ def _schedules(
 ) -> tuple[ScheduleLine, ...]:
     """Judge the jobs by the clock; one that never ran here is no job of this installation."""
     lines = []
-    for name, (every, cycle, grace) in CYCLES.items():
-        own = [run for run in runs if run.job == name]
+    for job in PERIODIC_JOBS:
+        own = [run for run in runs if run.job == job.name]
         good = [run.at for run in own if not run.failed]
         if not own:
             continue
         lines.append(
             ScheduleLine(
-                name=name,
-                every=every,
+                name=job.name,
+                every=job.every,
                 runs=sum(at >= period.start for at in good),
                 failed=sum(run.failed and run.at >= period.start for run in own),
                 last_at=good[-1] if good else None,
                 longest_gap_s=_longest_gap(good or [own[0].at], period, now),
-                limit_s=(cycle + grace).total_seconds(),
+                limit_s=(job.period + job.grace).total_seconds(),
             )
         )
     return tuple(lines)

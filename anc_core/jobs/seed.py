@@ -29,6 +29,7 @@ from anc_core.jobs.seed_rows import (
     windows_of,
 )
 from anc_core.jobs.seed_world import DAY_WEIGHTS, MODELS, RHYTHMS, World, make_world
+from anc_core.periodic_jobs import CLEANUP_FAILED, PERIODIC_JOBS
 from anc_core.records import Record
 from anc_core.store import (
     Database,
@@ -79,14 +80,7 @@ _ENDPOINTS = (
 _ENDPOINT_SHARES = (0.3, 0.5, 0.15, 0.05)
 _ANSWERS = ((200, None), (404, None), (422, None), (500, "DB_UNAVAILABLE"))
 _ANSWER_SHARES = (0.984, 0.008, 0.005, 0.003)
-_JOBS = (
-    ("daily-report", 1, None),
-    ("cleanup-old", 2, 6),
-    ("cleanup-failed", 3, None),
-    ("vacuum", 4, 5),
-)
-"""Job, hour (UTC), weekday: the schedule of an installation."""
-_MISSED = "cleanup-failed"
+_MISSED = CLEANUP_FAILED
 
 
 class SeedRequest(Record):
@@ -299,9 +293,11 @@ def _write_requests(database: Database, day: date, count: int, rng: np.random.Ge
 
 def _write_schedule(database: Database, day: date, *, missed: bool) -> None:
     """Note in the audit log which of the scheduled jobs ran that day."""
+    runs = sorted(
+        (ran, job.name)
+        for job in PERIODIC_JOBS
+        if (ran := job.due_on(day)) is not None and not (missed and job is _MISSED)
+    )
     with database.begin() as db:
-        for job, hour, weekday in _JOBS:
-            if weekday not in {None, day.weekday()} or (missed and job == _MISSED):
-                continue
-            ran = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+        for ran, job in runs:
             note_job_run(db, job, {"seeded": True}, "schedule", now=ran)

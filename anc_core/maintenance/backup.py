@@ -17,7 +17,8 @@ from anc_core.files import digest_file, write_text_atomic
 from anc_core.jobs.naming import check_named
 from anc_core.maintenance.erase import erase_again
 from anc_core.maintenance.erase_ledger import EraseLedger
-from anc_core.maintenance.jobs import BACKUP, noted_job
+from anc_core.maintenance.jobs import noted_job
+from anc_core.periodic_jobs import BACKUP
 from anc_core.records import Record
 from anc_core.settings import Settings
 from anc_core.store import (
@@ -106,7 +107,7 @@ def back_up(
     """
     start = time.monotonic()
     check_named([folder], settings.allowed_roots, own=[backups_dir(settings)])
-    with noted_job(database, BACKUP, actor) as note:
+    with noted_job(database, BACKUP.name, actor) as note:
         folder = (folder or backups_dir(settings)).expanduser().absolute()
         made = _save(database, folder)
         result = made.model_copy(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import Field
 
 from anc_core.errors import InputError
-from anc_core.maintenance.jobs import CLEANUP_FAILED, CLEANUP_OLD
+from anc_core.periodic_jobs import CLEANUP_FAILED, CLEANUP_OLD
 from anc_core.records import Record, Status
 from anc_core.store import Retention
 
@@ -118,7 +118,7 @@ def old_sessions(
         msg = f"max_delete is {max_delete}; it must be 1 or more, or left out"
         raise InputError(msg)
     return CleanupRequest(
-        job=CLEANUP_OLD,
+        job=CLEANUP_OLD.name,
         retention=Retention(
             statuses=_statuses(statuses),
             before=before,
@@ -144,7 +144,7 @@ def failed_sessions(
     now = now or datetime.now(UTC)
     before = now - _age("older_than_hours", older_than_hours, timedelta(hours=1))
     return CleanupRequest(
-        job=CLEANUP_FAILED,
+        job=CLEANUP_FAILED.name,
         retention=Retention(statuses=(Status.FAILED,), before=before, emergency_before=before),
         dry_run=dry_run,
     )

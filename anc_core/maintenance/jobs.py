@@ -1,4 +1,4 @@
-"""The periodic jobs, by the names under which their runs are noted, and how often each is due."""
+"""What a periodic job leaves in the audit log, and who asked for it."""
 
 from __future__ import annotations
 
@@ -6,38 +6,10 @@ import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from anc_core.errors import AncError
 from anc_core.store import Database, note_job_run
-
-CLEANUP_OLD = "cleanup-old"
-CLEANUP_FAILED = "cleanup-failed"
-VACUUM = "vacuum"
-BACKUP = "backup"
-DAILY_REPORT = "daily-report"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A periodic job."""
-
-    name: str
-    period: timedelta
-    grace: timedelta
-    """How much later than its period it may end before it counts as missed."""
-
-
-# Periods are those of the schedules; the grace covers a long run and a restart of the machine.
-JOBS = (
-    Job(name=DAILY_REPORT, period=timedelta(days=1), grace=timedelta(hours=6)),
-    Job(name=CLEANUP_FAILED, period=timedelta(days=1), grace=timedelta(hours=6)),
-    Job(name=CLEANUP_OLD, period=timedelta(days=7), grace=timedelta(days=1)),
-    Job(name=VACUUM, period=timedelta(days=7), grace=timedelta(days=1)),
-    Job(name=BACKUP, period=timedelta(days=1), grace=timedelta(hours=6)),
-)
 
 
 class JobNote:

@@ -17,10 +17,10 @@ from anc_core.files import printable
 from anc_core.pipeline.sidecar import SUFFIX, names_session
 from anc_core.store import (
     Database,
+    delivered_outputs,
     known_outputs,
     known_sessions,
     known_temporaries,
-    output_paths,
 )
 
 MAX_EXAMPLES = 20
@@ -51,7 +51,7 @@ def find_orphans(database: Database, more_folders: Iterable[str] = ()) -> Orphan
     folders = set(more_folders)
     rows, examples = 0, []
     with database.read() as db:
-        for session_id, output in output_paths(db):
+        for session_id, output in delivered_outputs(db):
             folders.add(os.path.dirname(output))  # noqa: PTH120 - a million times
             if not os.path.lexists(output):
                 rows += 1
@@ -72,7 +72,7 @@ def outputs_named_after(database: Database, session_ids: Collection[str]) -> Ite
     """
     wanted = set(session_ids)
     with database.read() as db:
-        folders = {os.path.dirname(output) for _, output in output_paths(db)}  # noqa: PTH120
+        folders = {os.path.dirname(output) for _, output in delivered_outputs(db)}  # noqa: PTH120
     for folder in sorted(folders):
         for page in _pages(path for path in _ours(folder) if path.endswith(SUFFIX)):
             with database.read() as db:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from anc_core.errors import StoreBusyError
-from anc_core.maintenance.jobs import VACUUM, noted_job
+from anc_core.maintenance.jobs import noted_job
+from anc_core.periodic_jobs import VACUUM
 from anc_core.records import Record
 from anc_core.settings import Settings
 from anc_core.store import Compaction, Database, live_sessions, vacuum
@@ -57,7 +58,7 @@ def vacuum_store(
     StoreError, SchemaError
         As :func:`anc_core.store.vacuum`.
     """
-    with noted_job(database, VACUUM, actor) as note:
+    with noted_job(database, VACUUM.name, actor) as note:
         done = _vacuumed(database, settings, wait=wait)
         result = VacuumResult(
             bytes_before=done.bytes_before,

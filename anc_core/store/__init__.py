@@ -93,13 +93,13 @@ if TYPE_CHECKING:
     )
     from anc_core.store.ledger import (
         FinishedSource,
+        delivered_outputs,
         finished_by_fingerprint,
         finished_sources,
         is_known_output,
         known_outputs,
         known_sessions,
         known_temporaries,
-        output_paths,
     )
     from anc_core.store.models import mark_promoted, record_model
     from anc_core.store.noise_totals import totals_of
@@ -254,11 +254,11 @@ _HOMES = {
     ),
     "ledger": (
         "FinishedSource",
+        "delivered_outputs",
         "finished_by_fingerprint",
         "finished_sources",
         "is_known_output",
         "known_sessions",
-        "output_paths",
         "known_temporaries",
         "known_outputs",
     ),
@@ -405,6 +405,7 @@ __all__ = [
     "delete_empty_batches",
     "delete_report",
     "delete_requests",
+    "delivered_outputs",
     "emergency_counts",
     "emergency_facts",
     "emergency_kinds",
@@ -455,7 +456,6 @@ __all__ = [
     "open_database",
     "open_existing",
     "open_snapshot",
-    "output_paths",
     "person_sessions",
     "quality_facts",
     "record_api_request",

@@ -43,7 +43,7 @@ def note_job_run(
     db : Session
         From :meth:`Database.begin`.
     job : str
-        Its name, as in :data:`anc_core.maintenance.jobs.JOBS`.
+        Its name, as in :data:`anc_core.periodic_jobs.PERIODIC_JOBS`.
     detail : mapping
         JSON values: counts, or the error.
     actor : str

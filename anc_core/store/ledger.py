@@ -14,6 +14,7 @@ from anc_core.store.rows import pages
 from anc_core.store.tables import DONE, RUNNING, AudioSession
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
 _ROWS_AT_ONCE = 500
@@ -89,7 +90,10 @@ def is_known_output(db: Session, output_path: str) -> bool:
 
 
 def delivered_outputs(db: Session) -> Iterator[tuple[str, str]]:
-    """Yield id and output path of every session that delivered an output here."""
+    """Yield id and output path of every session that delivered an output here; memory is constant.
+
+    Sessions that were imported delivered theirs elsewhere: their paths say nothing of this disk.
+    """
     rows = db.execute(
         select(AudioSession.id, AudioSession.output_path)
         .where(
@@ -116,21 +120,9 @@ def session_of_file(db: Session, paths: Collection[str]) -> str | None:
     )
 
 
-def output_paths(db: Session) -> Iterator[tuple[str, str]]:
-    """Yield id and output of every session that delivered one; memory is constant."""
-    rows = db.execute(
-        select(AudioSession.id, AudioSession.output_path).where(
-            AudioSession.status.in_((Status.OK.value, Status.DEGRADED.value)),
-            AudioSession.output_path.is_not(None),
-        ),
-        execution_options={"yield_per": 1_000},
-    )
-    yield from ((row[0], row[1]) for row in rows if row[1] is not None)
-
-
 def known_outputs(db: Session, paths: Sequence[str]) -> set[str]:
-    """Return which of ``paths`` are the output of a session, whatever its status."""
-    return _known(db, AudioSession.output_path, paths)
+    """Return which of ``paths`` are the output of a session of this place, whatever its status."""
+    return _known(db, AudioSession.output_path, paths, AudioSession.imported_at.is_(None))
 
 
 def known_sessions(db: Session, session_ids: Sequence[str]) -> set[str]:
@@ -153,10 +145,12 @@ def _known(
     db: Session,
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
     values: Sequence[str],
+    *conditions: ColumnElement[bool],
 ) -> set[str]:
     found: set[str] = set()
     for page in pages(values):
-        found.update(one for one in db.scalars(select(column).where(column.in_(page))) if one)
+        rows = db.scalars(select(column).where(column.in_(page), *conditions))
+        found.update(one for one in rows if one)
     return found
 
 

@@ -89,7 +89,7 @@ def test_a_report_that_cannot_be_sent_is_written_all_the_same(
     assert anc(*words)[0] == 0
     code, out, _ = anc(*words, "--send")
     assert code == 1
-    assert "webhook: the webhook could not be reached" in out
+    assert "webhook: the receiver could not be reached" in out
     assert (tmp_path / "out" / "daily-2026-11-03.md").is_file()
 
 

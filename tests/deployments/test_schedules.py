@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
 
 import flows
+from anc_core.periodic_jobs import BACKUP, PERIODIC_JOBS
 from deployments import prefect_yaml
 from deployments.schedules import JOBS, QUEUES, Job
 
@@ -37,6 +38,26 @@ def test_every_flow_has_one_deployment() -> None:
 
 def test_exactly_the_periodic_jobs_have_a_schedule() -> None:
     assert {job.flow: job.cron for job in JOBS if job.cron is not None} == PERIODIC
+
+
+def test_what_the_report_and_health_wait_for_is_what_the_schedules_start() -> None:
+    # By its own calendar: the time between two runs, not the line of cron.
+    from prefect.server.schemas.schedules import CronSchedule as ServerCron
+
+    start = datetime(2026, 11, 2, tzinfo=UTC)
+    for periodic in PERIODIC_JOBS:
+        cron = BY_SLUG[periodic.name].cron
+        if periodic is BACKUP:
+            assert cron is None
+            continue
+        schedule = ServerCron(cron=str(cron), timezone="UTC")
+        first, second = asyncio.run(schedule.get_dates(n=2, start=start))
+        assert second - first == periodic.period, periodic.name
+        days = [(start + timedelta(days=day)).date() for day in range(7)]
+        assert {periodic.due_on(day) for day in days} >= {first}
+    # What runs more often than daily leaves no line to judge it by.
+    others = {job.slug for job in JOBS if job.cron} - {one.name for one in PERIODIC_JOBS}
+    assert others == {"health"}
 
 
 @pytest.mark.parametrize("job", [j for j in JOBS if j.cron], ids=lambda job: job.slug)

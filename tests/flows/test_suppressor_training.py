@@ -11,9 +11,9 @@ pytest.importorskip("onnx", reason="onnx is not installed (extra 'train')")
 
 from anc_core.audio.synth import noise, voice
 from anc_core.bundles.registry import Registry
-from anc_core.denoiser_training.recordings import TrainingRecording, write_table
 from anc_core.errors import InputError
 from anc_core.processors import Suppressor
+from anc_core.training_recordings import TrainingRecording, write_table
 from flows import train_noise_suppressor
 
 pytestmark = pytest.mark.flow

@@ -256,6 +256,26 @@ def test_orphans_are_reported_both_ways_and_left_alone(studio_everywhere):
     assert {"stray.wav", ".anc-abc.part", "mine.json"} <= studio.out()
 
 
+def test_an_imported_session_owns_no_file_here(studio_everywhere):
+    studio = studio_everywhere
+    studio.deliver("ours", age=timedelta(days=1))
+    for name in ("elsewhere", "here"):
+        session_id = studio.deliver(name, age=timedelta(days=1))
+        with studio.database.begin() as db:
+            where = AudioSession.id == session_id
+            db.execute(update(AudioSession).where(where).values(imported_at=datetime.now(UTC)))
+    # Its output lies where it was processed: that it is not here is no finding.
+    (studio.root / "out" / "elsewhere.wav").unlink()
+    (studio.root / "out" / "elsewhere.wav.json").unlink()
+    done = clean(studio)
+    assert (done.orphan_rows, done.orphan_files) == (0, 0)
+    # What lies here under the path that it has there is another's, whose row is gone.
+    studio.deliver("another", output=studio.root / "out" / "elsewhere.wav")
+    done = clean(studio, keep_audio=True)
+    assert (done.orphan_rows, done.orphan_files) == (0, 1)
+    assert "elsewhere.wav" in done.examples[0]
+
+
 def test_file_that_cannot_be_removed_keeps_its_session_for_the_next_time(studio, monkeypatch):
     stuck = studio.deliver("stuck")
     studio.deliver("other")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from anc_core.maintenance.health.questions import Answer, Question
 from anc_core.maintenance.health.storage import MAX_CLOCK_ERROR, opened
-from anc_core.maintenance.jobs import JOBS, Job
+from anc_core.periodic_jobs import PERIODIC_JOBS, PeriodicJob
 from anc_core.settings import Settings
 from anc_core.store import (
     LastRun,
@@ -38,7 +38,7 @@ def upkeep_questions(settings: Settings, *, expected: bool) -> list[Question]:
     """
     jobs = [
         Question(name=f"job {job.name}", ask=lambda job=job: _job(settings, job, expected=expected))  # type: ignore[misc]
-        for job in JOBS
+        for job in PERIODIC_JOBS
     ]
     return [
         Question(name="heartbeats", ask=lambda: _heartbeats(settings)),
@@ -59,7 +59,7 @@ def _heartbeats(settings: Settings) -> Answer:
     return Answer.ok("no session was left by its worker", value=value, threshold=threshold)
 
 
-def _job(settings: Settings, job: Job, *, expected: bool) -> Answer:
+def _job(settings: Settings, job: PeriodicJob, *, expected: bool) -> Answer:
     now = datetime.now(UTC)
     with opened(settings) as database, database.read() as db:
         last = last_runs(db, now - _LOOK_BACK).get(job.name, LastRun())

@@ -29,7 +29,7 @@ def recordings(tmp_path_factory):
 @pytest.fixture(scope="session")
 def rows(recordings):
     """One row a file; the first of each kind is for validation."""
-    from anc_core.denoiser_training.recordings import TrainingRecording
+    from anc_core.training_recordings import TrainingRecording
 
     rows = []
     for kind in ("speech", "noise"):

@@ -15,8 +15,8 @@ from anc_core.denoiser_training.pools import (
     build_synthetic_pool,
     open_pool,
 )
-from anc_core.denoiser_training.recordings import TrainingRecording
 from anc_core.denoiser_training.synthetic import _GENERATORS, synthetic_noise
+from anc_core.training_recordings import TrainingRecording
 
 PLAIN = MixingParameters(
     clip_s=2.0,

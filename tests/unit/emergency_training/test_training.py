@@ -15,17 +15,16 @@ from anc_core.emergency.head import load_head
 from anc_core.emergency_training.fit import FitParameters, fit_trees
 from anc_core.emergency_training.lookalikes import LOOKALIKES
 from anc_core.emergency_training.pool import Pool
-from anc_core.emergency_training.recordings import paths_of, read_table
 from anc_core.emergency_training.scenes import CELL, scene
 from anc_core.emergency_training.sirens import SIRENS
 from anc_core.emergency_training.tones import RATE
 from anc_core.emergency_training.training import (
     TrainingParameters,
     draw_cells,
-    restricted_licences,
     train_head,
 )
 from anc_core.errors import InputError
+from anc_core.training_recordings import COLUMNS, read_table
 
 MAKERS = [maker for maker, _ in (*SIRENS, *LOOKALIKES)]
 
@@ -88,7 +87,7 @@ def test_the_same_seed_gives_the_same_head_in_any_number_of_processes(root: Path
         thresholds=Thresholds(protect=0.0, hold=-1.0, count=1.0),
         fit=FitParameters(num_trees=5, min_cells=5),
     )
-    rows = read_table(root / "table.csv")
+    rows = read_table(root / "table.csv", required=COLUMNS)
     bundles = [
         train_head(
             rows,
@@ -114,21 +113,11 @@ def test_a_table_without_validation_is_refused(root: Path, tmp_path: Path):
     short = tmp_path / "short.csv"
     short.write_text("\n".join(line for line in lines if "speech-validation" not in line))
     with pytest.raises(InputError, match="no speech for validation"):
-        read_table(short)
-
-
-def test_licences_that_must_not_ship_are_named(root: Path):
-    rows = read_table(root / "table.csv")
-    assert restricted_licences(rows) == []
-    import dataclasses
-
-    rows[0] = dataclasses.replace(rows[0], licence="CC BY-NC 3.0")
-    assert restricted_licences(rows) == ["CC BY-NC 3.0"]
-    assert paths_of(rows, root, "speech", "train") == [root / "speech-train.wav"]
+        read_table(short, required=COLUMNS)
 
 
 def test_cells_of_scenes_are_in_the_order_of_their_numbers(root: Path):
-    rows = read_table(root / "table.csv")
+    rows = read_table(root / "table.csv", required=COLUMNS)
     draw = {"split": "train", "seed": 1, "processes": 1, "report": lambda _: None}
     few = draw_cells(rows, root, num_scenes=2, **draw)
     more = draw_cells(rows, root, num_scenes=3, **draw)

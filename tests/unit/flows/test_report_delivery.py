@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from anc_core.jobs.report_records import ReportResult
 from anc_core.reports.daily_figures import EventCounts
 from anc_core.reports.daily_markdown import report_markdown, report_title
 from anc_core.settings import Settings
-from flows.report_delivery import deliver, payload
+from flows.report_delivery import deliver, delivery_key, payload
+from tests.receiver import receiver
 from tests.reports import NOW, event, figures, report
 
 
@@ -64,24 +66,6 @@ def served(server: socketserver.BaseServer) -> Iterator[int]:
 
 
 @contextmanager
-def webhook(*codes: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve a webhook that answers with ``codes`` in turn, then with the last one."""
-    bodies: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(codes[min(len(bodies), len(codes)) - 1])
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
-        yield f"http://127.0.0.1:{port}/hook?token=secret", bodies
-
-
-@contextmanager
 def mailbox(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """Serve SMTP without encryption; ``answers`` to the end of the data in turn, else 250."""
     mails: list[bytes] = []
@@ -112,10 +96,10 @@ def test_nothing_is_sent_where_nobody_wants_it(tmp_path: Path) -> None:
 
 
 def test_a_webhook_gets_verdict_numbers_and_flags_but_no_file_names(tmp_path: Path) -> None:
-    with webhook(200) as (url, bodies):
-        lines = deliver(result(tmp_path), settings(report_webhook_url=url))
+    with receiver() as got:
+        lines = deliver(result(tmp_path), settings(report_webhook_url=got.url))
     assert [(line.channel, line.delivered) for line in lines] == [("webhook", True)]
-    body = bodies[0]
+    body = json.loads(got.requests[0][1])
     assert body["text"].startswith("RED: ANC daily report, Tuesday, 3 November 2026")
     assert body["figures"]["sessions"]["ok"] == 97
     assert body["anomalies"][0]["rule"] == "safety_violation"
@@ -123,19 +107,43 @@ def test_a_webhook_gets_verdict_numbers_and_flags_but_no_file_names(tmp_path: Pa
     assert body == payload(result(tmp_path))
 
 
-def test_a_receiver_that_is_away_is_tried_again(tmp_path: Path) -> None:
-    with webhook(503, 429, 200) as (url, bodies):
-        lines = deliver(result(tmp_path), settings(report_webhook_url=url))
-    assert (lines[0].delivered, len(bodies)) == (True, 3)
+def test_a_receiver_can_check_who_sent_the_report_and_knows_a_repetition(tmp_path: Path) -> None:
+    wanted = {"report_webhook_secret": "top-secret", "alert_webhook_secret": "another"}
+    with receiver(503, 429) as got:
+        lines = deliver(result(tmp_path), settings(report_webhook_url=got.url, **wanted))
+    assert (lines[0].delivered, len(got.requests)) == (True, 3)
+    for headers, body in got.requests:
+        message = headers["X-ANC-Timestamp"].encode() + b"." + body
+        digest = hmac.new(b"top-secret", message, hashlib.sha256).hexdigest()
+        assert headers["X-ANC-Signature"] == f"v1={digest}"
+        assert headers["Content-Type"] == "application/json"
+    keys = {headers["Idempotency-Key"] for headers, _ in got.requests}
+    assert keys == {str(delivery_key(result(tmp_path)))}
+    revised = result(tmp_path).model_copy(update={"revision": 2})
+    assert str(delivery_key(revised)) not in keys
 
 
-@pytest.mark.parametrize(("code", "tries"), [(500, 3), (404, 1)])
+@pytest.mark.parametrize("values", [{}, {"report_webhook_secret": ""}])
+def test_without_a_key_of_its_own_a_report_goes_unsigned(
+    tmp_path: Path, values: dict[str, str]
+) -> None:
+    with receiver() as got:
+        url = got.url
+        deliver(
+            result(tmp_path),
+            settings(report_webhook_url=url, alert_webhook_secret="alerts-only", **values),
+        )
+    ((headers, _),) = got.requests
+    assert not {name for name in headers if name.startswith("X-ANC-")}
+
+
+@pytest.mark.parametrize(("code", "tries"), [(500, 3), (301, 1), (404, 1)])
 def test_a_refusal_is_told_without_the_address(tmp_path: Path, code: int, tries: int) -> None:
-    with webhook(code) as (url, bodies):
-        lines = deliver(result(tmp_path), settings(report_webhook_url=url))
-    assert (lines[0].delivered, len(bodies)) == (False, tries)
+    with receiver(*[code] * 3) as got:
+        lines = deliver(result(tmp_path), settings(report_webhook_url=got.url))
+    assert (lines[0].delivered, len(got.requests)) == (False, tries)
     assert str(code) in lines[0].detail
-    assert "secret" not in lines[0].detail
+    assert "not-for-logs" not in lines[0].detail
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from anc_core.alerts import EmergencyAlert
 from anc_core.errors import SettingsError
 from anc_core.settings import Settings
-from flows.webhook import AlertRefusedError, Receiver, ReceiverAwayError, post
+from flows.webhook import Receiver, ReceiverAwayError, RefusedError, post
 from tests.receiver import free_port, receiver
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -30,7 +30,9 @@ BODY = ALERT.to_json().encode()
 
 
 def at(url: str, timeout_s: float = 5.0) -> Receiver:
-    return Receiver(url=url, secret="top-secret", timeout_s=timeout_s)
+    return Receiver(
+        url=url, setting="ANC_ALERT_WEBHOOK_URL", secret="top-secret", timeout_s=timeout_s
+    )
 
 
 def test_a_receiver_can_check_who_sent_it_and_when() -> None:
@@ -54,7 +56,7 @@ def test_these_answers_mean_later(code: int) -> None:
 
 @pytest.mark.parametrize("code", [301, 400, 401, 404, 410])
 def test_these_answers_mean_never(code: int) -> None:
-    with receiver(code) as got, pytest.raises(AlertRefusedError) as err:
+    with receiver(code) as got, pytest.raises(RefusedError) as err:
         post(at(got.url), ALERT.alert_id, BODY, now=NOW)
     assert err.value.response_code == code
 
@@ -67,17 +69,26 @@ def test_no_answer_means_later_and_does_not_tell_the_address() -> None:
     assert err.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "url", ["http://host:x/not-for-logs", "ftp://not-for-logs/", "not-for-logs"]
+)
+def test_what_is_no_address_is_an_error_that_names_the_setting(url: str) -> None:
+    with pytest.raises(SettingsError, match="ANC_ALERT_WEBHOOK_URL is no address") as err:
+        post(at(url), ALERT.alert_id, BODY, now=NOW)
+    assert "not-for-logs" not in str(err.value)
+
+
 def test_a_receiver_without_a_key_is_an_error_and_none_at_all_is_none() -> None:
-    assert Receiver.of(Settings()) is None
+    assert Receiver.of_alerts(Settings()) is None
     with pytest.raises(SettingsError, match="ANC_ALERT_WEBHOOK_SECRET is not set"):
-        Receiver.of(Settings(alert_webhook_url="https://example.org/x"))
+        Receiver.of_alerts(Settings(alert_webhook_url="https://example.org/x"))
 
 
 def test_neither_key_nor_address_show_in_what_may_be_logged() -> None:
     settings = Settings(
         alert_webhook_url="https://example.org/?token=abc123", alert_webhook_secret="top-secret"
     )
-    found = Receiver.of(settings)
+    found = Receiver.of_alerts(settings)
     for shown in (repr(settings), str(settings), settings.model_dump_json(), repr(found)):
         assert "abc123" not in shown
         assert "top-secret" not in shown
