@@ -39,6 +39,14 @@ def _web_address(_context: click.Context, option: click.Parameter, text: str | N
     show_default=True,
     help="Runs of ordinary priority at once; each batch uses all cores by itself.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65_535),
+    help="Serve Prometheus metrics there; default: not at all.",
+)
+@click.option(
+    "--metrics-host", default="127.0.0.1", show_default=True, help="Address of the metrics."
+)
 def serve(
     host: str,
     port: int,
@@ -46,6 +54,8 @@ def serve(
     prefect_database_url: str | None,
     public_url: str | None,
     limit: int,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Start server, deployments, schedules, automations and worker; Ctrl-C ends all."""
     from anc_core.store import open_database
@@ -65,6 +75,8 @@ def serve(
         host=host,
         port=port,
         address=public_url,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
         prefect_database_url=prefect_database_url
         or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"),
     )

@@ -1,0 +1,25 @@
+"""``python -m deployments.metrics_endpoint HOST PORT``: the endpoint, which ends with its parent."""
+
+from __future__ import annotations
+
+import sys
+
+from anc_core.monitoring.exposition import serve
+from anc_core.settings import Settings
+from flows.embedded_server import watch_parent
+
+
+def main() -> None:
+    """Serve what the environment of ``anc serve`` says this installation is."""
+    watch_parent()
+    host, port = sys.argv[1], int(sys.argv[2])
+    serve(
+        Settings.load(),
+        host=host,
+        port=port,
+        say=lambda line: print(line, file=sys.stderr),  # noqa: T201
+    )
+
+
+if __name__ == "__main__":
+    main()
