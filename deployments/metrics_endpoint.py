@@ -1,4 +1,4 @@
-"""``python -m deployments.metrics_endpoint HOST PORT``: the endpoint, which ends with its parent."""
+"""``python -m deployments.metrics_endpoint HOST PORT``: an endpoint that ends with its parent."""
 
 from __future__ import annotations
 

@@ -104,6 +104,7 @@ if TYPE_CHECKING:
     from anc_core.store.models import mark_promoted, record_model
     from anc_core.store.noise_totals import totals_of
     from anc_core.store.observations import (
+        HEALTH_NOTE,
         Backlog,
         DeliveryCount,
         Totals,
@@ -277,6 +278,7 @@ _HOMES = {
     "models": ("mark_promoted", "record_model"),
     "noise_totals": ("totals_of",),
     "observations": (
+        "HEALTH_NOTE",
         "Backlog",
         "DeliveryCount",
         "Totals",
@@ -366,6 +368,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ACKNOWLEDGE",
+    "HEALTH_NOTE",
     "MAX_EVENT_LOSS_DB",
     "ApiFigures",
     "Backlog",
