@@ -64,15 +64,15 @@ def serve(settings: Settings, *, host: str, port: int, say: Callable[[str], None
     InputError
         If the address cannot be listened on.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop.set())
     registry = registry_of(InstallationCollector(settings))
     try:
         server, _ = start_http_server(port, host, registry)
     except OSError as err:
         msg = f"{host}:{port} cannot be used ({err.strerror}); choose another port"
         raise InputError(msg) from err
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
     if not _is_loopback(host):
         say(f"{host} is open to the network: who reaches it can read all figures")
     say(f"metrics: http://{host}:{port}/metrics  (Ctrl-C ends it)")
