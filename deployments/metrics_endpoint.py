@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from anc_core.logs import configure_logs
 from anc_core.monitoring.exposition import serve
 from anc_core.settings import Settings
 from flows.embedded_server import watch_parent
@@ -12,6 +13,8 @@ from flows.embedded_server import watch_parent
 def main() -> None:
     """Serve what the environment of ``anc serve`` says this installation is."""
     watch_parent()
+    settings = Settings.load()
+    configure_logs(settings.log_style)
     host, port = sys.argv[1], int(sys.argv[2])
     serve(
         Settings.load(),
