@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
@@ -61,7 +62,7 @@ class _State:
     """Of this process: what it was told last."""
 
     style: LogStyle | None = None
-    replaced: ClassVar[list[logging.Handler]] = []
+    replaced: ClassVar[list[tuple[logging.Logger, logging.Handler, bool]]] = []
     """Prefect's, kept: it looks for them by name, and begins anew where one is gone."""
     source: Callable[[], Mapping[str, str]] = staticmethod(dict)
 
@@ -102,9 +103,9 @@ def configure_logs(style: LogStyle) -> None:
         if any(place is logging.root for place, _ in theirs):
             return
     for place, handler in theirs if style.as_json else ():
+        _State.replaced.append((place, handler, place.propagate))
         place.removeHandler(handler)
         place.propagate = True
-        _State.replaced.append(handler)
     own = next((one for one in logging.root.handlers if isinstance(one, _OwnHandler)), None)
     if own is None:
         own = _OwnHandler()
@@ -113,12 +114,15 @@ def configure_logs(style: LogStyle) -> None:
 
 
 def forget_configuration() -> None:
-    """Undo :func:`configure_logs`, for tests; Prefect's handlers stay as they are."""
+    """Undo :func:`configure_logs`: a test leaves the log as it was."""
     _State.style = None
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.NOTSET)
     for handler in [one for one in logging.root.handlers if isinstance(one, _OwnHandler)]:
         logging.root.removeHandler(handler)
+    while _State.replaced:
+        place, handler, place.propagate = _State.replaced.pop()
+        place.addHandler(handler)
 
 
 def _loggers() -> list[logging.Logger]:
@@ -183,12 +187,9 @@ class _Json(JsonFormatter):
         return _without(super().format(record), self._secrets)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Leave out what says nothing; JSON has no NaN."""
-        return {
-            name: str(value) if isinstance(value, float) and not _is_finite(value) else value
-            for name, value in super().process_log_record(log_data).items()
-            if value is not None
-        }
+        """Leave out what says nothing."""
+        plain = super().process_log_record(log_data)
+        return {name: _plain(value) for name, value in plain.items() if value is not None}
 
 
 class _Text(logging.Formatter):
@@ -199,13 +200,10 @@ class _Text(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a trace follows it, indented, so that no line of it looks like one."""
+        """Return the line, and the trace behind it."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         head = f"{at.replace('+00:00', 'Z')} {record.levelname} {record.name}: "
-        line = head + inert(record.getMessage()) + ids_of(record)
-        if record.exc_info:
-            trace = self.formatException(record.exc_info)
-            line += "".join(f"\n    {inert(part)}" for part in trace.split("\n"))
+        line = head + inert(record.getMessage()) + ids_of(record) + _trace_of(self, record)
         return _without(line, self._secrets)
 
 
@@ -217,9 +215,12 @@ class _Behind(logging.Formatter):
         self.inner, self._secrets = inner, secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a trace stays last."""
-        line, end, trace = self.inner.format(record).partition("\n")
-        return _without(f"{line}{ids_of(record)}{end}{trace}", self._secrets)
+        """Return the line, and the trace behind it."""
+        plain = copy(record)
+        plain.msg, plain.args = inert(record.getMessage()), None
+        plain.exc_info = plain.exc_text = None
+        line = self.inner.format(plain) + ids_of(record) + _trace_of(self, record)
+        return _without(line, self._secrets)
 
 
 def ids_of(record: logging.LogRecord) -> str:
@@ -227,6 +228,14 @@ def ids_of(record: logging.LogRecord) -> str:
     found = {name: getattr(record, name, None) for name in ID_NAMES}
     words = " ".join(f"{name}={inert(str(v))}" for name, v in found.items() if v is not None)
     return f" [{words}]" if words else ""
+
+
+def _trace_of(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """Return the trace, indented, so that no line of it looks like one of the log."""
+    if not record.exc_info:
+        return ""
+    trace = formatter.formatException(record.exc_info)
+    return "".join(f"\n    {inert(part)}" for part in trace.split("\n"))
 
 
 def _behind(handler: logging.Handler, style: LogStyle) -> None:
@@ -248,5 +257,8 @@ def _without(line: str, secrets: tuple[str, ...]) -> str:
     return line
 
 
-def _is_finite(value: float) -> bool:
-    return value - value == 0.0
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record has
+    """Return what JSON can hold: it has no NaN, and a moment is text."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    return str(value) if isinstance(value, float) and value - value != 0.0 else value

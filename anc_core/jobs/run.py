@@ -505,8 +505,8 @@ def _tell_end(summary: SessionSummary) -> None:
     }
     known = {name: value for name, value in facts.items() if value is not None}
     words = " ".join(f"{name}={value}" for name, value in known.items())
-    level = logging.ERROR if summary.status is Status.FAILED else logging.INFO
-    _log.log(level, "%s: %s", summary.source_path, words, extra={"facts": known})
+    # INFO, failed or not: who called tells of failures in his own way, as a table or as errors.
+    _log.info("%s: %s", summary.source_path, words, extra={"facts": known})
 
 
 def _exists(sink: Path) -> str:
