@@ -121,8 +121,9 @@ def forget_configuration() -> None:
     for handler in [one for one in logging.root.handlers if isinstance(one, _OwnHandler)]:
         logging.root.removeHandler(handler)
     while _State.replaced:
-        place, handler, place.propagate = _State.replaced.pop()
-        place.addHandler(handler)
+        place, theirs, propagates = _State.replaced.pop()
+        place.propagate = propagates
+        place.addHandler(theirs)
 
 
 def _loggers() -> list[logging.Logger]:
