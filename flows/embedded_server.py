@@ -65,7 +65,7 @@ def main() -> None:
         host=sys.argv[1],
         port=int(sys.argv[2]),
         log_level="error",
-        **({"log_config": None} if is_json else {}),
+        log_config=None if is_json else uvicorn.config.LOGGING_CONFIG,
         lifespan="on",
         # Browsers and workers hold connections open; nothing is lost by cutting them.
         timeout_graceful_shutdown=2,

@@ -50,6 +50,5 @@ def metrics(output: Path | None, port: int | None, host: str, database_url: str 
         click.echo(render(registry), nl=False)
     else:
         write(registry, output)
-    if collector.store_error is not None:
-        click.echo(f"anc: {collector.store_error}", err=True)
+    if collector.store_error is not None:  # the log says why
         sys.exit(EXIT_FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from urllib.parse import urlsplit
 
@@ -80,4 +81,9 @@ def serve(
         prefect_database_url=prefect_database_url
         or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"),
     )
-    serve_machine(place, normal_limit=limit, say=lambda line: click.echo(line, err=True))
+    say = logging.getLogger(__name__).info if settings.log_json else _echo
+    serve_machine(place, normal_limit=limit, say=say)
+
+
+def _echo(line: str) -> None:
+    click.echo(line, err=True)

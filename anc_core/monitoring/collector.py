@@ -55,8 +55,9 @@ class InstallationCollector(Collector):
         try:
             samples |= read_store(self._settings, datetime.now(UTC))
         except AncError as err:
+            if self.store_error != str(err):  # once, not with every scrape
+                _log.warning("the store does not answer: %s", err)
             self.store_error = str(err)
-            _log.warning("the store does not answer: %s", err)
             samples[f.STORE_UP.name, ()] = 0.0
         else:
             self.store_error = None

@@ -123,6 +123,8 @@ def read_models(settings: Settings) -> Samples:
                 )
             else:
                 bundle = active_bundle(kind, [settings.models_dir, shipped_models()])
+            for name in () if bundle is None else bundle.files:
+                bundle.read(name)  # compares the digest
         except ModelBundleError as err:
             if err.code is not ErrorCode.MODEL_MISSING:
                 readings.put(f.MODEL_OK, 0, kind)
@@ -135,19 +137,19 @@ def read_models(settings: Settings) -> Samples:
 
 def _totals(readings: Readings, by_day: Mapping[date, Totals], now: datetime) -> None:
     total = Totals()
-    for day in by_day.values():
-        total.add(day)
+    for own in by_day.values():
+        total.add(own)
     for status in _ENDED:
         readings.put(f.SESSIONS, total.by_status[status], status)
         for name, day in (("today", now.date()), ("yesterday", now.date() - timedelta(days=1))):
-            own = by_day.get(day, Totals())
-            readings.put(f.DAY_SESSIONS, own.by_status[status], name, status)
-    for code, count in total.failures_by_code.items():
-        readings.add(f.FAILURES, count, code if code in ErrorCode.__members__ else OTHER)
+            count = by_day[day].by_status[status] if day in by_day else 0
+            readings.put(f.DAY_SESSIONS, count, name, status)
+    for code, failures in total.failures_by_code.items():
+        readings.add(f.FAILURES, failures, code if code in ErrorCode.__members__ else OTHER)
     for noise_type in EMERGENCY_TYPES:
         readings.put(f.EMERGENCIES, 0, noise_type)
-    for noise_type, count in total.emergencies_by_type.items():
-        readings.add(f.EMERGENCIES, count, noise_type if noise_type in EMERGENCY_TYPES else OTHER)
+    for noise_type, events in total.emergencies_by_type.items():
+        readings.add(f.EMERGENCIES, events, noise_type if noise_type in EMERGENCY_TYPES else OTHER)
     readings.put(f.VIOLATIONS, total.safety_violations)
     readings.put(f.AUDIO_S, total.audio_s)
     readings.put(f.PROCESSING_S, total.wall_s)
@@ -180,7 +182,7 @@ def _work(readings: Readings, db: Session, settings: Settings, now: datetime) ->
 def _alerts(readings: Readings, db: Session, now: datetime) -> None:
     found = deliveries_by_status(db)
     for status in _DELIVERY_STATUSES:
-        readings.put(f.DELIVERIES, found[status].count if status in found else 0, status)
+        readings.put(f.DELIVERIES, found[status].alerts if status in found else 0, status)
     pending = found.get("pending")
     readings.put(f.PENDING_AGE_S, _age(None if pending is None else pending.oldest_at, now))
 

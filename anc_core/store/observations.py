@@ -88,7 +88,7 @@ class Backlog(NamedTuple):
 class DeliveryCount(NamedTuple):
     """Alerts in one state."""
 
-    count: int
+    alerts: int
     oldest_at: datetime
 
 
