@@ -31,7 +31,7 @@ fuzz: .venv/.dev  ## damage every kind of input, FUZZ_SECONDS=60 each; prints ho
 audit: .venv/.dev  ## look for known vulnerabilities in what is pinned; needs the network
 	@$(RUN) pip_audit --version >/dev/null 2>&1 || $(PIP) "pip-audit>=2.7" \
 	  || { echo "pip-audit is not installed and cannot be fetched: audit where there is a network."; exit 1; }
-	@$(RUN) pip_audit --requirement constraints.txt --no-deps --disable-pip \
+	@$(RUN) pip_audit --strict --requirement constraints.txt --no-deps --disable-pip \
 	  || { echo "Findings above, or the advisories could not be asked (no network?): not audited."; exit 1; }
 
 check: .venv/.dev  ## all that CI checks

@@ -482,6 +482,10 @@ class ProcessingDay(Record):
     became_noisier: int = 0
     failures_by_code: dict[str, int] = Field(default_factory=dict)
     sessions_by_model: dict[str, int] = Field(default_factory=dict)
+    emergencies_by_type: dict[str, int] = Field(default_factory=dict)
+    """Emergency events of the sessions that finished that day."""
+    safety_violations: int = 0
+    """Of them, those that lost more than 1 dB."""
 
 
 class DailyFigures(Record):

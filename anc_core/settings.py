@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from anc_core.errors import SettingsError
+from anc_core.logs import LogStyle
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -202,6 +203,22 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{(self.home / 'anc.db').expanduser().absolute()}"
 
     @property
+    def log_style(self) -> LogStyle:
+        """How this installation's log lines look, and what must not stand in them."""
+        secret = (
+            self.alert_webhook_url,
+            self.alert_webhook_secret,
+            self.report_webhook_url,
+            self.report_smtp_url,
+        )
+        secrets = [one.get_secret_value() for one in secret if one is not None]
+        with_password = [self.database_url or "", *secrets]
+        secrets += [part for url in with_password for part in _passwords(url)]
+        return LogStyle(
+            as_json=self.log_json, level=self.log_level, secrets=tuple(dict.fromkeys(secrets))
+        )
+
+    @property
     def models_dir(self) -> Path:
         """Folder of the models that this installation trained or imported."""
         return (self.home / "models").expanduser().absolute()
@@ -220,6 +237,15 @@ class Settings(BaseSettings):
 def known_names() -> frozenset[str]:
     """Return every ``ANC_*`` variable that has a meaning."""
     return _RESERVED | {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def _passwords(url: str) -> tuple[str, ...]:
+    """Return the password of an address, as it stands there and as it is typed."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:  # no address; who opens it says so
+        return ()
+    return () if not password else (password, unquote(password))
 
 
 def _check_dotenv(path: Path) -> None:

@@ -54,6 +54,9 @@ class Place:
     prefect_database_url: str | None = None
     address: str | None = None
     """What browsers call it, where that is not the name of this machine: a proxy, a container."""
+    metrics_port: int | None = None
+    """Where Prometheus finds the metrics, on ``metrics_host``; nowhere if it is not set."""
+    metrics_host: str = "127.0.0.1"
 
     @property
     def worker_port(self) -> int:

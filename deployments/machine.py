@@ -63,17 +63,21 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
     Raises
     ------
     InputError
-        If the port, or the next one, where the worker tells of its health, is taken.
+        If the port, the next one, where the worker tells of its health, or that of the metrics is
+        taken.
     ServeError
         If the server does not start, or a child ends by itself.
     """
     _check_port(place.host, place.port)
     _check_port("127.0.0.1", place.worker_port)
+    if place.metrics_port is not None:
+        _check_port(place.metrics_host, place.metrics_port)
     os.environ.update(environment(place, os.environ))
     for name in set(os.environ) & {"PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}:
         del os.environ[name]
     with _asked_to_stop() as stop, _noted(place):
         server = _start("flows.embedded_server", place.host, str(place.port))
+        children = {"server": server}
         worker = None
         try:
             say("starting the server ...")
@@ -82,18 +86,23 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             _register(place.settings, normal_limit, say)
             if stop.is_set():
                 return
-            worker = _start("deployments.worker", *_worker_options())
+            worker = children["worker"] = _start("deployments.worker", *_worker_options())
+            if place.metrics_port is not None:
+                where = (place.metrics_host, str(place.metrics_port))
+                children["metrics endpoint"] = _start("deployments.metrics_endpoint", *where)
             if not place.is_private:
                 say(f"{place.host} is open to the network: who reaches it can start any job")
             say(f"ready: {place.public_url}  (Ctrl-C ends it)")
-            _watch({"server": server, "worker": worker}, stop, place.settings)
+            _watch(children, stop, place.settings)
         finally:
             say("stopping ...")
             if worker is not None:
                 _stop_worker(worker)
                 _crash_left_over_runs(go_on=False)
-            server.terminate()
-            _wait_for_end(server)
+            for child in children.values():
+                if child is not worker:
+                    child.terminate()
+                    _wait_for_end(child)
 
 
 def _register(settings: Settings, normal_limit: int, say: Say) -> None:

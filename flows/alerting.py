@@ -47,4 +47,5 @@ def _emit(alert: EmergencyAlert) -> None:
         alert.start_s,
         alert.end_s,
         alert.source_path,
+        extra={"session_id": alert.session_id},
     )

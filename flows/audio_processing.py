@@ -44,6 +44,7 @@ from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, 
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
+from anc_core.logs import log_ids
 from anc_core.presets import PRESETS, CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
 from anc_core.settings import Settings
@@ -51,7 +52,14 @@ from anc_core.store import Database, batch_progress, open_database, open_existin
 from flows.alerting import announce_emergencies
 from flows.artifacts import UPDATE_EVERY_S, ProgressArtifact, describe_counts, publish_summary
 from flows.batch_helpers import helpers
-from flows.common import is_last_attempt, logged, logger, retry_options, tell_of_suspension
+from flows.common import (
+    configure_run_logs,
+    is_last_attempt,
+    logged,
+    logger,
+    retry_options,
+    tell_of_suspension,
+)
 from flows.forms import form
 
 R = TypeVar("R")
@@ -146,6 +154,7 @@ def process_audio_file(
     run ends as Completed with the name RecordingFailed; only what a retry did not cure raises.
     """
     settings = Settings.load()
+    configure_run_logs(settings)
     job = RecordingJob(
         source=file_path,
         sink=output_path,
@@ -163,7 +172,13 @@ def process_audio_file(
         site=site,
     )
     summary = process_recording_task.with_options(**retry_options(settings))(job)
-    logger().info("%s: %s %s", file_path.name, summary.status, summary.error_message or "")
+    logger().info(
+        "%s: %s %s",
+        file_path.name,
+        summary.status,
+        summary.error_message or "",
+        extra={"session_id": summary.session_id},
+    )
     if summary.status is Status.FAILED:
         message = f"{summary.error_code}: {summary.error_message}"
         return _ended_as("RecordingFailed", message, summary)
@@ -535,7 +550,8 @@ def _at_work(
         )
         _RUNNING[plan.batch_id] = running
         try:
-            yield running
+            with log_ids(batch_id=plan.batch_id):
+                yield running
         except BaseException as err:
             # Ctrl-C or a crash: end the workers first, then free what they held.
             pool.stop()
@@ -554,14 +570,15 @@ def _log_results(results: Sequence[RecordingResult], *, retries: int) -> None:
     """Log what became of each recording; what no retry cured is CRITICAL."""
     log = logger()
     for line in results:
-        if line.status is Status.FAILED:
-            given_up = retries > 0 and line.error_code in _PASSING_CODES
-            level, how = (CRITICAL, f" after {retries} retries") if given_up else (ERROR, "")
-            log.log(level, "%s%s: %s", line.error_code, how, line.error_message)
-        elif line.status is Status.DEGRADED:
-            log.warning("%s: degraded, %s", line.source_path, line.reason)
-        else:
-            log.debug("%s: %s", line.source_path, line.status)
+        with log_ids(session_id=line.session_id):
+            if line.status is Status.FAILED:
+                given_up = retries > 0 and line.error_code in _PASSING_CODES
+                level, how = (CRITICAL, f" after {retries} retries") if given_up else (ERROR, "")
+                log.log(level, "%s%s: %s", line.error_code, how, line.error_message)
+            elif line.status is Status.DEGRADED:
+                log.warning("%s: degraded, %s", line.source_path, line.reason)
+            else:
+                log.debug("%s: %s", line.source_path, line.status)
 
 
 def _verdict(summary: BatchSummary, max_failures: int | None) -> BatchSummary:

@@ -25,6 +25,7 @@ from flows.doctor_command import doctor
 from flows.erase_command import backup, erase_user, restore
 from flows.export_command import db_import, export
 from flows.health_command import health
+from flows.metrics_command import metrics
 from flows.model_command import model, validate
 from flows.options import (
     EXIT_FAILED,
@@ -184,6 +185,7 @@ _COMMANDS = (
     train_suppressor,
     train_emergency,
     validate,
+    metrics,
     model,
     alert,
     serve,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import logging
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from math import isfinite
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,8 +18,9 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.runtime import flow_run, task_run
 
-from anc_core.errors import TransientError
+from anc_core.errors import SettingsError, TransientError
 from anc_core.jobs.pool import PoolStoppedError
+from anc_core.logs import configure_logs, log_ids, set_id_source
 from anc_core.settings import Settings
 from flows import embedded_server
 from flows.prefect_defaults import apply_prefect_defaults
@@ -75,6 +77,28 @@ def is_last_attempt(retries: int) -> bool:
     return count == 0 or count > retries
 
 
+def run_ids() -> dict[str, str]:
+    """Return the ids of the run that is at work here, for the lines that the core writes."""
+    found = {"flow_run_id": flow_run.get_id(), "task_run_id": task_run.get_id()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def configure_run_logs(settings: Settings) -> None:
+    """Let this process write its lines as ``ANC_LOG_JSON`` and ``ANC_LOG_LEVEL`` say."""
+    set_id_source(run_ids)
+    configure_logs(settings.log_style)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        if "log_level" in settings.model_fields_set:
+            logging.getLogger(name).setLevel(settings.log_level)
+
+
+if os.environ.get("PREFECT__FLOW_RUN_ID"):
+    # A process of its own for one run: from its first line on. What is wrong with the settings is
+    # told by the flow.
+    with suppress(SettingsError):
+        configure_run_logs(Settings.load())
+
+
 def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
     """Return the run's logger, whose lines show in the UI, or a plain one outside of a run."""
     try:
@@ -86,26 +110,27 @@ def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
 def logged(function: Callable[P, R]) -> Callable[P, R]:
     """Log start with arguments, duration, and success or failure of a task.
 
-    After the last retry a failure is CRITICAL, with type, message, trace and retry count. Lines
-    are JSON when ``ANC_LOG_JSON`` is set.
+    After the last retry a failure is CRITICAL, with type, message, trace and retry count. What is
+    told in words is also the object ``facts`` of a line that is JSON.
     """
     signature = inspect.signature(function)
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         settings, log = Settings.load(), logger()
+        configure_run_logs(settings)
         bound = signature.bind(*args, **kwargs).arguments
         facts = {name: _short(value) for name, value in bound.items()}
         attempt = max(task_run.get_run_count(), 1)
         facts["attempt"] = attempt
         name = function.__name__
-        log.info(_line(settings, f"{name} started", facts))
+        _tell(log, logging.INFO, f"{name} started", facts)
         start = time.monotonic()
         try:
             result = function(*args, **kwargs)
         except PoolStoppedError:
             # Ctrl-C: somebody's wish, no failure.
-            log.warning(_line(settings, f"{name} stopped", facts))
+            _tell(log, logging.WARNING, f"{name} stopped", facts)
             raise
         except Exception as err:
             facts |= {
@@ -116,10 +141,11 @@ def logged(function: Callable[P, R]) -> Callable[P, R]:
             }
             over = not isinstance(err, TransientError) or is_last_attempt(_retries(settings))
             level = logging.CRITICAL if over else logging.WARNING
-            log.log(level, _line(settings, f"{name} failed", facts), exc_info=over)
+            _tell(log, level, f"{name} failed", facts, exc_info=over)
             raise
         facts["duration_s"] = round(time.monotonic() - start, 3)
-        log.info(_line(settings, f"{name} finished", facts))
+        with log_ids(session_id=getattr(result, "session_id", None)):
+            _tell(log, logging.INFO, f"{name} finished", facts)
         return result
 
     return wrapper
@@ -131,12 +157,17 @@ def _retries(settings: Settings) -> int:
     return settings.retries if context is None else context.task.retries
 
 
-def _line(settings: Settings, event: str, facts: dict[str, Any]) -> str:
-    if settings.log_json:
-        return json.dumps({"event": event, **facts}, ensure_ascii=True)
+def _tell(
+    log: logging.Logger | logging.LoggerAdapter[Any],
+    level: int,
+    event: str,
+    facts: dict[str, Any],
+    *,
+    exc_info: bool = False,
+) -> None:
     # A percent sign or a control character in a file name must stay text in the log.
     words = " ".join(f"{name}={value!r}" for name, value in facts.items())
-    return f"{event} {words}"
+    log.log(level, "%s %s", event, words, exc_info=exc_info, extra={"facts": dict(facts)})
 
 
 def _short(value: object) -> object:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +21,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from anc_core.inert import inert
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingResult
 from anc_core.records import Record, SessionSummary, Status
 from anc_core.store import BatchProgress
-
-# Embeddings, overrides and isolates: "\u202egnp.exe" reads "exe.png" (Unicode TR 36, 3.2).
-_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 _PIPE_WIDTH = 160
 _MAX_NOISES = 3
@@ -220,16 +217,7 @@ def safe(text: str) -> Text:
     Control characters (C0 and C1), marks that turn the direction of writing, line separators and
     undecodable bytes are shown as escapes.
     """
-    return Text("".join(_escaped(char) if _acts(char) else char for char in text))
-
-
-def _acts(char: str) -> bool:
-    turns = unicodedata.bidirectional(char) in _TURNING
-    return turns or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return Text(inert(text))
 
 
 def _cells(line: RecordingResult, root: Path) -> list[Text]:

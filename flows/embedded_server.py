@@ -58,16 +58,35 @@ def main() -> None:
     import uvicorn
 
     watch_parent()
+    is_json = configure_process_logs()
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
         host=sys.argv[1],
         port=int(sys.argv[2]),
         log_level="error",
+        log_config=None if is_json else uvicorn.config.LOGGING_CONFIG,
         lifespan="on",
         # Browsers and workers hold connections open; nothing is lost by cutting them.
         timeout_graceful_shutdown=2,
     )
+
+
+def configure_process_logs() -> bool:
+    """Let a process of Prefect write JSON where ``ANC_LOG_JSON`` is set; return whether it does."""
+    from anc_core.errors import SettingsError
+    from anc_core.logs import configure_logs
+    from anc_core.settings import Settings
+
+    try:
+        style = Settings.load().log_style
+    except SettingsError:  # runs without it, and who needs it says what is wrong
+        return False
+    if style.as_json:
+        import prefect  # noqa: F401 - sets up its own logging, which is then replaced
+
+        configure_logs(style)
+    return style.as_json
 
 
 def watch_parent() -> None:

@@ -1,4 +1,4 @@
-"""The health check as a Prefect flow: hourly, read only, done within ten seconds."""
+"""The health check as a Prefect flow: hourly, done within ten seconds, noted in the audit log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from anc_core.maintenance.health.check import check_health
+from anc_core.maintenance.health.check import check_health, note_health
 from anc_core.maintenance.health.questions import HealthReport, HealthStatus
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
@@ -21,7 +21,7 @@ def health_check(reconcile: bool = False) -> HealthReport:
     """Ask database, disks, models, codecs, Prefect, workers, jobs and clocks whether all is well.
 
     Args:
-        reconcile: Afterwards mark sessions of dead workers failed; nothing else is written.
+        reconcile: Afterwards mark sessions of dead workers failed.
 
     Returns
     -------
@@ -51,5 +51,6 @@ def ask_installation(reconcile: bool) -> HealthReport:
     for check in report.checks:
         if check.status is not HealthStatus.OK:
             logger().error("%s is %s: %s", check.name, check.status, check.message)
+    note_health(settings, report)
     create_table_artifact(health_rows(report), key="health", description=describe_health(report))
     return report

@@ -144,7 +144,25 @@ def load_settings(database_url: str | None, **overrides: Any) -> Settings:  # no
     """Return the settings of this installation with what the options changed."""
     from anc_core.settings import Settings
 
-    return Settings.load(database_url=database_url, **overrides)
+    settings = Settings.load(database_url=database_url, **overrides)
+    configure_command_logs(settings)
+    return settings
+
+
+def configure_command_logs(settings: Settings) -> None:
+    """Let a command write its lines to standard error, beside what it says itself.
+
+    In the words of a terminal, what went as it should is told by the result: lines below WARNING
+    are for who asks for them, by ``ANC_LOG_LEVEL`` or ``ANC_LOG_JSON``.
+    """
+    from dataclasses import replace
+
+    from anc_core.logs import configure_logs
+
+    style = settings.log_style
+    if not style.as_json and "log_level" not in settings.model_fields_set:
+        style = replace(style, level="WARNING")
+    configure_logs(style)
 
 
 def open_store(database_url: str | None) -> tuple[Settings, Database]:

@@ -24,6 +24,8 @@ DEFAULTS = {
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
     # The core logs to the standard library; this shows it in the run's page.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "anc_core",
+    # Which also logs where no run is, and then has no page.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from urllib.parse import urlsplit
 
@@ -39,6 +40,14 @@ def _web_address(_context: click.Context, option: click.Parameter, text: str | N
     show_default=True,
     help="Runs of ordinary priority at once; each batch uses all cores by itself.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65_535),
+    help="Serve Prometheus metrics there; default: not at all.",
+)
+@click.option(
+    "--metrics-host", default="127.0.0.1", show_default=True, help="Address of the metrics."
+)
 def serve(
     host: str,
     port: int,
@@ -46,6 +55,8 @@ def serve(
     prefect_database_url: str | None,
     public_url: str | None,
     limit: int,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Start server, deployments, schedules, automations and worker; Ctrl-C ends all."""
     from anc_core.store import open_database
@@ -65,7 +76,14 @@ def serve(
         host=host,
         port=port,
         address=public_url,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
         prefect_database_url=prefect_database_url
         or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"),
     )
-    serve_machine(place, normal_limit=limit, say=lambda line: click.echo(line, err=True))
+    say = logging.getLogger(__name__).info if settings.log_json else _echo
+    serve_machine(place, normal_limit=limit, say=say)
+
+
+def _echo(line: str) -> None:
+    click.echo(line, err=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from anc_core.logs import forget_configuration
+
 # Before numpy is there: two runners with a BLAS of as many threads as cores spin for each other.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -40,6 +42,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # What a command has set for its flow, a test's monkeypatch puts "back" for the next test.
     # Prefect's other settings are made once per process and stay.
     kept = {name: value for name, value in os.environ.items() if name.startswith("PREFECT_")}
+    forget_configuration()  # of the log, by a command
     os.environ.clear()
     os.environ.update({**kept, **before})
     if _SERVER not in before:

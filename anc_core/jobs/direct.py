@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 
 from tenacity import (
     Retrying,
@@ -24,6 +25,7 @@ from anc_core.jobs.pool import WorkerPool, workers_for
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
+from anc_core.logs import log_ids
 from anc_core.pipeline.stream import OnProgress
 from anc_core.records import SessionSummary
 from anc_core.settings import Settings
@@ -83,8 +85,9 @@ def run_batch(
     workers = workers_for(plan, settings)
     shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
     try:
-        parts = _run_shards(plan, shards, workers, database, settings, on_progress)
-        results = [line for part in parts for line in part]
+        with log_ids(batch_id=plan.batch_id):
+            parts = _run_shards(plan, shards, workers, database, settings, on_progress)
+            results = [line for part in parts for line in part]
     except BaseException:
         # Ctrl-C or a crash: the workers are gone, their claims are not.
         abandon(plan, database)
@@ -109,7 +112,9 @@ def _run_shards(
     # The pool is stopped first, so that no thread is left waiting for a worker.
     with ThreadPoolExecutor(workers) as threads, WorkerPool(workers) as pool:
         waiting: set[Future[tuple[RecordingResult, ...]]] = {
-            threads.submit(_run_shard_on, pool, shard, database, settings) for shard in shards
+            # A context of its own for each: threads inherit none, and with it no ids for the log.
+            threads.submit(copy_context().run, _run_shard_on, pool, shard, database, settings)
+            for shard in shards
         }
         while waiting:
             done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)

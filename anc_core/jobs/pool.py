@@ -27,6 +27,7 @@ from typing import Any, Self, TypeVar
 from anc_core.errors import AncError, ErrorCode, InputError, WorkerDiedError
 from anc_core.jobs.records import BatchPlan
 from anc_core.jobs.worker import receive, send
+from anc_core.logs import call_in_context, log_context
 from anc_core.settings import Settings
 
 T = TypeVar("T")
@@ -148,7 +149,7 @@ class _Worker:
         self._stopped = False
 
     def run(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> Any:  # noqa: ANN401
-        request = pickle.dumps((function, arguments))
+        request = pickle.dumps((call_in_context, (log_context(), function, arguments)))
         process = self._begin()
         try:
             payload = _exchange(process, request)

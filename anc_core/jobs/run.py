@@ -36,6 +36,7 @@ from anc_core.files import (
 from anc_core.jobs.naming import check_allowed
 from anc_core.jobs.records import RecordingJob
 from anc_core.jobs.timestamps import timestamp_remarks
+from anc_core.logs import log_ids
 from anc_core.pipeline import sidecar
 from anc_core.pipeline.recording import run_request
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
@@ -105,15 +106,16 @@ def run_recording(
     TransientError
         If another try may work: database away, file changing, worker dead.
     """
-    job = _checked(job)
-    request = job.request(settings)
-    try:
-        content = _read_content(job, request, settings)
-    except RecordingError as err:
-        # A file that cannot be read still gets its row: reports count failures by their code.
-        unread = _Content(None, None, request.fingerprint(f"unread:{job.source}", None))
-        return _Session(job, request, unread, database, settings, None).fail_unread(err)
-    return _Session(job, request, content, database, settings, on_progress).run()
+    with log_ids(batch_id=job.batch_id):
+        job = _checked(job)
+        request = job.request(settings)
+        try:
+            content = _read_content(job, request, settings)
+        except RecordingError as err:
+            # A file that cannot be read still gets its row: reports count failures by their code.
+            unread = _Content(None, None, request.fingerprint(f"unread:{job.source}", None))
+            return _Session(job, request, unread, database, settings, None).fail_unread(err)
+        return _Session(job, request, content, database, settings, on_progress).run()
 
 
 def _checked(job: RecordingJob) -> RecordingJob:
@@ -179,9 +181,11 @@ class _Session:
 
     def fail_unread(self, err: RecordingError) -> SessionSummary:
         held = self._claim(redo=False)
-        summary = self._failed(held, err.code, str(err))
-        if held.outcome is Outcome.CLAIMED:
-            self._finish(summary)
+        with self._told(held):
+            summary = self._failed(held, err.code, str(err))
+            if held.outcome is Outcome.CLAIMED:
+                self._finish(summary)
+            _tell_end(summary)
         return summary
 
     def run(self) -> SessionSummary:
@@ -190,7 +194,17 @@ class _Session:
             held = self._claim(redo=redo)
             if self._is_left_over(held):
                 held = self._claim(redo=redo)
-            return self._act(held)
+            with self._told(held):
+                summary = self._act(held)
+                _tell_end(summary)
+            return summary
+
+    @contextmanager
+    def _told(self, held: Claim) -> Iterator[None]:
+        """Let every line from here on bear the session's id, and tell of the beginning."""
+        with log_ids(session_id=held.session_id):
+            _log.info("%s: %s, attempt %d", self.job.source, held.outcome, held.attempt)
+            yield
 
     def _act(self, held: Claim) -> SessionSummary:
         if held.stale_temp_path is not None:
@@ -479,6 +493,20 @@ def _one_at_a_time(fingerprint: str) -> Iterator[None]:
             lock, users = _LOCKS.pop(fingerprint)
             if users > 1:
                 _LOCKS[fingerprint] = (lock, users - 1)
+
+
+def _tell_end(summary: SessionSummary) -> None:
+    facts = {
+        "status": summary.status.value,
+        "error_code": summary.error_code,
+        "duration_s": summary.duration_s,
+        "wall_s": summary.metrics.wall_s,
+        "reason": summary.error_message or summary.reason,
+    }
+    known = {name: value for name, value in facts.items() if value is not None}
+    words = " ".join(f"{name}={value}" for name, value in known.items())
+    # INFO, failed or not: who called tells of failures in his own way, as a table or as errors.
+    _log.info("%s: %s", summary.source_path, words, extra={"facts": known})
 
 
 def _exists(sink: Path) -> str:

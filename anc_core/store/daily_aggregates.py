@@ -28,6 +28,7 @@ from anc_core.analysis_records import (
     zone_of,
 )
 from anc_core.records import METRICS_VERSION, Status
+from anc_core.store.emergency_totals import EmergencyCount, emergencies_between
 from anc_core.store.noise_view import levels_of, loudness_of, noise_of
 from anc_core.store.performance import failures_of, figures_of, performance_of
 from anc_core.store.rows import pages
@@ -191,6 +192,7 @@ def _processing(db: Session, period: Period) -> ProcessingDay:
     total = performance_of(db, scope)[()]
     presets = performance_of(db, scope.grouped((Dimension.PRESET,)))
     models = performance_of(db, scope.grouped((Dimension.MODEL,)))
+    emergencies = _emergencies(db, period)
     return ProcessingDay(
         sessions=total.sessions,
         by_status=total.by_status,
@@ -211,7 +213,19 @@ def _processing(db: Session, period: Period) -> ProcessingDay:
         sessions_by_model={
             str(key[0]): own.sessions for key, own in models.items() if key and key[0] is not None
         },
+        emergencies_by_type={name: count.events for name, count in sorted(emergencies.items())},
+        safety_violations=sum(count.violations for count in emergencies.values()),
     )
+
+
+def _emergencies(db: Session, period: Period) -> dict[str, EmergencyCount]:
+    """Return the events of a day; of another zone's than UTC, which two days of UTC share."""
+    found: dict[str, EmergencyCount] = {}
+    for by_type in emergencies_between(db, period.start, period.end).values():
+        for name, (events, violations) in by_type.items():
+            known = found.get(name, EmergencyCount(0, 0))
+            found[name] = EmergencyCount(known.events + events, known.violations + violations)
+    return found
 
 
 def _noise(db: Session, period: Period) -> NoiseDay:

@@ -218,7 +218,7 @@ def emergency_facts(db: Session, start: datetime, end: datetime, limit: int) -> 
         .join(AudioSession, AudioSession.id == NoiseEvent.session_id)
         .where(_finished(start, end), NoiseEvent.is_emergency)
         .order_by(
-            case((_violated(), 0), else_=1),
+            case((violated(), 0), else_=1),
             NoiseEvent.peak_confidence.desc(),
             NoiseEvent.session_id,
             NoiseEvent.position,
@@ -231,7 +231,7 @@ def emergency_facts(db: Session, start: datetime, end: datetime, limit: int) -> 
 def emergency_counts(db: Session, start: datetime, end: datetime) -> tuple[int, int]:
     """Return how many emergency events there were, and how many of them lost more than 1 dB."""
     row = db.execute(
-        select(func.count(), func.coalesce(func.sum(case((_violated(), 1), else_=0)), 0))
+        select(func.count(), func.coalesce(func.sum(case((violated(), 1), else_=0)), 0))
         .join(AudioSession, AudioSession.id == NoiseEvent.session_id)
         .where(_finished(start, end), NoiseEvent.is_emergency)
     ).one()
@@ -268,7 +268,8 @@ def acknowledged(db: Session, session_ids: set[str]) -> set[str]:
     return session_ids.intersection(subjects)
 
 
-def _violated() -> ColumnElement[bool]:
+def violated() -> ColumnElement[bool]:
+    """Return the condition that an emergency event lost too much."""
     return NoiseEvent.max_attenuation_db > MAX_EVENT_LOSS_DB
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sqlalchemy import BigInteger, ColumnElement, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Text, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -139,6 +139,25 @@ def _quarter_on_sqlite(element: quarter_of, compiler: SQLCompiler, **words: Any)
 def _quarter_on_postgresql(element: quarter_of, compiler: SQLCompiler, **words: Any) -> str:  # noqa: ANN401
     moment = compiler.process(element.clauses, **words)
     return f"CAST(floor(extract(epoch FROM {moment}) / 900) AS BIGINT)"
+
+
+class day_of(FunctionElement[str]):  # noqa: N801 - reads as the SQL function that it is
+    """The day (UTC) of a moment, as ISO 8601 writes it."""
+
+    type = Text()
+    inherit_cache = True
+    name = "day_of"
+
+
+@compiles(day_of, "sqlite")
+def _day_on_sqlite(element: day_of, compiler: SQLCompiler, **words: Any) -> str:  # noqa: ANN401
+    return f"substr({compiler.process(element.clauses, **words)}, 1, 10)"
+
+
+@compiles(day_of, "postgresql")
+def _day_on_postgresql(element: day_of, compiler: SQLCompiler, **words: Any) -> str:  # noqa: ANN401
+    moment = compiler.process(element.clauses, **words)
+    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
 
 
 def offsets_of(period: Period) -> list[tuple[int, int]]:

@@ -20,7 +20,9 @@ from anc_core.maintenance.health.questions import (
 from anc_core.maintenance.health.storage import database_questions, disk_questions, opened
 from anc_core.maintenance.health.upkeep import upkeep_questions
 from anc_core.settings import Settings
-from anc_core.store import live_sessions, load_driver
+from anc_core.store import HEALTH_NOTE, live_sessions, load_driver, record_audit
+
+HEALTH_ACTOR = "health-check"
 
 _MAX_NAMED = 100
 
@@ -71,6 +73,16 @@ def check_health(
         interrupted=interrupted,
         seconds=round(time.monotonic() - start, 3),
     )
+
+
+def note_health(settings: Settings, report: HealthReport) -> None:
+    """Note in the audit log what a check by the clock said: monitoring tells of it.
+
+    A store that cannot be written stands in the report, and is no reason to fail.
+    """
+    faults = [check.name for check in report.checks if check.status is not HealthStatus.OK]
+    with suppress(AncError), opened(settings) as database, database.begin() as db:
+        record_audit(db, HEALTH_NOTE, report.status, {"faults": faults}, HEALTH_ACTOR)
 
 
 def _active(settings: Settings, active: list[str]) -> Answer:

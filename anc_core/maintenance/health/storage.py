@@ -63,17 +63,13 @@ def database_questions(settings: Settings) -> list[Question]:
 
 def disk_questions(settings: Settings) -> list[Question]:
     """Return a question for every disk, and whether outputs can be written."""
-    places = {"home": settings.home, **_roots(settings)}
-    database = database_file(settings.resolved_database_url)
-    if database is not None:
-        places["database"] = database.parent
     questions = [
         Question(
             name=f"disk of {name}",
             ask=lambda path=path: _space(path),  # type: ignore[misc]
             if_unknown=HealthStatus.CRITICAL,
         )
-        for name, path in places.items()
+        for name, path in disk_places(settings).items()
     ]
     writable = Question(
         name="output writable",
@@ -81,6 +77,23 @@ def disk_questions(settings: Settings) -> list[Question]:
         if_unknown=HealthStatus.CRITICAL,
     )
     return [*questions, writable]
+
+
+def disk_places(settings: Settings) -> dict[str, Path]:
+    """Return the folders whose disks may fill up, by name; a folder need not exist yet."""
+    places = {"home": settings.home, **_roots(settings)}
+    database = database_file(settings.resolved_database_url)
+    if database is not None:
+        places["database"] = database.parent
+    return places
+
+
+def existing(path: Path) -> Path:
+    """Return ``path``, absolute, or the nearest folder above it that exists."""
+    path = path.expanduser().absolute()
+    while not path.is_dir() and path != path.parent:
+        path = path.parent
+    return path
 
 
 @contextmanager
@@ -137,7 +150,7 @@ def _roots(settings: Settings) -> dict[str, Path]:
 
 
 def _space(path: Path) -> Answer:
-    path = _existing(path.expanduser().absolute())
+    path = existing(path)
     found = os.statvfs(path)
     free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     share = free / size if size else 0.0
@@ -161,7 +174,7 @@ def _output_writable(settings: Settings) -> Answer:
     with opened(settings) as database, database.read() as db:
         output = latest_output(db)
     wanted = settings.home if output is None else Path(output).parent
-    folder = _existing(wanted.expanduser().absolute())
+    folder = existing(wanted)
     probe = folder / f".anc-health-{secrets.token_hex(4)}.part"
     try:
         probe.write_bytes(b"health")
@@ -174,12 +187,6 @@ def _output_writable(settings: Settings) -> Answer:
         message = f"{where}: can be written; the file server's clock is {drift_s:+.0f} s off"
         return Answer.degraded(message, value=value, threshold=threshold)
     return Answer.ok(f"{where}: can be written", value=value, threshold=threshold)
-
-
-def _existing(path: Path) -> Path:
-    while not path.is_dir() and path != path.parent:
-        path = path.parent
-    return path
 
 
 def _amount(num_bytes: int) -> str:

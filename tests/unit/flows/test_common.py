@@ -141,8 +141,8 @@ def test_transient_failure_is_critical_only_after_the_last_retry(
     assert f"retries={count - 1}" in lines.messages[-1]
 
 
-def test_json_lines_are_json(
-    lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_facts_are_an_object_for_who_reads_json(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ANC_LOG_JSON", "1")
     double(2.0, Path("caf\udce9.wav"))
@@ -153,11 +153,13 @@ def test_json_lines_are_json(
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    records = [json.loads(line, parse_constant=refuse) for line in lines.messages]
+    lines = capfd.readouterr().err.splitlines()
+    records = [json.loads(line, parse_constant=refuse) for line in lines]
     events = ["double started", "double finished"] * 2 + ["double started", "double failed"]
-    assert [record["event"] for record in records] == events
-    assert records[0]["path"] == "caf\udce9.wav"
-    assert records[-1]["error"] == "InputError"
+    assert [" ".join(record["message"].split()[:2]) for record in records] == events
+    assert records[0]["facts"] == {"number": 2.0, "path": "caf\udce9.wav", "attempt": 1}
+    assert records[-1]["facts"]["error"] == "InputError"
+    assert "Traceback" in records[-1]["exception"]
 
 
 @pytest.mark.parametrize("name", ["%s%n.wav", "\x1b[31m.wav", "a\nb.wav", "caf\udce9.wav"])

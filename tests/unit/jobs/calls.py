@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -77,3 +78,8 @@ def chatter() -> str:
     os.write(1, b"written to the descriptor" * 1_000)
     subprocess.run(["/bin/echo", "from a child"], check=True)
     return subprocess.run(["/bin/cat"], check=True, capture_output=True, timeout=5).stdout.decode()
+
+
+def log_warning(message: str) -> None:
+    """Write a line of the core."""
+    logging.getLogger("anc_core.test").warning(message)
