@@ -39,7 +39,7 @@ check: .venv/.dev  ## all that CI checks
 	$(MAKE) test
 
 # Otherwise each of the runners of the tests compiles the same ones, beside the other.
-kernels: .venv/.dev
+kernels: .venv/.dev  ## compile all kernels into the cache
 	$(RUN) tests.kernels
 
 lint: .venv/.dev  ## format and lint

@@ -13,9 +13,9 @@ from anc_core.classifier.models import find_classifier
 from anc_core.errors import ErrorCode, ModelBundleError
 from anc_core.maintenance.health.questions import Answer, HealthStatus, Question, ask_all
 from anc_core.maintenance.health.storage import disk_places, existing, opened
-from anc_core.maintenance.jobs import JOBS
 from anc_core.monitoring import families as f
 from anc_core.monitoring.families import Family, Samples
+from anc_core.periodic_jobs import PERIODIC_JOBS
 from anc_core.records import Status
 from anc_core.settings import Settings
 from anc_core.store import (
@@ -204,7 +204,7 @@ def _requests(readings: Readings, db: Session, now: datetime) -> None:
 
 def _upkeep(readings: Readings, db: Session, now: datetime) -> None:
     runs = last_runs(db, now - _JOB_LOOK_BACK)
-    for job in JOBS:
+    for job in PERIODIC_JOBS:
         if job.name in runs:
             readings.put(f.JOB_SUCCESS, _timestamp(runs[job.name].done_at), job.name)
             readings.put(f.JOB_FAILURE, _timestamp(runs[job.name].failed_at), job.name)
