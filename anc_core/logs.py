@@ -106,11 +106,10 @@ def configure_logs(style: LogStyle) -> None:
         _State.replaced.append((place, handler, place.propagate))
         place.removeHandler(handler)
         place.propagate = True
-    own = next((one for one in logging.root.handlers if isinstance(one, _OwnHandler)), None)
-    if own is None:
-        own = _OwnHandler()
-        logging.root.addHandler(own)
+    _remove_own()
+    own = JsonHandler() if style.as_json else _OwnHandler()
     own.setFormatter(_Json(style.secrets) if style.as_json else _Text(style.secrets))
+    logging.root.addHandler(own)
 
 
 def forget_configuration() -> None:
@@ -118,12 +117,16 @@ def forget_configuration() -> None:
     _State.style = None
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.NOTSET)
-    for handler in [one for one in logging.root.handlers if isinstance(one, _OwnHandler)]:
-        logging.root.removeHandler(handler)
+    _remove_own()
     while _State.replaced:
         place, theirs, propagates = _State.replaced.pop()
         place.propagate = propagates
         place.addHandler(theirs)
+
+
+def _remove_own() -> None:
+    for handler in [one for one in logging.root.handlers if isinstance(one, _OwnHandler)]:
+        logging.root.removeHandler(handler)
 
 
 def _loggers() -> list[logging.Logger]:
@@ -167,6 +170,14 @@ class _OwnHandler(logging.StreamHandler[Any]):
     @property
     def stream(self) -> Any:  # noqa: ANN401 - what sys has
         return sys.stderr
+
+
+class JsonHandler(_OwnHandler):
+    """One that Prefect leaves alone when it is imported later.
+
+    It replaces the root's handlers unless there is one that is somebody's own, which it tells by a
+    name without an underscore. In text its own looks are what people know.
+    """
 
 
 class _Json(JsonFormatter):

@@ -107,6 +107,9 @@ def environment(place: Place, present: Mapping[str, str]) -> dict[str, str]:
         "PREFECT_WORKER_WEBSERVER_PORT": str(place.worker_port),
         "PREFECT__SERVER_FINAL": "1",
     }
+    if settings.log_json:
+        # What Prefect writes in a run's process before it has loaded the flow.
+        forced["PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"] = "json"
     if place.prefect_database_url is not None:
         forced["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = place.prefect_database_url
     for name in ("ml_model_path", "ml_scaler_path"):

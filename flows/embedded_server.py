@@ -83,7 +83,7 @@ def configure_process_logs() -> bool:
     except SettingsError:  # runs without it, and who needs it says what is wrong
         return False
     if style.as_json:
-        import prefect  # noqa: F401 - sets up its own logging, which is then replaced
+        import prefect.main  # noqa: F401 - sets up its own logging, which is then replaced
 
         configure_logs(style)
     return style.as_json

@@ -123,15 +123,16 @@ def read_models(settings: Settings) -> Samples:
                 )
             else:
                 bundle = active_bundle(kind, [settings.models_dir, shipped_models()])
-            for name in () if bundle is None else bundle.files:
+            if bundle is None:
+                continue
+            for name in bundle.files:
                 bundle.read(name)  # compares the digest
         except ModelBundleError as err:
             if err.code is not ErrorCode.MODEL_MISSING:
                 readings.put(f.MODEL_OK, 0, kind)
             continue
-        if bundle is not None:
-            readings.put(f.MODEL_OK, 1, kind)
-            readings.put(f.MODEL, 1, kind, bundle.model_id)
+        readings.put(f.MODEL_OK, 1, kind)
+        readings.put(f.MODEL, 1, kind, bundle.model_id)
     return readings.samples
 
 

@@ -55,8 +55,8 @@ def _translated(err: SQLAlchemyError, where: str) -> AncError:
         return StoreBusyError(f"{where}: busy or away, try again: {cause}")
     if any(phrase in text for phrase in _DAMAGED_PHRASES):
         return SchemaError(
-            f"{where}: not a database of this project, or damaged ({cause}); restore a backup or "
-            "name another database"
+            f"{where}: not a database of this project, or damaged ({cause}); move it away and "
+            "restore a backup, or name another database"
         )
     return StoreError(f"{where}: {cause}")
 

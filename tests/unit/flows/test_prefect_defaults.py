@@ -72,3 +72,21 @@ def test_every_name_is_a_setting_of_this_prefect(name: str) -> None:
 
     known = Settings().to_environment_variables(include_aliases=True)
     assert name in known
+
+
+def test_server_and_worker_write_json_though_prefect_sets_up_its_log_again() -> None:
+    """``prefect worker start`` does so once more when it begins."""
+    script = (
+        "import logging\n"
+        "from flows.embedded_server import configure_process_logs\n"
+        "assert configure_process_logs()\n"
+        "from prefect.logging.configuration import setup_logging\n"
+        "setup_logging()\n"
+        "logging.getLogger('prefect.flow_runs.worker').warning('from the worker')\n"
+    )
+    environment = {**os.environ, "ANC_LOG_JSON": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["message"] == "from the worker"
