@@ -113,7 +113,6 @@ if TYPE_CHECKING:
     )
     from anc_core.store.report_queries import (
         ACKNOWLEDGE,
-        MAX_EVENT_LOSS_DB,
         EventFacts,
         FailureFacts,
         JobRun,
@@ -291,7 +290,6 @@ _HOMES = {
     ),
     "report_queries": (
         "ACKNOWLEDGE",
-        "MAX_EVENT_LOSS_DB",
         "EventFacts",
         "FailureFacts",
         "JobRun",
@@ -342,7 +340,6 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ACKNOWLEDGE",
-    "MAX_EVENT_LOSS_DB",
     "ApiFigures",
     "BatchProgress",
     "Claim",
