@@ -21,7 +21,7 @@ TOO_FEW = 5
 """Below this many values a statistic is not to be read as one, and has no trend."""
 BASELINE_DAYS = 28
 SAFE_ATTENUATION_DB = 1.0
-"""An alarm that lost more is a safety violation."""
+"""An alarm that lost more is a safety violation (docs/metrics.md)."""
 
 
 class Dimension(StrEnum):
@@ -499,6 +499,11 @@ class DailyFigures(Record):
     """Size when it was rolled up."""
     metrics_version: str = METRICS_VERSION
     rolled_up_at: datetime
+
+
+def is_violation(lost_db: float | None) -> bool:
+    """Return whether an alarm that lost so much is a safety violation; not measured is none."""
+    return lost_db is not None and lost_db > SAFE_ATTENUATION_DB
 
 
 def zone_of(name: str) -> ZoneInfo:

@@ -8,7 +8,7 @@ import numpy as np
 
 from anc_core.arrays import as_columns
 from anc_core.dsp.finite import tame
-from anc_core.dsp.paths import as_matrix
+from anc_core.dsp.paths import as_matrix, check_same_mics
 from anc_core.dsp.wiener import CausalityMargin, causality_margin, lead_samples
 from anc_core.errors import InputError
 
@@ -79,12 +79,7 @@ def causality_curve(
         raise InputError("noise is empty; give at least one sample")
     primary = as_matrix(primary_path, "primary_path")
     secondary = as_matrix(secondary_path, "secondary_path")
-    if primary.shape[0] != secondary.shape[0]:
-        msg = (
-            f"primary_path ends at {primary.shape[0]} error microphones, "
-            f"secondary_path at {secondary.shape[0]}; they must be the same"
-        )
-        raise InputError(msg)
+    check_same_mics(primary, secondary)
     if extra_delays is None:
         extra_delays = _default_delays(lead_samples(primary, secondary))
     return causality_margin(

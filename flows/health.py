@@ -6,13 +6,13 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from anc_core.maintenance.health.check import check_health, note_health
+from anc_core.maintenance.health.check import note_health
 from anc_core.maintenance.health.questions import HealthReport, HealthStatus
 from anc_core.settings import Settings
 from flows.common import logged, logger, retry_options
 from flows.forms import form
 from flows.maintenance_tables import describe_health, health_rows
-from flows.prefect_health import prefect_questions, server_is_configured
+from flows.prefect_health import installation_health
 
 
 @flow(name="health-check", flow_run_name="is all well", validate_parameters=True)
@@ -41,13 +41,7 @@ def health_check(reconcile: bool = False) -> HealthReport:
 def ask_installation(reconcile: bool) -> HealthReport:
     """Ask every question; what is not well is in the log and in the table."""
     settings = Settings.load()
-    expected = settings.schedules_expected or server_is_configured()
-    report = check_health(
-        settings,
-        expected=expected,
-        more=prefect_questions(expected=expected),
-        reconcile=reconcile,
-    )
+    report = installation_health(settings, reconcile=reconcile)
     for check in report.checks:
         if check.status is not HealthStatus.OK:
             logger().error("%s is %s: %s", check.name, check.status, check.message)

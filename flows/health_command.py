@@ -32,16 +32,9 @@ def health(reconcile: bool, database_url: str | None, as_flow: bool, as_json: bo
         use_database(settings)
         report = health_check(reconcile=reconcile)
     else:
-        from anc_core.maintenance.health.check import check_health
-        from flows.prefect_health import prefect_questions, server_is_configured
+        from flows.prefect_health import installation_health
 
-        expected = settings.schedules_expected or server_is_configured()
-        report = check_health(
-            settings,
-            expected=expected,
-            more=prefect_questions(expected=expected),
-            reconcile=reconcile,
-        )
+        report = installation_health(settings, reconcile=reconcile)
     if as_json:
         from flows.console import print_json
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -37,6 +38,24 @@ mode_option = click.option(
 )
 
 database_option = click.option("--database-url", help="SQLAlchemy URL; default: ANC_DATABASE_URL.")
+
+new_model_options = options(
+    click.option("--version", help="Name of the new version; by default the time."),
+    click.option(
+        "--models-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Registry that the model goes to; by default this installation's.",
+    ),
+    click.option(
+        "--promote",
+        type=click.Choice(["if_better", "always", "never"]),
+        default="if_better",
+        show_default=True,
+        help="Whether to put it into use.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the flow's record on stdout."),
+)
+"""Of a training, whatever it trains."""
 
 session_options = options(
     click.option("-p", "--preset", default="default", show_default=True, help="Named numbers."),

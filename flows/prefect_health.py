@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from anc_core.maintenance.health.questions import (
     IMPORTING,
     Answer,
+    HealthReport,
     HealthStatus,
     Question,
 )
+from anc_core.settings import Settings
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -53,6 +55,19 @@ def prefect_questions(*, expected: bool) -> list[Question]:
         Question(name="prefect worker", ask=_worker, limit_s=8.0),
         Question(name="prefect late runs", ask=_late, limit_s=8.0),
     ]
+
+
+def installation_health(settings: Settings, *, reconcile: bool) -> HealthReport:
+    """Ask everything, Prefect included; ``reconcile`` also marks the sessions of dead workers."""
+    from anc_core.maintenance.health.check import check_health
+
+    expected = settings.schedules_expected or server_is_configured()
+    return check_health(
+        settings,
+        expected=expected,
+        more=prefect_questions(expected=expected),
+        reconcile=reconcile,
+    )
 
 
 def _may_be_configured() -> bool:

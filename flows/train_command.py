@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.options import load_settings
+from flows.options import load_settings, new_model_options
 
 if TYPE_CHECKING:
     from flows.training_artifacts import NoiseTrainingResult
@@ -41,20 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--trees", type=click.IntRange(1, 5000), default=300, show_default=True, help="Of each forest."
 )
-@click.option("--version", help="Name of the new version; by default the time.")
-@click.option(
-    "--models-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Registry that the model goes to; by default this installation's.",
-)
-@click.option(
-    "--promote",
-    type=click.Choice(["if_better", "always", "never"]),
-    default="if_better",
-    show_default=True,
-    help="Whether to put it into use.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the flow's record on stdout.")
+@new_model_options
 def train(folder: Path, data: Path | None, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
     """Train the noise classifier on FOLDER, which has a folder of clips for each category.
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from flows.options import new_model_options
+
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
@@ -22,24 +24,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 @click.option("--steps", type=click.IntRange(1), default=20_000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--processes", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--version", help="Name of the new version; by default the time.")
 @click.option(
     "--work-dir",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the training; name it again to resume one.",
 )
-@click.option(
-    "--models-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Registry that the model goes to; by default this installation's.",
-)
-@click.option(
-    "--promote",
-    type=click.Choice(["if_better", "always", "never"]),
-    default="if_better",
-    show_default=True,
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the flow's record on stdout.")
+@new_model_options
 def train_suppressor(as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
     """Train the learned suppressor on your own speech and noise.
 

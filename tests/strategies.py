@@ -48,6 +48,29 @@ class SelfReferenced:
         self._heard = np.zeros((self.delay, 1), np.float32)
 
 
+GAINS = st.floats(-8, 4).map(lambda exponent: 10.0**exponent)
+"""From far below the threshold of hearing to far above full scale."""
+
+BROKEN_STRETCHES = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, np.nan, np.inf, -np.inf]),
+        st.integers(0, 15_000),
+        st.integers(1, 900),
+        st.booleans(),
+    ),
+    max_size=4,
+)
+"""Value, first sample, length, whether in the reference: for :func:`break_stretches`."""
+
+
+def break_stretches(
+    broken: Iterable[tuple[float, int, int, bool]], reference: Chunk, disturbance: Chunk
+) -> None:
+    """Write the broken stretches into the signals themselves."""
+    for value, start, length, in_reference in broken:
+        (reference if in_reference else disturbance)[start : start + length] = value
+
+
 SAMPLE_RATES = (1_000, 7_999, 8_000, 16_000, 44_100)
 
 KINDS: dict[str, Callable[[int, int], Processor]] = {

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from anc_core.arrays import as_columns, check_sample_rate
 from anc_core.dsp.filter_bank import NUM_SEGMENTS, BandMeter, FilterBank, path_digest
 from anc_core.dsp.finite import tame
-from anc_core.dsp.paths import as_matrix
+from anc_core.dsp.paths import as_matrix, check_same_mics
 from anc_core.dsp.wiener import FilteredReference, wiener_filter
 from anc_core.errors import InputError
 
@@ -100,12 +100,7 @@ def build_filter_bank(
     rate = check_sample_rate(sample_rate)
     primary = as_matrix(primary_path, "primary_path")
     secondary = as_matrix(secondary_path, "secondary_path")
-    if primary.shape[0] != secondary.shape[0]:
-        msg = (
-            f"primary_path ends at {primary.shape[0]} error microphones, "
-            f"secondary_path at {secondary.shape[0]}; they must be the same"
-        )
-        raise InputError(msg)
+    check_same_mics(primary, secondary)
     if not 1 <= num_filters <= MAX_NUM_FILTERS:
         msg = f"num_filters is {num_filters}; it must be from 1 to {MAX_NUM_FILTERS}"
         raise InputError(msg)

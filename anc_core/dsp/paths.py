@@ -98,6 +98,16 @@ def as_matrix(path: ArrayLike, name: str = "path") -> Path:
     return taps.reshape(1, 1, -1) if taps.ndim == 1 else taps
 
 
+def check_same_mics(primary: Path, secondary: Path) -> None:
+    """Raise :class:`InputError` unless both matrices end at as many error microphones."""
+    if primary.shape[0] != secondary.shape[0]:
+        msg = (
+            f"primary_path ends at {primary.shape[0]} error microphones, "
+            f"secondary_path at {secondary.shape[0]}; they must be the same"
+        )
+        raise InputError(msg)
+
+
 def check_num_taps(num_taps: int, name: str = "num_taps") -> int:
     """Return ``num_taps`` (1 to :data:`MAX_NUM_TAPS`, whole), or raise :class:`InputError`."""
     if num_taps not in range(1, MAX_NUM_TAPS + 1):

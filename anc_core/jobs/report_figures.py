@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from anc_core import store
+from anc_core.analysis_records import is_violation
 from anc_core.classifier.model import KIND
 from anc_core.periodic_jobs import PERIODIC_JOBS
 from anc_core.reports.daily_figures import (
@@ -269,7 +270,7 @@ def _event_line(fact: EventFacts, *, first: bool, acknowledged: bool) -> EventLi
         peak_confidence=fact.peak_confidence,
         evidence=fact.evidence,
         max_attenuation_db=loss,
-        violation=loss is not None and loss > store.MAX_EVENT_LOSS_DB,
+        violation=is_violation(loss),
         first_at_device=first,
         acknowledged=acknowledged,
         source_path=fact.source_path,

@@ -9,7 +9,7 @@ import numpy as np
 
 from anc_core.arrays import Chunk, check_chunk, check_sample_rate
 from anc_core.dsp.finite import tame
-from anc_core.dsp.paths import as_matrix, check_path, delayed
+from anc_core.dsp.paths import as_matrix, check_path, check_same_mics, delayed
 from anc_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -204,12 +204,7 @@ class AcousticSimulator:
         estimate = None
         if secondary_path_estimate is not None:
             estimate = self._late(secondary_path_estimate, "secondary_path_estimate")
-        if self.primary_path.shape[0] != self.secondary_path.shape[0]:
-            msg = (
-                f"primary_path ends at {self.primary_path.shape[0]} error microphones, "
-                f"secondary_path at {self.secondary_path.shape[0]}; they must be the same"
-            )
-            raise InputError(msg)
+        check_same_mics(self.primary_path, self.secondary_path)
         self.algorithm, self.structure = algorithm, structure
         self.num_channels = self.primary_path.shape[1]
         self._primary = PathFilter(self.primary_path, dtype=dtype)

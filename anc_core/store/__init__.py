@@ -126,7 +126,6 @@ if TYPE_CHECKING:
     )
     from anc_core.store.report_queries import (
         ACKNOWLEDGE,
-        MAX_EVENT_LOSS_DB,
         EventFacts,
         FailureFacts,
         JobRun,
@@ -317,7 +316,6 @@ _HOMES = {
     ),
     "report_queries": (
         "ACKNOWLEDGE",
-        "MAX_EVENT_LOSS_DB",
         "EventFacts",
         "FailureFacts",
         "JobRun",
@@ -369,7 +367,6 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ACKNOWLEDGE",
     "HEALTH_NOTE",
-    "MAX_EVENT_LOSS_DB",
     "ApiFigures",
     "Backlog",
     "BatchProgress",

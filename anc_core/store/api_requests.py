@@ -16,9 +16,8 @@ from sqlalchemy import Integer, cast, func, insert, select
 from sqlalchemy.sql import case
 
 from anc_core.api_requests import ApiRequest, endpoint_of, method_of
-from anc_core.errors import InputError
 from anc_core.records import Record
-from anc_core.store.column_types import as_utc
+from anc_core.store.column_types import utc_period
 from anc_core.store.tables import ApiRequest as Row
 
 if TYPE_CHECKING:
@@ -136,10 +135,7 @@ def api_request_figures(db: Session, start: datetime, end: datetime) -> ApiFigur
     InputError
         If a bound is naive or ``end`` lies before ``start``.
     """
-    start, end = as_utc(start), as_utc(end)
-    if end < start:
-        msg = f"the period ends at {end.isoformat()}, before it starts at {start.isoformat()}"
-        raise InputError(msg)
+    start, end = utc_period(start, end)
     total = _figures(db, start, end, by_endpoint=False)
     endpoints = _figures(db, start, end, by_endpoint=True)
     return ApiFigures(

@@ -102,6 +102,21 @@ def as_utc(moment: datetime) -> datetime:
         raise InputError(msg) from None
 
 
+def utc_period(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return both bounds in UTC.
+
+    Raises
+    ------
+    InputError
+        As :func:`as_utc`, or if ``end`` lies before ``start``.
+    """
+    start, end = as_utc(start), as_utc(end)
+    if end < start:
+        msg = f"the period ends at {end.isoformat()}, before it starts at {start.isoformat()}"
+        raise InputError(msg)
+    return start, end
+
+
 def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Serialise ``value`` for a JSON column.
 

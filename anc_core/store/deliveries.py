@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from sqlalchemy.exc import IntegrityError
 
 from anc_core.alerts import EmergencyAlert, alerts_of
-from anc_core.records import Record, SessionSummary, Status
+from anc_core.records import Record, SessionSummary
 from anc_core.store.rows import load_events, pages, summary_of
-from anc_core.store.tables import AlertDelivery, AudioSession, NoiseEvent
+from anc_core.store.tables import PROCESSED, AlertDelivery, AudioSession, NoiseEvent
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -242,7 +242,7 @@ def _heard(
     """Yield the sessions that heard an emergency, with their events."""
     heard = select(NoiseEvent.session_id).where(NoiseEvent.is_emergency)
     query = select(AudioSession).where(
-        AudioSession.id.in_(heard), AudioSession.status.in_((Status.OK, Status.DEGRADED))
+        AudioSession.id.in_(heard), AudioSession.status.in_(PROCESSED)
     )
     if since is not None:
         query = query.where(AudioSession.finished_at >= since)

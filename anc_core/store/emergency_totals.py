@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import case, func, select
 
-from anc_core.store.report_queries import violated
+from anc_core.store.safety import VIOLATED
 from anc_core.store.scopes import Scope, day_of
 from anc_core.store.tables import AudioSession, NoiseEvent
 
@@ -30,7 +30,7 @@ def emergencies_between(
     """Return the emergency events of sessions that finished in [start, end), by day (UTC)."""
     day = day_of(AudioSession.finished_at).label("day")
     rows = db.execute(
-        select(day, NoiseEvent.noise_type, func.count(), func.sum(case((violated(), 1), else_=0)))
+        select(day, NoiseEvent.noise_type, func.count(), func.sum(case((VIOLATED, 1), else_=0)))
         .join(AudioSession, AudioSession.id == NoiseEvent.session_id)
         .where(*Scope(start=start, end=end, view="finished").conditions, NoiseEvent.is_emergency)
         .group_by(day, NoiseEvent.noise_type)

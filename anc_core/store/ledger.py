@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 
 from anc_core.records import Status
 from anc_core.store.rows import pages
-from anc_core.store.tables import DONE, RUNNING, AudioSession
+from anc_core.store.tables import DONE, PROCESSED, RUNNING, AudioSession
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -97,7 +97,7 @@ def delivered_outputs(db: Session) -> Iterator[tuple[str, str]]:
     rows = db.execute(
         select(AudioSession.id, AudioSession.output_path)
         .where(
-            AudioSession.status.in_(("ok", "degraded")),
+            AudioSession.status.in_(PROCESSED),
             AudioSession.output_path.is_not(None),
             AudioSession.imported_at.is_(None),
         )

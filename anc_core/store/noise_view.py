@@ -14,7 +14,6 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from anc_core.analysis_records import (
-    SAFE_ATTENUATION_DB,
     EmergencyEvent,
     HeatCell,
     Levels,
@@ -23,12 +22,21 @@ from anc_core.analysis_records import (
     NoiseStatistics,
     Period,
     SilentDevice,
+    is_violation,
 )
 from anc_core.dsp.levels import level_db
 from anc_core.store.noise_totals import NUM_TENTHS, UNDATED
-from anc_core.store.scopes import PROCESSED, STATUS, Key, Scope, offsets_of
+from anc_core.store.safety import VIOLATED
+from anc_core.store.scopes import STATUS, Key, Scope, offsets_of
 from anc_core.store.statistics import nine_digits
-from anc_core.store.tables import DELETING, AudioSession, NoiseEvent, NoiseTotal, ProcessingMetric
+from anc_core.store.tables import (
+    DELETING,
+    PROCESSED,
+    AudioSession,
+    NoiseEvent,
+    NoiseTotal,
+    ProcessingMetric,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -129,11 +137,10 @@ def heard_in(db: Session, scope: Scope) -> dict[Key, dict[str, Heard]]:
         db, scope, NoiseTotal, [func.sum(getattr(NoiseTotal, name)) for name in _SUMS]
     ):
         found[key][noise_type].add(values)
-    lost = NoiseEvent.max_attenuation_db
     counts = [
         func.count(),
         func.sum(case((NoiseEvent.is_emergency, 1), else_=0)),
-        func.sum(case((lost > SAFE_ATTENUATION_DB, 1), else_=0)),
+        func.sum(case((VIOLATED, 1), else_=0)),
     ]
     for key, noise_type, (events, emergencies, violations) in _grouped(
         db, scope, NoiseEvent, counts
@@ -239,7 +246,6 @@ def emergencies_of(db: Session, scope: Scope) -> tuple[EmergencyEvent, ...]:
     sessions = scope.sessions(
         AudioSession.id, AudioSession.recorded_at, AudioSession.device_id, AudioSession.site
     )
-    violation = case((NoiseEvent.max_attenuation_db > SAFE_ATTENUATION_DB, 0), else_=1)
     rows = db.execute(
         select(
             *(getattr(NoiseEvent, name) for name in _EVENT_FIELDS),
@@ -249,7 +255,12 @@ def emergencies_of(db: Session, scope: Scope) -> tuple[EmergencyEvent, ...]:
         )
         .join(sessions, sessions.c.id == NoiseEvent.session_id)
         .where(NoiseEvent.is_emergency, *scope.own_noises(sessions, NoiseEvent.noise_type))
-        .order_by(violation, sessions.c.recorded_at, NoiseEvent.session_id, NoiseEvent.position)
+        .order_by(
+            case((VIOLATED, 0), else_=1),
+            sessions.c.recorded_at,
+            NoiseEvent.session_id,
+            NoiseEvent.position,
+        )
         .limit(MAX_EMERGENCIES)
     )
     return tuple(emergency(**row) for row in rows.mappings())
@@ -258,10 +269,9 @@ def emergencies_of(db: Session, scope: Scope) -> tuple[EmergencyEvent, ...]:
 def emergency(*, recorded_at: datetime | None, **fields: Any) -> EmergencyEvent:  # noqa: ANN401
     """Return the record of an emergency event, given the fields that it shares with its row."""
     start = timedelta(seconds=fields["start_s"])
-    lost_db = fields["max_attenuation_db"]
     return EmergencyEvent(
         at=None if recorded_at is None else recorded_at + start,
-        is_violation=lost_db is not None and lost_db > SAFE_ATTENUATION_DB,
+        is_violation=is_violation(fields["max_attenuation_db"]),
         **fields,
     )
 

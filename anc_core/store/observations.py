@@ -21,10 +21,11 @@ from sqlalchemy import and_, func, select, text
 
 from anc_core.store.daily_aggregates import UTC_NAME
 from anc_core.store.emergency_totals import emergencies_between
-from anc_core.store.scopes import PROCESSED, STATUS, Scope, day_of
+from anc_core.store.scopes import STATUS, Scope, day_of
 from anc_core.store.tables import (
     DONE,
     FAILED,
+    PROCESSED,
     RUNNING,
     AlertDelivery,
     AudioSession,

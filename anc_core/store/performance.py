@@ -18,9 +18,9 @@ from anc_core.analysis_records import (
 )
 from anc_core.records import Status
 from anc_core.store.noise_totals import QUARTER_S
-from anc_core.store.scopes import PROCESSED, STATUS, Key, Scope, quarter_of
+from anc_core.store.scopes import STATUS, Key, Scope, quarter_of
 from anc_core.store.statistics import Columns, fetch, merged
-from anc_core.store.tables import FAILED, AudioSession
+from anc_core.store.tables import FAILED, PROCESSED, AudioSession
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

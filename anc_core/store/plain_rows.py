@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 
 from anc_core.errors import InputError, SessionNotFoundError
-from anc_core.store.column_types import UtcDateTime, as_utc, to_json
+from anc_core.store.column_types import UtcDateTime, as_utc, to_json, utc_period
 from anc_core.store.rows import pages
 from anc_core.store.tables import (
     DELETING,
@@ -159,9 +159,8 @@ class SessionSelection:
 
     def __post_init__(self) -> None:
         bounds = [as_utc(bound) for bound in (self.start, self.end) if bound is not None]
-        if len(bounds) == 2 and bounds[1] < bounds[0]:
-            msg = f"the period ends at {bounds[1].isoformat()}, before it starts at {bounds[0]}"
-            raise InputError(msg)
+        if len(bounds) == 2:
+            utc_period(*bounds)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return all conditions but ``session_ids``."""

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, selec
 
 from anc_core.records import Status
 from anc_core.store.job_history import JOB_DONE, JOB_FAILED
+from anc_core.store.safety import VIOLATED
 from anc_core.store.tables import (
     DELETING,
     FAILED,
@@ -28,8 +29,6 @@ from anc_core.store.tables import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-MAX_EVENT_LOSS_DB = 1.0
-"""An emergency sound that lost more is a safety violation (docs/metrics.md)."""
 ACKNOWLEDGE = "acknowledge"
 """Action of the audit log; its subject is a session id."""
 
@@ -218,7 +217,7 @@ def emergency_facts(db: Session, start: datetime, end: datetime, limit: int) -> 
         .join(AudioSession, AudioSession.id == NoiseEvent.session_id)
         .where(_finished(start, end), NoiseEvent.is_emergency)
         .order_by(
-            case((violated(), 0), else_=1),
+            case((VIOLATED, 0), else_=1),
             NoiseEvent.peak_confidence.desc(),
             NoiseEvent.session_id,
             NoiseEvent.position,
@@ -231,7 +230,7 @@ def emergency_facts(db: Session, start: datetime, end: datetime, limit: int) -> 
 def emergency_counts(db: Session, start: datetime, end: datetime) -> tuple[int, int]:
     """Return how many emergency events there were, and how many of them lost more than 1 dB."""
     row = db.execute(
-        select(func.count(), func.coalesce(func.sum(case((violated(), 1), else_=0)), 0))
+        select(func.count(), func.coalesce(func.sum(case((VIOLATED, 1), else_=0)), 0))
         .join(AudioSession, AudioSession.id == NoiseEvent.session_id)
         .where(_finished(start, end), NoiseEvent.is_emergency)
     ).one()
@@ -266,11 +265,6 @@ def acknowledged(db: Session, session_ids: set[str]) -> set[str]:
         select(AuditEntry.subject).where(AuditEntry.action == ACKNOWLEDGE).distinct()
     )
     return session_ids.intersection(subjects)
-
-
-def violated() -> ColumnElement[bool]:
-    """Return the condition that an emergency event lost too much."""
-    return NoiseEvent.max_attenuation_db > MAX_EVENT_LOSS_DB
 
 
 # --------------------------------------------------------------------------- work and jobs

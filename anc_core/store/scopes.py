@@ -26,9 +26,6 @@ View: TypeAlias = Literal["finished", "recorded"]
 Key: TypeAlias = tuple[str | None, ...]
 """The values of the dimensions grouped by; () = all sessions."""
 
-PROCESSED = ("ok", "degraded")
-"""Statuses of sessions that have figures."""
-
 STATUS = AudioSession.status.concat("").label("status")
 """The status, so written that no index is used to find it: SQLite, which keeps no statistics,
 would rather read all sessions that are ok than those of a day."""

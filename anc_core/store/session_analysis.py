@@ -25,10 +25,10 @@ from anc_core.dsp.levels import level_db
 from anc_core.records import IntervalMetrics, SessionSummary, Status, Window
 from anc_core.store.noise_totals import NUM_TENTHS, totals_of
 from anc_core.store.noise_view import emergency, exceeded
-from anc_core.store.scopes import PROCESSED, STATUS
+from anc_core.store.scopes import STATUS
 from anc_core.store.sessions import get_session
 from anc_core.store.statistics import statistic
-from anc_core.store.tables import AudioSession
+from anc_core.store.tables import PROCESSED, AudioSession
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

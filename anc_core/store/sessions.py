@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, select, update
 from anc_core.errors import ErrorCode, InputError, SessionNotFoundError, StoreError
 from anc_core.records import SessionSummary, Status
 from anc_core.store.claims import owned_by
-from anc_core.store.column_types import as_utc
+from anc_core.store.column_types import utc_period
 from anc_core.store.owner import Owner
 from anc_core.store.rows import (
     load_events,
@@ -193,10 +193,7 @@ def sessions_between(
     InputError
         If a bound is naive or ``end`` lies before ``start``.
     """
-    start, end = as_utc(start), as_utc(end)
-    if end < start:
-        msg = f"the period ends at {end.isoformat()}, before it starts at {start.isoformat()}"
-        raise InputError(msg)
+    start, end = utc_period(start, end)
     if by == "recorded":
         return list(list_sessions(db, recorded_from=start, recorded_before=end))
     return list(list_sessions(db, finished_from=start, finished_before=end))

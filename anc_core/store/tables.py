@@ -31,7 +31,9 @@ from anc_core.store.identifiers import MAX_ID_LENGTH
 RUNNING = "running"
 DELETING = "deleting"
 FAILED = "failed"
-DONE = ("ok", "degraded", "skipped")
+PROCESSED = ("ok", "degraded")
+"""Statuses of a session that has figures, and delivered its output if one was asked for."""
+DONE = (*PROCESSED, "skipped")
 """Statuses of a session that needs no more work."""
 
 _ID = String(MAX_ID_LENGTH)

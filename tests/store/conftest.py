@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from deliveries import Studio
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -103,6 +104,18 @@ def open_store() -> Iterator[Callable[..., Database]]:
 @pytest.fixture
 def database(database_url: str, open_store: Callable[..., Database]) -> Database:
     return open_store(database_url)
+
+
+@pytest.fixture
+def studio(ready_url: str, open_store: Callable[..., Database], tmp_path: Path) -> Studio:
+    """Sessions with files, for what is the same on every database."""
+    return Studio(open_store(ready_url), tmp_path)
+
+
+@pytest.fixture
+def studio_everywhere(database: Database, tmp_path: Path) -> Studio:
+    """Sessions with files, on every database."""
+    return Studio(database, tmp_path)
 
 
 @pytest.fixture(

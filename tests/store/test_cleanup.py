@@ -9,7 +9,6 @@ import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from deliveries import Studio
 from sqlalchemy import select, update
 from store_samples import DEAD_PID, dead_owner, take
 from store_workers import clean_up_slowly
@@ -31,17 +30,6 @@ from anc_core.store import (
     set_hold,
 )
 from anc_core.store.tables import CHILDREN, AudioSession, AuditEntry
-
-
-@pytest.fixture
-def studio(ready_url, open_store, tmp_path):
-    """For what is the same on every database."""
-    return Studio(open_store(ready_url), tmp_path)
-
-
-@pytest.fixture
-def studio_everywhere(database, tmp_path):
-    return Studio(database, tmp_path)
 
 
 def clean(studio, **options):
@@ -360,8 +348,7 @@ def _die_at(monkeypatch, where):
         monkeypatch.setattr(home, where, die)
 
 
-def test_killed_for_real_in_the_middle(ready_url, open_store, tmp_path):
-    studio = Studio(open_store(ready_url), tmp_path)
+def test_killed_for_real_in_the_middle(studio, ready_url, tmp_path):
     for number in range(30):
         studio.deliver(f"s{number}")
     context = multiprocessing.get_context("spawn")

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from deliveries import Studio
 from sqlalchemy import func, insert, select
 from store_samples import take
 
@@ -20,17 +19,6 @@ from anc_core.store import check_integrity, erasures, record_audit, set_hold
 from anc_core.store.tables import ApiRequest, AudioSession, AuditEntry, Batch, Report
 
 ALICE, BOB = "alice <a@b>", "bob"
-
-
-@pytest.fixture
-def studio(ready_url, open_store, tmp_path):
-    """For what is the same on every database."""
-    return Studio(open_store(ready_url), tmp_path)
-
-
-@pytest.fixture
-def studio_everywhere(database, tmp_path):
-    return Studio(database, tmp_path)
 
 
 def erase(studio, user_id=ALICE, *, dry_run=False):

@@ -36,29 +36,21 @@ def store(database, tmp_path):
     return Settings.load(database_url=database.url, home=tmp_path / "home")
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """An empty SQLite database to copy: the migrations take longer than most tests here."""
-    file = tmp_path_factory.mktemp("template") / "anc.db"
-    open_database(f"sqlite:///{file}").dispose()
-    return file
-
-
-def fresh(template, folder, name):
-    shutil.copyfile(template, folder / name)
+def fresh(migrated_file, folder, name):
+    shutil.copyfile(migrated_file, folder / name)
     return Settings.load(database_url=f"sqlite:///{folder / name}", home=folder / "home2")
 
 
 @pytest.fixture
-def other(template, tmp_path):
+def other(migrated_file, tmp_path):
     """An empty SQLite database, whatever the first one is."""
-    return fresh(template, tmp_path, "other.db")
+    return fresh(migrated_file, tmp_path, "other.db")
 
 
 @pytest.fixture
-def here(template, tmp_path):
+def here(migrated_file, tmp_path):
     """Settings of another SQLite database, with one session in it."""
-    settings_ = fresh(template, tmp_path, "here.db")
+    settings_ = fresh(migrated_file, tmp_path, "here.db")
     database = open_database(settings_.database_url)
     process(database, "f1")
     database.dispose()
@@ -169,9 +161,9 @@ NASTY_TEXTS = st.text(
     csv_safe=st.booleans(),
     bom=st.booleans(),
 )
-def test_any_text_comes_back(template, tmp_path_factory, texts, format_, csv_safe, bom):
+def test_any_text_comes_back(migrated_file, tmp_path_factory, texts, format_, csv_safe, bom):
     folder = tmp_path_factory.mktemp("texts")
-    here, there = fresh(template, folder, "a.db"), fresh(template, folder, "b.db")
+    here, there = fresh(migrated_file, folder, "a.db"), fresh(migrated_file, folder, "b.db")
     database = open_database(here.database_url)
     ids = []
     for number, (must, may) in enumerate(texts):

@@ -14,6 +14,7 @@ from anc_core.dsp.fxlms_controller import DeviceModel, FxlmsController, FxlmsPar
 from anc_core.dsp.wiener import FilteredReference, wiener_bound_db
 from anc_core.errors import InputError
 from tests.oracles.adaptive_fxlms import fxnlms
+from tests.strategies import BROKEN_STRETCHES, GAINS, break_stretches
 
 RATE = 16_000
 
@@ -238,17 +239,9 @@ def test_float32_is_as_good_as_float64_for_ten_minutes(kind):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    gain=st.floats(-8, 4).map(lambda x: 10.0**x),
+    gain=GAINS,
     seed=st.integers(0, 1_000),
-    broken=st.lists(
-        st.tuples(
-            st.sampled_from([0.0, np.nan, np.inf, -np.inf]),
-            st.integers(0, 15_000),
-            st.integers(1, 900),
-            st.booleans(),
-        ),
-        max_size=4,
-    ),
+    broken=BROKEN_STRETCHES,
     kind=st.sampled_from(sorted(KINDS)),
     is_feedback=st.booleans(),
 )
@@ -256,8 +249,7 @@ def test_nothing_that_comes_in_makes_anything_but_numbers_come_out(
     gain, seed, broken, kind, is_feedback
 ):
     reference, disturbance = (gain * part for part in noise(1, seed))
-    for value, start, length, in_reference in broken:
-        (reference if in_reference else disturbance)[start : start + length] = value
+    break_stretches(broken, reference, disturbance)
     with np.errstate(invalid="ignore"):
         built = controller(32, is_feedback=is_feedback, **KINDS[kind])
         error = run(built, reference, disturbance)

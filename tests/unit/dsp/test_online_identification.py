@@ -23,6 +23,7 @@ from anc_core.dsp.online_identification import OnlineIdentification, chosen_iden
 from anc_core.dsp.online_identification_kernel import identify_block
 from anc_core.errors import InputError
 from tests.oracles.online_identification import identify
+from tests.strategies import BROKEN_STRETCHES, GAINS, break_stretches
 from tests.unit.dsp import test_fxlms_controller as rows
 from tests.unit.dsp.test_fxlms_controller import PRIMARY, RATE, SECONDARY, attenuation_db, run
 
@@ -305,17 +306,9 @@ def test_level_does_not_matter():
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    gain=st.floats(-8, 4).map(lambda x: 10.0**x),
+    gain=GAINS,
     seed=st.integers(0, 1_000),
-    broken=st.lists(
-        st.tuples(
-            st.sampled_from([0.0, np.nan, np.inf, -np.inf]),
-            st.integers(0, 15_000),
-            st.integers(1, 900),
-            st.booleans(),
-        ),
-        max_size=4,
-    ),
+    broken=BROKEN_STRETCHES,
     change=st.floats(-20, 20),
     is_modified=st.booleans(),
 )
@@ -323,8 +316,7 @@ def test_nothing_that_comes_in_makes_anything_but_numbers_come_out(
     gain, seed, broken, change, is_modified
 ):
     reference, disturbance = (gain * part for part in rows.noise(1.5, seed))
-    for value, start, length, in_reference in broken:
-        (reference if in_reference else disturbance)[start : start + length] = value
+    break_stretches(broken, reference, disturbance)
     built = controller(32, is_modified=is_modified)
     with np.errstate(invalid="ignore"):
         first = run(built, reference[:12_000], disturbance[:12_000])

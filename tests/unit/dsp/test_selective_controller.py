@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.signal import butter, lfilter, sosfilt
 
 from anc_core import build_filter_bank
@@ -14,6 +13,7 @@ from anc_core.dsp.fxlms_controller import DeviceModel
 from anc_core.dsp.selective_controller import SelectiveController
 from anc_core.errors import InputError
 from tests.oracles.selective import selective
+from tests.strategies import BROKEN_STRETCHES, GAINS, break_stretches
 from tests.unit.dsp import test_fxlms_controller as rows
 
 RATE = 8_000
@@ -328,22 +328,13 @@ def test_no_trouble_does_lasting_harm(row):
 
 @settings(max_examples=30, deadline=None)
 @given(
-    gain=st.floats(-8, 4).map(lambda x: 10.0**x),
-    broken=st.lists(
-        st.tuples(
-            st.sampled_from([0.0, np.nan, np.inf, -np.inf]),
-            st.integers(0, 15_000),
-            st.integers(1, 900),
-            st.booleans(),
-        ),
-        max_size=4,
-    ),
+    gain=GAINS,
+    broken=BROKEN_STRETCHES,
 )
 def test_nothing_that_comes_in_makes_anything_but_numbers_come_out(gain, broken):
     reference = gain * np.concatenate([LOW[:8_000], HIGH[:8_000]])
     disturbance = lfilter(PRIMARY, 1, reference)[:, np.newaxis]
-    for value, start, length, in_reference in broken:
-        (reference if in_reference else disturbance)[start : start + length] = value
+    break_stretches(broken, reference, disturbance)
     with np.errstate(invalid="ignore"):
         parts = run(controller(), reference, disturbance)
     assert all(np.isfinite(part).all() for part in parts)
