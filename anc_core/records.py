@@ -50,6 +50,10 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+ENDED = tuple(status for status in Status if status is not Status.RUNNING)
+"""What a recording may come to."""
+
+
 class Mode(StrEnum):
     """How noise is cancelled; ``auto`` = ``cancel`` with a reference, else ``suppress``."""
 

@@ -49,9 +49,9 @@ def cleanup() -> None:
 @_cleanup_options
 def old(statuses: tuple[str, ...], **words: Any) -> None:  # noqa: ANN401
     """Remove sessions that ended long ago; the plan is shown first."""
-    from anc_core.maintenance.cleanup_records import OLD_STATUSES
+    from anc_core.records import ENDED
 
-    _run("cleanup_old_sessions", "old_sessions", statuses=statuses or OLD_STATUSES, **words)
+    _run("cleanup_old_sessions", "old_sessions", statuses=statuses or ENDED, **words)
 
 
 @cleanup.command()

@@ -15,7 +15,6 @@ from prefect.runtime import deployment, flow_run
 
 from anc_core.maintenance.cleanup import Cleanup, audit_detail
 from anc_core.maintenance.cleanup_records import (
-    OLD_STATUSES,
     CleanupRequest,
     CleanupResult,
     failed_sessions,
@@ -23,7 +22,7 @@ from anc_core.maintenance.cleanup_records import (
 )
 from anc_core.maintenance.jobs import noted_job
 from anc_core.maintenance.vacuum import VacuumResult, vacuum_store
-from anc_core.records import Status
+from anc_core.records import ENDED, Status
 from anc_core.settings import Settings
 from anc_core.store import Database, open_database
 from flows.common import logged, logger, retry_options
@@ -46,7 +45,7 @@ from flows.prefect_database import prefect_database
 def cleanup_old_sessions(
     older_than_days: float = 30,
     dry_run: bool = False,
-    statuses: list[Status] = list(OLD_STATUSES),  # noqa: B006 - Prefect shows it, nobody changes it
+    statuses: list[Status] = list(ENDED),  # noqa: B006 - Prefect shows it, nobody changes it
     keep_audio: bool = False,
     min_keep: int = 0,
     max_delete: int | None = None,

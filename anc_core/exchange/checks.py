@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from anc_core.errors import InputError
 from anc_core.exchange.readers import Faults
-from anc_core.records import Event, IntervalMetrics, Record, SessionSummary, Window
+from anc_core.records import ENDED, Event, IntervalMetrics, Record, SessionSummary, Window
 from anc_core.store import validate_session_id
 from anc_core.store.plain_rows import BATCHES, SESSIONS, Cell, Kind, PlainRow, TableShape
 
@@ -20,7 +20,6 @@ _RECORDS: Mapping[str, type[Record]] = {
     "noise_events": Event,
     "processing_metrics": IntervalMetrics,
 }
-_STATUSES = ("ok", "degraded", "skipped", "failed")
 
 
 class RowChecks:
@@ -58,8 +57,8 @@ class RowChecks:
             validate_session_id(values["id"], what="id"),
             values["fingerprint"],
         )
-        if values["status"] not in _STATUSES:
-            _refuse(f"status is {values['status']!r}; it must be one of {', '.join(_STATUSES)}")
+        if values["status"] not in ENDED:
+            _refuse(f"status is {values['status']!r}; it must be one of {', '.join(ENDED)}")
         if fingerprint in self._fingerprints:
             _refuse(f"fingerprint {fingerprint!r} is in the file twice")
         if values.get("batch_id") is not None and values["batch_id"] not in self.batches:

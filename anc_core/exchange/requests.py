@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from anc_core.errors import InputError
 from anc_core.exchange.records import ExportRequest, Format
+from anc_core.records import ENDED
 from anc_core.store.plain_rows import CHILD_TABLES, SessionSelection
 
-STATUSES = ("ok", "degraded", "skipped", "failed")
 PERIODS = ("finished", "recorded")
 
 _Moment = str | date | datetime
@@ -49,7 +49,7 @@ def export_request(
     chosen = Format(_one_of(format, tuple(Format), "format"))
     statuses = _words(status)
     for one in statuses or ():
-        _one_of(one, STATUSES, "status")
+        _one_of(one, ENDED, "status")
     _one_of(by, PERIODS, "by")
     selection = SessionSelection(
         session_ids=_words(session_id),

@@ -25,7 +25,7 @@ from anc_core.jobs.records import (
 )
 from anc_core.jobs.run import BUSY_REASON, run_recording
 from anc_core.pipeline.sidecar import remove_leftovers, sidecar_path
-from anc_core.records import Status
+from anc_core.records import ENDED, Status
 from anc_core.settings import Settings
 from anc_core.store import (
     Database,
@@ -219,10 +219,7 @@ def summarise(
 ) -> BatchSummary:
     """Return the summary; counts come from the lines, so they always add up."""
     results = [*worked, *plan.settled]
-    count = {
-        status: sum(r.status is status for r in results)
-        for status in (Status.OK, Status.DEGRADED, Status.SKIPPED, Status.FAILED)
-    }
+    count = {status: sum(r.status is status for r in results) for status in ENDED}
     done = [r for r in worked if r.status in {Status.OK, Status.DEGRADED}]
     audio_s = sum(r.duration_s or 0.0 for r in done)
     return BatchSummary(

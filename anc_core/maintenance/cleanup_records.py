@@ -11,10 +11,9 @@ from pydantic import Field
 
 from anc_core.errors import InputError
 from anc_core.periodic_jobs import CLEANUP_FAILED, CLEANUP_OLD
-from anc_core.records import Record, Status
+from anc_core.records import ENDED, Record, Status
 from anc_core.store import Retention
 
-OLD_STATUSES = (Status.OK, Status.DEGRADED, Status.SKIPPED, Status.FAILED)
 _MAX_AGE = timedelta(days=36_525)  # a century: further back a date may leave the calendar
 
 
@@ -65,7 +64,7 @@ class CleanupResult(Record):
 def old_sessions(
     *,
     older_than_days: float = 30,
-    statuses: Collection[Status | str] = OLD_STATUSES,
+    statuses: Collection[Status | str] = ENDED,
     keep_audio: bool = False,
     min_keep: int = 0,
     max_delete: int | None = None,
@@ -161,6 +160,6 @@ def _statuses(statuses: Collection[Status | str]) -> tuple[Status, ...]:
     try:
         return tuple(Status(status) for status in statuses)
     except ValueError:
-        known = ", ".join(OLD_STATUSES)
+        known = ", ".join(ENDED)
         msg = f"statuses are {', '.join(map(str, statuses))}; choose from {known}"
         raise InputError(msg) from None
