@@ -211,6 +211,14 @@ def test_what_cannot_be_written_is_said(words, complaint, database, run_cli, tmp
     assert complaint in err
 
 
+def test_a_file_outside_of_the_allowed_folders_is_refused(database, run_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANC_ALLOWED_ROOTS", str(tmp_path / "allowed"))
+    code, _, err = run_cli("metrics", "-o", tmp_path / "anc.prom")
+    assert code == 2
+    assert "PERMISSION" in err
+    assert not (tmp_path / "anc.prom").exists()
+
+
 def test_a_taken_port_is_said(database, run_cli):
     import socket
 
