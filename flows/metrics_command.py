@@ -34,6 +34,7 @@ def metrics(output: Path | None, port: int | None, host: str, database_url: str 
 
     Exit code 1 if the store does not answer; what is known without it is told all the same.
     """
+    from anc_core.jobs.naming import check_named
     from anc_core.monitoring.collector import InstallationCollector, registry_of
     from anc_core.monitoring.exposition import render, serve, write
 
@@ -41,6 +42,7 @@ def metrics(output: Path | None, port: int | None, host: str, database_url: str 
         msg = "--output and --serve exclude each other"
         raise click.UsageError(msg)
     settings = load_settings(database_url)
+    check_named([output], settings.allowed_roots)
     if port is not None:
         serve(settings, host=host, port=port, say=lambda line: click.echo(line, err=True))
         return

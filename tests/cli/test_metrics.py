@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import delete
 
 from anc_core.api_requests import ApiRequest
+from anc_core.bundles.registry import shipped_models
+from anc_core.maintenance.health.check import note_health
+from anc_core.maintenance.health.questions import HealthReport, HealthStatus
 from anc_core.monitoring.families import FAMILIES
 from anc_core.records import Event, Metrics, SessionSummary, Status
 from anc_core.settings import Settings
@@ -206,6 +211,14 @@ def test_what_cannot_be_written_is_said(words, complaint, database, run_cli, tmp
     assert complaint in err
 
 
+def test_a_file_outside_of_the_allowed_folders_is_refused(database, run_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANC_ALLOWED_ROOTS", str(tmp_path / "allowed"))
+    code, _, err = run_cli("metrics", "-o", tmp_path / "anc.prom")
+    assert code == 2
+    assert "PERMISSION" in err
+    assert not (tmp_path / "anc.prom").exists()
+
+
 def test_a_taken_port_is_said(database, run_cli):
     import socket
 
@@ -215,3 +228,34 @@ def test_a_taken_port_is_said(database, run_cli):
         code, _, err = run_cli("metrics", "--serve", str(taken.getsockname()[1]))
     assert code == 2
     assert "cannot be used" in err
+
+
+def test_a_model_whose_file_was_changed_is_refused(database, run_cli):
+    home = Settings.load().models_dir
+    shutil.copytree(shipped_models() / "suppressor", home / "suppressor")
+    (weights,) = home.glob("suppressor/*/*.onnx")
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes() + b"x")
+    found = samples(run_cli("metrics")[1])
+    assert found["anc_model_ok{kind=suppressor}"] == 0
+    assert not [name for name in found if name.startswith("anc_model_info{kind=suppressor")]
+    assert found["anc_model_ok{kind=emergency}"] == 1
+
+
+def test_what_the_health_check_by_the_clock_said_is_told(database, run_cli):
+    report = HealthReport(
+        status=HealthStatus.CRITICAL, checks=(), active_sessions=(), num_active_sessions=0
+    )
+    note_health(Settings.load(), report)
+    found = samples(run_cli("metrics")[1])
+    assert found["anc_health_status{}"] == 2
+    assert found["anc_health_timestamp_seconds{}"] == pytest.approx(time.time(), abs=60)
+
+
+def test_a_store_that_cannot_be_written_fails_no_health_check(tmp_path):
+    settings = Settings.load(database_url=f"sqlite:///{tmp_path / 'none.db'}")
+    note_health(
+        settings,
+        HealthReport(status=HealthStatus.OK, checks=(), active_sessions=(), num_active_sessions=0),
+    )
+    assert not (tmp_path / "none.db").exists()
