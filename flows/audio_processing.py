@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import CRITICAL, ERROR
@@ -28,6 +28,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from anc_core.errors import AncError, ErrorCode, TransientError
+from anc_core.jobs.attempts import attempts
 from anc_core.jobs.batch import (
     abandon,
     begin,
@@ -311,8 +312,8 @@ def batch_process_files(
         summary = summarise(plan, (), dry_run=True)
         publish_summary(summary)
         return summary
-    with _opened(settings) as database:
-        begin(plan, database)
+    with _opened_patiently(settings) as database:
+        attempts(settings)(begin, plan, database)
         with (
             helpers(request, plan, since=since, spread=spread),
             _at_work(plan, database, settings, since=since) as running,
@@ -357,7 +358,7 @@ def help_batch(request: BatchRequest, since: datetime, turn: int, of: int) -> Ba
     settings = Settings.load()
     plan = plan_recordings.with_options(**retry_options(settings))(request, False)
     with (
-        _opened(settings) as database,
+        _opened_patiently(settings) as database,
         _at_work(plan, database, settings, since=since, share=turn / of) as running,
     ):
         results = _process(running)
@@ -457,9 +458,11 @@ def _process(running: _Running) -> list[RecordingResult]:
     pending = set(futures)
     while pending:
         pending = set(wait(list(pending), timeout=UPDATE_EVERY_S).not_done)
-        with running.database.read() as db:
-            done = batch_progress(db, running.plan.batch_id)
-        progress.update(done, final=not pending)
+        # A page that is old for a moment is no reason to stop the work.
+        with suppress(TransientError):
+            with running.database.read() as db:
+                done = batch_progress(db, running.plan.batch_id)
+            progress.update(done, final=not pending)
     return [line for future in futures for line in future.result()]
 
 
@@ -503,6 +506,16 @@ def _await_helpers(running: _Running) -> None:
 def _opened(settings: Settings) -> Iterator[Database]:
     """Open the store for one task: tasks may run in other threads, at other times."""
     database = open_database(settings.resolved_database_url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _opened_patiently(settings: Settings) -> Iterator[Database]:
+    """Open the store outside of a task, which Prefect would try again."""
+    database = attempts(settings)(open_database, settings.resolved_database_url)
     try:
         yield database
     finally:
