@@ -315,6 +315,7 @@ def _link(output: Path, sink: Path) -> bool:
             return True
         if not sidecar_path(sink).exists():
             return False
-    link_or_copy(output, sink)
+    # The record first: whoever is killed in between leaves no output without one.
     link_or_copy(sidecar_path(output), sidecar_path(sink))
+    link_or_copy(output, sink)
     return True

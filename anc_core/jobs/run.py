@@ -406,10 +406,10 @@ class _Session:
         assert previous is not None  # noqa: S101 - the outcome says so
         try:
             self._refuse_foreign_output()
-            copy_atomic(origin, sink, token=self.token)
             path = sidecar.sidecar_path(sink)
             placed = {"output_path": str(sink), "sidecar_path": str(path)}
-            sidecar.write(previous.model_copy(update=placed), token=self.token)
+            with sidecar.announced(previous.model_copy(update=placed), token=self.token):
+                copy_atomic(origin, sink, token=self.token)
         except RecordingError as err:
             return self._failed(held, err.code, str(err))
         return self._skipped(held, f"done before; its output was copied from {origin}")

@@ -28,13 +28,16 @@ class Repetition:
     seed: str
     rng: random.Random
 
-    def conclude(self, verdict: Verdict, recovery_s: float, moment: str = "") -> None:
+    def conclude(
+        self, verdict: Verdict, recovery_s: float, moment: str = "", *, repetitions: int = 1
+    ) -> None:
         """Note the verdict and fail if it is not clean."""
         line = {
             "case": self.case,
             "number": self.number,
             "seed": self.seed,
             "moment": moment,
+            "repetitions": repetitions,
             "lost": verdict.lost,
             "doubled": verdict.doubled,
             "torn": verdict.torn,
