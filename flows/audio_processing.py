@@ -68,7 +68,7 @@ _PASSING_CODES = frozenset(
 """What a retry might have cured."""
 
 _ROUNDS = 10
-"""So often a batch looks again at what helpers held; then another batch must have it."""
+"""So often a batch looks again at what others of it held."""
 
 ModeName = Literal["auto", "suppress", "cancel"]
 OverwriteName = Literal["skip", "fail", "replace"]
@@ -318,9 +318,7 @@ def batch_process_files(
             helpers(request, plan, since=since, spread=spread),
             _at_work(plan, database, settings, since=since) as running,
         ):
-            results = _process(running)
-            if spread > 1:
-                results = _finish_what_helpers_left(running, results)
+            results = _finish_what_others_left(running, _process(running))
         shards = len(running.shards)
     wall_s = time.monotonic() - started
     summary = record_sessions.with_options(**retry_options(settings))(plan, results, shards, wall_s)
@@ -474,16 +472,20 @@ def _submit(running: _Running, index: int) -> PrefectFuture[tuple[RecordingResul
     return future
 
 
-def _finish_what_helpers_left(
+def _finish_what_others_left(
     running: _Running, results: list[RecordingResult]
 ) -> list[RecordingResult]:
-    """Wait for the recordings that helpers are still at, and do those of helpers that died."""
-    jobs = running.plan.jobs
+    """Wait for the recordings that others of this batch are still at, do those of who died.
+
+    Others are helpers, and a process of this very run that Prefect took for dead and started again.
+    What another batch is at stays skipped.
+    """
+    jobs, were_there = running.plan.jobs, True
     for _ in range(_ROUNDS):
         held = held_by_others(jobs, results)
-        if not held:
+        if not held or not were_there:
             break
-        _await_helpers(running)
+        were_there = _await_others(running)
         running.shards.append(tuple(held))
         lines = _submit(running, len(running.shards) - 1).result()
         renewed = {line.source_path for line in lines}
@@ -491,14 +493,18 @@ def _finish_what_helpers_left(
     return results
 
 
-def _await_helpers(running: _Running) -> None:
-    """Return once nobody works at the batch; a helper that says nothing any more is dead."""
-    batch_id, database = running.plan.batch_id, running.database
+def _await_others(running: _Running) -> bool:
+    """Return once nobody works at the batch, and whether somebody did.
+
+    A process of another host that says nothing any more is dead.
+    """
+    batch_id, database, were_there = running.plan.batch_id, running.database, False
     while True:
         reconcile(database, batch_id=batch_id)
         with database.read() as db:
             if not batch_progress(db, batch_id).running:
-                return
+                return were_there
+        were_there = True
         time.sleep(UPDATE_EVERY_S)
 
 

@@ -101,7 +101,7 @@ def test_at_every_step(
     small: tuple[World, list[str]], migrated: Path, tmp_path: Path, name: str
 ) -> None:
     case, (world, steps) = CASES[name], small
-    one = next(repetitions(f"step by step: {name}"))
+    (one, *_) = repetitions(f"step by step: {name}")
     step = STEP or case.step
     striking = [at for at, what in enumerate(steps) if what in case.steps]
     chosen = striking[one.rng.randrange(step) :: step]
@@ -130,3 +130,4 @@ def test_at_every_step(
         shutil.rmtree(folder)
     moment = f"{len(chosen)} of {len(striking)} steps"
     one.conclude(all_of_them, recovery_s, moment, repetitions=len(chosen))
+    assert not one.failures, one.failures
