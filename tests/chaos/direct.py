@@ -37,10 +37,12 @@ class Attack:
     process: subprocess.Popen[str] | None = None
     struck_at: float = 0.0
     moment: str = ""
+    place: Path | None = None
+    """Where the outputs go, if not to the folder."""
 
     @property
     def out(self) -> Path:
-        return self.folder / "out"
+        return self.place or self.folder / "out"
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[str]]:

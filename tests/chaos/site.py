@@ -105,10 +105,18 @@ class Site:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def run(self, deployment: str, *, tags: tuple[str, ...] = (), **parameters: Any) -> str:
-        """Schedule a run and return its id."""
+    def run(
+        self,
+        deployment: str,
+        *,
+        tags: tuple[str, ...] = (),
+        queue: str | None = None,
+        **parameters: Any,
+    ) -> str:
+        """Schedule a run and return its id; ``queue`` if not that of its deployment."""
         found = _ask("GET", f"{self.api}/deployments/name/{deployment}").json()
         words = {"parameters": parameters, "tags": tags, "state": {"type": "SCHEDULED"}}
+        words |= {"work_queue_name": queue} if queue else {}
         run_id: str = self.post(f"/deployments/{found['id']}/create_flow_run", **words)["id"]
         return run_id
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from anc_core.store import open_database
 from tests.chaos.conftest import Repetition, repetitions
-from tests.chaos.site import Site, site, until
+from tests.chaos.site import Site, end_family, site, until
 from tests.chaos.verdict import METHOD, Verdict, World, judge, torn_outputs, url_of
 from tests.receiver import free_port
 
@@ -32,7 +32,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield one
 
 
-def start(here: Site, world: World, out: Path) -> str:
+def start(here: Site, world: World, out: Path, queue: str | None = None) -> str:
     """Empty the store, ask for the batch, and return the id of its run once that runs."""
     database = open_database(url_of(here.environment))
     with database.begin() as db:
@@ -40,7 +40,7 @@ def start(here: Site, world: World, out: Path) -> str:
             db.execute(text(f"DELETE FROM {table}"))
     database.dispose()
     words = {"file_paths": [str(world.recordings)], "output_dir": str(out)}
-    run = here.run(BATCH, suppression=METHOD, **words)
+    run = here.run(BATCH, queue=queue, suppression=METHOD, **words)
     until(lambda: here.state(run) == "Running", 240)
     return run
 
@@ -78,6 +78,19 @@ def note_torn(world: World, out: Path) -> Verdict:
     return Verdict(torn=len(torn), faults=torn)
 
 
+def retry_if_crashed(here: Site, run: str, state: str) -> None:
+    """Do what a user does about a run that crashed."""
+    for _ in range(3):
+        if state != "Crashed":
+            return
+        # The worker looks at the dead process some seconds later and calls the run crashed once
+        # more, whatever it is by then: a run that is retried at once falls victim to that.
+        time.sleep(5)
+        again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
+        here.post(f"/flow_runs/{run}/set_state", state=again, force=True)
+        state = here.end(run)["state_name"]
+
+
 def test_a_flow(here: Site, world: World, span_s: float, tmp_path: Path) -> None:
     """Its process is killed, the run is retried as a user does it."""
     for one in repetitions("flow: process of a batch's run"):
@@ -90,15 +103,7 @@ def test_a_flow(here: Site, world: World, span_s: float, tmp_path: Path) -> None
         killed_at = time.monotonic()
         state = here.end(run)["state_name"]
         assert note_torn(world, out).is_clean, one.seed
-        for _ in range(3):
-            if state != "Crashed":
-                break
-            # The worker looks at the dead process some seconds later and calls the run crashed once
-            # more, whatever it is by then: a run that is retried at once falls victim to that.
-            time.sleep(5)
-            again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
-            here.post(f"/flow_runs/{run}/set_state", state=again, force=True)
-            state = here.end(run)["state_name"]
+        retry_if_crashed(here, run, state)
         conclude(here, world, out, run, one, killed_at, f"{delay_s:.1f} of {span_s:.1f} s")
 
 
@@ -124,3 +129,23 @@ def test_a_child_of_anc_serve(
         assert note_torn(world, out).is_clean, one.seed
         here.serve()
         conclude(here, world, out, run, one, killed_at, f"{delay_s:.1f} of {span_s:.1f} s")
+
+
+def test_a_worker_of_another_machine(
+    here: Site, world: World, span_s: float, tmp_path: Path
+) -> None:
+    """Its run goes on without it, or is retried as a user does it."""
+    for one in repetitions("worker: prefect worker start"):
+        out = tmp_path / str(one.number)
+        second = here.second_worker()
+        run = start(here, world, out, queue="helpers")
+        delay_s = one.rng.uniform(0.0, span_s)
+        time.sleep(delay_s)
+        second.kill()
+        second.wait()
+        killed_at = time.monotonic()
+        assert note_torn(world, out).is_clean, one.seed
+        third = here.second_worker()
+        retry_if_crashed(here, run, here.end(run)["state_name"])
+        conclude(here, world, out, run, one, killed_at, f"{delay_s:.1f} of {span_s:.1f} s")
+        end_family(third)
