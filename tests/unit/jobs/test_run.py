@@ -19,6 +19,7 @@ import anc_core.pipeline.sidecar as sidecar
 from anc_core.errors import (
     ErrorCode,
     InputError,
+    SourceChangedError,
     SourceError,
     StoreBusyError,
     WorkerDiedError,
@@ -437,6 +438,24 @@ def test_a_worker_whose_session_was_taken_over_stops(
     with pytest.raises(WorkerDiedError, match=r"x\.wav.*taken over"):
         fast.run(source)
     assert bench.delivered() == bench.leftovers() == []
+
+
+def test_tries_that_found_the_file_being_written_leave_no_failed_sessions(
+    bench: Bench, source: Path
+) -> None:
+    content = source.read_bytes()
+    for number in range(2):
+
+        def append(_: int, number: int = number) -> None:
+            source.write_bytes(content[: -4_000 * (number + 1)])
+
+        with pytest.raises(SourceChangedError):
+            bench.run(source, on_progress=append)
+    codes = [row.error_code for row in bench.sessions()]
+    assert codes == [ErrorCode.CHANGED_DURING_READ] * 2
+    source.write_bytes(content)  # complete at last
+    assert bench.run(source).status is Status.OK
+    assert [row.status for row in bench.sessions()] == [Status.OK]
 
 
 def test_a_database_that_is_away_for_a_heartbeat_costs_no_work(
