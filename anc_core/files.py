@@ -12,7 +12,6 @@ import hashlib
 import io
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from anc_core.errors import (
     SourceChangedError,
     SourceError,
 )
+from anc_core.temporaries import own_token
 
 _COPY_BYTES = 1 << 20
 _DIGEST_BYTES = 32  # 256 bit
@@ -248,7 +248,7 @@ def atomic_path(path: Path | str, *, token: str | None = None) -> Iterator[Path]
     path : Path
         The output; missing parent folders are made, an existing file is replaced.
     token : str, optional
-        See :func:`temp_path`; random if not given.
+        See :func:`temp_path`; one that tells whose it is if not given.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def atomic_path(path: Path | str, *, token: str | None = None) -> Iterator[Path]
     included, the temporary file is gone and ``path`` is what it was.
     """
     path = Path(path)
-    temp = temp_path(path, token or secrets.token_hex(8))
+    temp = temp_path(path, token or own_token())
     try:
         _prepare(path, temp)
         yield temp

@@ -11,6 +11,7 @@ where it was (``Job.resumes``) is put back in its queue at the next start, a few
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import State, StateType, WorkerStatus
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
 from prefect.states import AwaitingRetry, Crashed
 
 from deployments.register import WORKER_NAME
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _MOST_STARTS = 3
 """Then it is the run that brings the machine down."""
+_END_PATIENCE_S = 5.0
 _AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
@@ -49,18 +51,46 @@ def crash_left_over_runs(*, go_on: bool) -> int:
     """
     if _others_work():
         return 0
-    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=state),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
-        )
-        left_over = [run for run in runs if _is_left_over(run.infrastructure_pid)]
+        left_over = [run for run in _runs_at_work(client) if _is_left_over(run.infrastructure_pid)]
         resuming = _resuming_deployments(client) if go_on and left_over else set()
         for run in left_over:
             again = run.deployment_id in resuming and run.run_count < _MOST_STARTS
             client.set_flow_run_state(run.id, _back_in_queue() if again else _gone(), force=True)
     return len(left_over)
+
+
+def end_orphaned_runs() -> int:
+    """Kill the processes of runs whose worker, that of this machine, was killed; return how many.
+
+    They live on, but the server goes down as well and would never hear how they end.
+    """
+    if _others_work():
+        return 0
+    with get_client(sync_client=True) as client:
+        pids = [run.infrastructure_pid for run in _runs_at_work(client)]
+    orphans = [int(pid) for pid in pids if pid and pid.isdigit() and not _is_left_over(pid)]
+    return sum(_end_family(pid) for pid in orphans)
+
+
+def _end_family(pid: int) -> bool:
+    try:
+        family = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
+    except psutil.NoSuchProcess:
+        return False
+    for process in family:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(family, timeout=_END_PATIENCE_S)
+    return True
+
+
+def _runs_at_work(client: SyncPrefectClient) -> list[FlowRun]:
+    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=state),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
+    )
 
 
 def _gone() -> State[Any]:

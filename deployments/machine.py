@@ -98,7 +98,8 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
             say("stopping ...")
             if worker is not None:
                 _stop_worker(worker)
-                _crash_left_over_runs(go_on=False)
+                if server.poll() is None:
+                    _settle_runs(asked_to=stop.is_set())
             for child in children.values():
                 if child is not worker:
                     child.terminate()
@@ -127,6 +128,15 @@ def _crash_left_over_runs(*, go_on: bool) -> None:
     from deployments.left_over import crash_left_over_runs
 
     _whatever_the_server_says(lambda: crash_left_over_runs(go_on=go_on))
+
+
+def _settle_runs(*, asked_to: bool) -> None:
+    """Say of the runs that they are over, or that they go on where the worker was killed."""
+    if not asked_to:
+        from deployments.left_over import end_orphaned_runs
+
+        _whatever_the_server_says(end_orphaned_runs)
+    _crash_left_over_runs(go_on=not asked_to)
 
 
 def _send_waiting_alerts(settings: Settings) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import CRITICAL, ERROR
@@ -28,6 +28,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from anc_core.errors import AncError, ErrorCode, TransientError
+from anc_core.jobs.attempts import attempts
 from anc_core.jobs.batch import (
     abandon,
     begin,
@@ -75,7 +76,7 @@ _PASSING_CODES = frozenset(
 """What a retry might have cured."""
 
 _ROUNDS = 10
-"""So often a batch looks again at what helpers held; then another batch must have it."""
+"""So often a batch looks again at what others of it held."""
 
 ModeName = Literal["auto", "suppress", "cancel"]
 OverwriteName = Literal["skip", "fail", "replace"]
@@ -326,15 +327,13 @@ def batch_process_files(
         summary = summarise(plan, (), dry_run=True)
         publish_summary(summary)
         return summary
-    with _opened(settings) as database:
-        begin(plan, database)
+    with _opened_patiently(settings) as database:
+        attempts(settings)(begin, plan, database)
         with (
             helpers(request, plan, since=since, spread=spread),
             _at_work(plan, database, settings, since=since) as running,
         ):
-            results = _process(running)
-            if spread > 1:
-                results = _finish_what_helpers_left(running, results)
+            results = _finish_what_others_left(running, _process(running))
         shards = len(running.shards)
     wall_s = time.monotonic() - started
     summary = record_sessions.with_options(**retry_options(settings))(plan, results, shards, wall_s)
@@ -372,7 +371,7 @@ def help_batch(request: BatchRequest, since: datetime, turn: int, of: int) -> Ba
     settings = Settings.load()
     plan = plan_recordings.with_options(**retry_options(settings))(request, False)
     with (
-        _opened(settings) as database,
+        _opened_patiently(settings) as database,
         _at_work(plan, database, settings, since=since, share=turn / of) as running,
     ):
         results = _process(running)
@@ -472,9 +471,11 @@ def _process(running: _Running) -> list[RecordingResult]:
     pending = set(futures)
     while pending:
         pending = set(wait(list(pending), timeout=UPDATE_EVERY_S).not_done)
-        with running.database.read() as db:
-            done = batch_progress(db, running.plan.batch_id)
-        progress.update(done)
+        # A page that is old for a moment is no reason to stop the work.
+        with suppress(TransientError):
+            with running.database.read() as db:
+                done = batch_progress(db, running.plan.batch_id)
+            progress.update(done)
     results = [line for future in futures for line in future.result()]
     progress.finish()
     return results
@@ -488,16 +489,20 @@ def _submit(running: _Running, index: int) -> PrefectFuture[tuple[RecordingResul
     return future
 
 
-def _finish_what_helpers_left(
+def _finish_what_others_left(
     running: _Running, results: list[RecordingResult]
 ) -> list[RecordingResult]:
-    """Wait for the recordings that helpers are still at, and do those of helpers that died."""
-    jobs = running.plan.jobs
+    """Wait for the recordings that others of this batch are still at, do those of who died.
+
+    Others are helpers, and a process of this very run that Prefect took for dead and started again.
+    What another batch is at stays skipped.
+    """
+    jobs, were_there = running.plan.jobs, True
     for _ in range(_ROUNDS):
         held = held_by_others(jobs, results)
-        if not held:
+        if not held or not were_there:
             break
-        _await_helpers(running)
+        were_there = _await_others(running)
         running.shards.append(tuple(held))
         lines = _submit(running, len(running.shards) - 1).result()
         renewed = {line.source_path for line in lines}
@@ -505,14 +510,18 @@ def _finish_what_helpers_left(
     return results
 
 
-def _await_helpers(running: _Running) -> None:
-    """Return once nobody works at the batch; a helper that says nothing any more is dead."""
-    batch_id, database = running.plan.batch_id, running.database
+def _await_others(running: _Running) -> bool:
+    """Return once nobody works at the batch, and whether somebody did.
+
+    A process of another host that says nothing any more is dead.
+    """
+    batch_id, database, were_there = running.plan.batch_id, running.database, False
     while True:
         reconcile(database, batch_id=batch_id)
         with database.read() as db:
             if not batch_progress(db, batch_id).running:
-                return
+                return were_there
+        were_there = True
         time.sleep(UPDATE_EVERY_S)
 
 
@@ -520,6 +529,16 @@ def _await_helpers(running: _Running) -> None:
 def _opened(settings: Settings) -> Iterator[Database]:
     """Open the store for one task: tasks may run in other threads, at other times."""
     database = open_database(settings.resolved_database_url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _opened_patiently(settings: Settings) -> Iterator[Database]:
+    """Open the store outside of a task, which Prefect would try again."""
+    database = attempts(settings)(open_database, settings.resolved_database_url)
     try:
         yield database
     finally:

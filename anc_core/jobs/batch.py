@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from anc_core.store import (
     open_database,
     release,
 )
+from anc_core.temporaries import own_token, remove_abandoned
 
 _log = logging.getLogger(__name__)
 
@@ -52,13 +52,15 @@ def begin(plan: BatchPlan, database: Database) -> None:
     if plan.output_dir is not None and plan.jobs:
         _probe(plan.output_dir)
     reconcile(database)
+    for folder in _folders_of(plan):
+        remove_abandoned(folder)
     with database.begin() as db:
         open_batch(db, plan.batch_id, parameters=plan.parameters, planned=plan.planned)
 
 
 def _probe(output_dir: Path) -> None:
     """Make ``output_dir`` and write a file there: better to fail now than after hours of work."""
-    probe = temp_path(output_dir / "probe", secrets.token_hex(8))
+    probe = temp_path(output_dir / "probe", own_token())
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"\0")
@@ -67,6 +69,13 @@ def _probe(output_dir: Path) -> None:
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+
+
+def _folders_of(plan: BatchPlan) -> set[Path]:
+    """Return where the outputs of the batch lie or will lie."""
+    sinks = [*(job.sink for job in plan.jobs), *(one.sink for one in plan.duplicates)]
+    known = [Path(line.output_path) for line in plan.settled if line.output_path is not None]
+    return {output.parent for output in (*sinks, *known) if output is not None}
 
 
 def reconcile(database: Database, *, batch_id: str | None = None, deliberate: bool = False) -> int:
@@ -303,6 +312,7 @@ def _link(output: Path, sink: Path) -> bool:
             return True
         if not sidecar_path(sink).exists():
             return False
-    link_or_copy(output, sink)
+    # The record first: whoever is killed in between leaves no output without one.
     link_or_copy(sidecar_path(output), sidecar_path(sink))
+    link_or_copy(output, sink)
     return True

@@ -8,17 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from contextvars import copy_context
 
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_exponential,
-    wait_random,
-)
-
 from anc_core.errors import TransientError
+from anc_core.jobs.attempts import attempts
 from anc_core.jobs.batch import abandon, begin, conclude, results_of_lost_shard, run_shard
 from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.pool import WorkerPool, workers_for
@@ -35,7 +29,6 @@ OnBatchProgress = Callable[[BatchPlan, BatchProgress], None]
 """Gets the plan and what is done of it, a few times a second."""
 
 _POLL_S = 0.25
-_MAX_DELAY_S = 60.0
 
 
 def run_one(
@@ -49,7 +42,7 @@ def run_one(
 
     Parameters, result and errors are those of :func:`anc_core.jobs.run.run_recording`.
     """
-    return _attempts(settings)(
+    return attempts(settings)(
         run_recording, job, database=database, settings=settings, on_progress=on_progress
     )
 
@@ -80,8 +73,8 @@ def run_batch(
     started = time.monotonic()
     # The workers open the database by the settings: it must be this one.
     settings = settings.model_copy(update={"database_url": database.url})
-    plan = plan_batch(request, database=database, settings=settings)
-    begin(plan, database)
+    plan = attempts(settings)(plan_batch, request, database=database, settings=settings)
+    attempts(settings)(begin, plan, database)
     workers = workers_for(plan, settings)
     shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
     try:
@@ -92,7 +85,8 @@ def run_batch(
         # Ctrl-C or a crash: the workers are gone, their claims are not.
         abandon(plan, database)
         raise
-    return conclude(
+    return attempts(settings)(
+        conclude,
         plan,
         results,
         database=database,
@@ -127,7 +121,7 @@ def _run_shard_on(
     pool: WorkerPool, shard: tuple[RecordingJob, ...], database: Database, settings: Settings
 ) -> tuple[RecordingResult, ...]:
     try:
-        for attempt in _attempts(settings):
+        for attempt in attempts(settings):
             with attempt:
                 final = attempt.retry_state.attempt_number > settings.retries
                 return pool.run(run_shard, shard, settings, final)
@@ -136,19 +130,11 @@ def _run_shard_on(
     raise AssertionError  # tenacity returns or raises
 
 
-def _attempts(settings: Settings) -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type(TransientError),
-        stop=stop_after_attempt(settings.retries + 1),
-        wait=wait_exponential(multiplier=settings.retry_delay_s, max=_MAX_DELAY_S)
-        + wait_random(0.0, settings.retry_delay_s),
-        reraise=True,
-    )
-
-
 def _report(plan: BatchPlan, database: Database, on_progress: OnBatchProgress | None) -> None:
     if on_progress is None:
         return
-    with database.read() as db:
-        progress = batch_progress(db, plan.batch_id)
-    on_progress(plan, progress)
+    # A bar that stands still for a moment is no reason to stop the work.
+    with suppress(TransientError):
+        with database.read() as db:
+            progress = batch_progress(db, plan.batch_id)
+        on_progress(plan, progress)

@@ -394,20 +394,30 @@ def _check_outputs(draft: _Draft) -> None:
 
 
 def _set_duplicates_apart(draft: _Draft) -> None:
-    """Keep one job of each content; only files of equal size are read to compare."""
+    """Keep one job of each content; only files of equal size are read to compare.
+
+    What is done counts as well: a batch that goes on, or is run again, has the same duplicates.
+    """
+    again = {id(job) for job in draft.jobs}
+    done: defaultdict[int, list[RecordingJob]] = defaultdict(list)
+    for job, _ in draft.finished:
+        if job.identity is not None and id(job) not in again:
+            done[job.identity.size].append(job)
     by_size: defaultdict[int, list[int]] = defaultdict(list)
     for index, job in enumerate(draft.jobs):
         if job.identity is not None and job.identity.size:
             by_size[job.identity.size].append(index)
     dropped: set[int] = set()
-    for indices in by_size.values():
-        if len(indices) > 1:
-            dropped |= _same_content(draft, indices)
+    for size, indices in by_size.items():
+        if len(indices) + len(done[size]) > 1:
+            dropped |= _same_content(draft, indices, done[size])
     draft.jobs = [job for index, job in enumerate(draft.jobs) if index not in dropped]
 
 
-def _same_content(draft: _Draft, indices: Sequence[int]) -> set[int]:
+def _same_content(draft: _Draft, indices: Sequence[int], done: Iterable[RecordingJob]) -> set[int]:
     first: dict[tuple[object, ...], RecordingJob] = {}
+    for job in done:
+        first.setdefault(_content_key(job), job)
     dropped: set[int] = set()
     for index in indices:
         job = draft.jobs[index]
@@ -416,8 +426,7 @@ def _same_content(draft: _Draft, indices: Sequence[int]) -> set[int]:
         except (RecordingError, TransientError):
             continue  # said when it is processed
         draft.jobs[index] = job = replace(job, digest=digest)
-        key = (digest, job.mode, job.preset, job.reference, job.cancellation, job.session_id)
-        original = first.setdefault(key, job)
+        original = first.setdefault(_content_key(job), job)
         if original is not job:
             sink = job.sink if draft.request.duplicates == "link" else None
             draft.duplicates.append(
@@ -425,6 +434,10 @@ def _same_content(draft: _Draft, indices: Sequence[int]) -> set[int]:
             )
             dropped.add(index)
     return dropped
+
+
+def _content_key(job: RecordingJob) -> tuple[object, ...]:
+    return (job.digest, job.mode, job.preset, job.reference, job.cancellation, job.session_id)
 
 
 def _check_space(output_dir: Path | None, estimated_bytes: int) -> None:

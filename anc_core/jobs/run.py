@@ -23,6 +23,8 @@ from anc_core.errors import (
     InputError,
     RecordingError,
     SinkError,
+    StoreBusyError,
+    StoreError,
     TransientError,
     WorkerDiedError,
 )
@@ -56,6 +58,7 @@ from anc_core.store import (
     is_known_output,
     validate_session_id,
 )
+from anc_core.temporaries import own_token, remove_abandoned
 from anc_core.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -175,6 +178,8 @@ class _Session:
         self.job, self.request, self.content = job, request, content
         self.database, self.settings = database, settings
         self.owner = Owner.current()
+        self.token = own_token()
+        """Nobody else's: a worker that was taken for dead may still write under its own."""
         self.last_heartbeat = time.monotonic()
         self.replaceable: Path | None = None
         """What this very session delivered before, changed since."""
@@ -189,6 +194,8 @@ class _Session:
         return summary
 
     def run(self) -> SessionSummary:
+        if self.job.batch_id is None and self.job.sink is not None:
+            remove_abandoned(self.job.sink.parent)  # a batch looks once, when it begins
         with _one_at_a_time(self.content.fingerprint):
             redo = self.job.overwrite is Overwrite.REPLACE and not self._done_in_this_batch()
             held = self._claim(redo=redo)
@@ -225,8 +232,7 @@ class _Session:
         """
         if held.outcome is not Outcome.BUSY:
             return False
-        with self.database.begin() as db:
-            ours = heartbeat(db, held.session_id, self.owner)
+        ours = self._is_ours(held.session_id)
         if ours:
             message = f"{self.job.source}: its end could not be recorded, the database was away"
             self._finish(self._failed(held, ErrorCode.DB_UNAVAILABLE, message))
@@ -256,7 +262,7 @@ class _Session:
             source_bytes=None if identity is None else identity.size,
             source_mtime_ns=None if identity is None else identity.mtime_ns,
             output_path=None if sink is None else str(sink),
-            temp_path=None if sink is None else str(temp_path(sink, self.content.fingerprint)),
+            temp_path=None if sink is None else str(temp_path(sink, self.token)),
             mode=self.request.mode,
             preset=self.request.preset.name,
             parameters=self.request.parameters,
@@ -297,7 +303,7 @@ class _Session:
             source_digest=digest,
             fingerprint=self.content.fingerprint,
             session_id=held.session_id,
-            token=self.content.fingerprint,
+            token=self.token,
             on_progress=lambda num_samples: self._advance(held, num_samples),
         )
 
@@ -327,8 +333,15 @@ class _Session:
     def _finish(self, summary: SessionSummary) -> None:
         output = None if summary.output_path is None else Path(summary.output_path)
         size = output.stat().st_size if output is not None and output.is_file() else None
-        with self.database.begin() as db:
-            finish(db, summary, self.owner, output_bytes=size)
+        try:
+            with self.database.begin() as db:
+                finish(db, summary, self.owner, output_bytes=size)
+        except StoreBusyError:
+            raise
+        except StoreError as err:
+            if self._is_ours(summary.session_id):
+                raise
+            raise self._taken_over() from err
 
     def _advance(self, held: Claim, num_samples: int) -> None:
         if self.on_progress is not None:
@@ -337,11 +350,24 @@ class _Session:
         if now - self.last_heartbeat < self.settings.heartbeat_s:
             return
         self.last_heartbeat = now
-        with self.database.begin() as db:
-            still_ours = heartbeat(db, held.session_id, self.owner)
+        try:
+            still_ours = self._is_ours(held.session_id)
+        except StoreBusyError as err:
+            # A database that restarts must not cost hours of work: it is asked again, at the latest
+            # when the session ends.
+            _log.warning("%s: no heartbeat: %s", self.job.source, err)
+            return
         if not still_ours:
-            msg = f"{self.job.source}: the session was taken over by another process"
-            raise WorkerDiedError(msg)
+            raise self._taken_over()
+
+    def _is_ours(self, session_id: str) -> bool:
+        """Say that we live; return whether the session is still this worker's."""
+        with self.database.begin() as db:
+            return heartbeat(db, session_id, self.owner)
+
+    def _taken_over(self) -> WorkerDiedError:
+        # Worth another try, which finds what the other has made of it.
+        return WorkerDiedError(f"{self.job.source}: the session was taken over by another process")
 
     def _refuse_foreign_output(self) -> None:
         """Refuse to overwrite a file that we did not write, unless that was asked for."""
@@ -394,10 +420,10 @@ class _Session:
         assert previous is not None  # noqa: S101 - the outcome says so
         try:
             self._refuse_foreign_output()
-            copy_atomic(origin, sink, token=self.content.fingerprint)
             path = sidecar.sidecar_path(sink)
             placed = {"output_path": str(sink), "sidecar_path": str(path)}
-            sidecar.write(previous.model_copy(update=placed), token=self.content.fingerprint)
+            with sidecar.announced(previous.model_copy(update=placed), token=self.token):
+                copy_atomic(origin, sink, token=self.token)
         except RecordingError as err:
             return self._failed(held, err.code, str(err))
         return self._skipped(held, f"done before; its output was copied from {origin}")

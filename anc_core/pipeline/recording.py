@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from anc_core.pipeline.stream import OnProgress
 from anc_core.presets import PRESETS, CancellationParameters, Preset, SuppressionOverrides
 from anc_core.records import Metrics, Mode, Remark, SessionSummary, Status, WindowTable
 from anc_core.settings import Settings
+from anc_core.temporaries import own_token
 from anc_core.version import __version__
 
 ORIGINAL = "original"
@@ -118,7 +118,7 @@ def process_recording(
         source_digest=source_digest,
         fingerprint=request.fingerprint(source_digest, reference_digest),
         session_id=session_id,
-        token=uuid4().hex,
+        token=own_token(),
         on_progress=on_progress,
     )
 
@@ -135,8 +135,8 @@ def run_request(
 ) -> SessionSummary:
     """Do what ``request`` says; see :func:`process_recording`, which prepares the arguments.
 
-    ``token`` names the temporary files: who claimed the recording chooses one that its successor
-    knows, so that nothing is left behind by a process that was killed.
+    ``token`` names the temporary files: who claimed the recording noted them with the claim, so
+    that its successor removes what a process that was killed left behind.
     """
     if request.sink is not None:
         refuse_same_file(request.source, request.sink)

@@ -52,14 +52,27 @@ def write(summary: SessionSummary, token: str) -> None:
 def announced(summary: SessionSummary, token: str) -> Iterator[None]:
     """Write ``summary``; take it back if the block, which delivers the output, fails."""
     write(summary, token)
+    written = _inode(summary)
     try:
         yield
     except BaseException:
-        # Ctrl-C may come after the rename: what is delivered keeps its record.
-        if summary.output_path is not None and not describes(Path(summary.output_path)):
+        # Ctrl-C may come after the rename: what is delivered keeps its record; so does what another
+        # process is about to deliver, which took this one for dead.
+        if (
+            summary.output_path is not None
+            and _inode(summary) == written
+            and not describes(Path(summary.output_path))
+        ):
             with suppress(OSError):
                 sidecar_path(Path(summary.output_path)).unlink(missing_ok=True)
         raise
+
+
+def _inode(summary: SessionSummary) -> int | None:
+    try:
+        return None if summary.sidecar_path is None else Path(summary.sidecar_path).stat().st_ino
+    except OSError:
+        return None
 
 
 def remove_leftovers(temp: Path) -> None:

@@ -22,6 +22,16 @@ _BUSY_PHRASES = (
     "could not translate host name",
     "failed to resolve host",
     "no such file or directory",  # the server's socket is not there (yet)
+    # A server that restarts, or comes back after a crash, lets nobody in for some seconds; refused
+    # connections carry no SQLSTATE.
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is in recovery mode",
+    "not yet accepting connections",
+    "server closed the connection unexpectedly",
+    "connection reset by peer",
+    "too many clients already",
+    "remaining connection slots are reserved",
 )
 _DAMAGED_PHRASES = ("file is not a database", "malformed", "file is encrypted")
 # Classes of SQLSTATE (PostgreSQL, appendix A): lost connection, rollback through deadlock or

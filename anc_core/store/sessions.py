@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from anc_core.errors import ErrorCode, InputError, SessionNotFoundError, StoreError
 from anc_core.records import SessionSummary, Status
@@ -23,7 +23,7 @@ from anc_core.store.rows import (
     session_values,
     summary_of,
 )
-from anc_core.store.tables import DELETING, AudioSession
+from anc_core.store.tables import DELETING, DONE, FAILED, AudioSession
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -105,6 +105,25 @@ def finish(
         msg = f"session {summary.session_id} does not belong to {owner}: its result is not stored"
         raise StoreError(msg)
     replace_children(db, summary, recorded_at=changed.recorded_at)
+    if summary.status in DONE:
+        _forget_restless(db, summary)
+
+
+def _forget_restless(db: Session, summary: SessionSummary) -> None:
+    """Remove the failures of tries that found the file still being written: they are over.
+
+    Each found another content, so each has a session of its own.
+    """
+    db.execute(
+        delete(AudioSession).where(
+            AudioSession.source_path == summary.source_path,
+            AudioSession.status == FAILED,
+            AudioSession.error_code == ErrorCode.CHANGED_DURING_READ,
+            AudioSession.on_hold.is_(False),
+            AudioSession.id != summary.session_id,
+        ),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def get_session(db: Session, session_id: str) -> SessionSummary:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psutil
+from tenacity import retry, retry_if_result, wait_fixed
 
 ROOT = Path(__file__).parents[2]
 _WAIT_S = 120  # a busy machine
@@ -27,6 +28,12 @@ def until(condition: Callable[[], Any], patience_s: float, poll_s: float = 0.2) 
         assert time.monotonic() < deadline, f"not within {patience_s:.0f} s"
         time.sleep(poll_s)
     return found
+
+
+@retry(retry=retry_if_result(lambda answer: answer.status_code == 503), wait=wait_fixed(1))
+def _ask(method: str, url: str, **words: Any) -> httpx.Response:
+    """Ask as Prefect's client does: a busy database of the server answers 503 and means later."""
+    return httpx.request(method, url, timeout=_WAIT_S, **words)
 
 
 @dataclass
@@ -94,20 +101,28 @@ class Site:
         return done.stdout
 
     def post(self, path: str, **words: Any) -> Any:
-        answer = httpx.post(f"{self.api}{path}", json=words, timeout=_WAIT_S)
+        answer = _ask("POST", f"{self.api}{path}", json=words)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def run(self, deployment: str, *, tags: tuple[str, ...] = (), **parameters: Any) -> str:
-        """Schedule a run and return its id."""
-        found = httpx.get(f"{self.api}/deployments/name/{deployment}", timeout=_WAIT_S).json()
+    def run(
+        self,
+        deployment: str,
+        *,
+        tags: tuple[str, ...] = (),
+        queue: str | None = None,
+        **parameters: Any,
+    ) -> str:
+        """Schedule a run and return its id; ``queue`` if not that of its deployment."""
+        found = _ask("GET", f"{self.api}/deployments/name/{deployment}").json()
         words = {"parameters": parameters, "tags": tags, "state": {"type": "SCHEDULED"}}
+        words |= {"work_queue_name": queue} if queue else {}
         run_id: str = self.post(f"/deployments/{found['id']}/create_flow_run", **words)["id"]
         return run_id
 
     def look(self, run_id: str) -> dict[str, Any]:
         """Return what the server knows of a run."""
-        found: dict[str, Any] = httpx.get(f"{self.api}/flow_runs/{run_id}", timeout=_WAIT_S).json()
+        found: dict[str, Any] = _ask("GET", f"{self.api}/flow_runs/{run_id}").json()
         return found
 
     def state(self, run_id: str) -> str:

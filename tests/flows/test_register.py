@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,28 @@ def test_a_batch_that_went_down_with_its_server_is_put_back_in_its_queue() -> No
             client.set_flow_run_state(found[0], Running(), force=True)
         assert crash_left_over_runs(go_on=True) == 1
         assert client.read_flow_run(found[0]).state.name == "Crashed"
+
+
+def test_a_run_that_outlived_its_worker_is_ended_before_it_is_put_back() -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Running
+
+    from deployments.left_over import crash_left_over_runs, end_orphaned_runs
+    from deployments.register import register
+
+    register(normal_limit=2)
+    with get_client(sync_client=True) as client:
+        batch = client.read_deployment_by_name("batch-process-files/batch")
+        made = client.create_flow_run_from_deployment(batch.id, parameters={"file_paths": []})
+        client.set_flow_run_state(made.id, Running(), force=True)
+        orphan = subprocess.Popen([sys.executable, "-c", "input()", "prefect"], stdin=-1)
+        client.update_flow_run(made.id, infrastructure_pid=str(orphan.pid))
+        with orphan:
+            assert crash_left_over_runs(go_on=True) == 0  # it works
+            assert end_orphaned_runs() == 1
+            assert orphan.wait() == -signal.SIGKILL
+        assert crash_left_over_runs(go_on=True) == 1
+        assert client.read_flow_run(made.id).state.name == "AwaitingRetry"
 
 
 def test_an_alert_whose_event_was_lost_is_sent_by_one_run(

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from store_samples import process
 from store_workers import race_to_open
 
 from anc_core.errors import InputError, SchemaError, StoreBusyError, StoreError, TransientError
 from anc_core.store import Database, get_session, list_sessions, open_database
 from anc_core.store.engine import BUSY_TIMEOUT_S, make_engine, parse_url
+from anc_core.store.failures import store_errors
 from anc_core.store.schema import HEAD
 from anc_core.store.tables import Base
 
@@ -151,6 +153,18 @@ def test_a_missing_server_is_transient():
     with pytest.raises(StoreBusyError, match="busy or away") as caught:
         open_database("postgresql://nobody@127.0.0.1:1/none")
     assert isinstance(caught.value, TransientError)
+
+
+@pytest.mark.parametrize(
+    "words", ["the database system is starting up", "the database system is shutting down"]
+)
+def test_a_server_that_restarts_is_transient(words):
+    """It refuses connections in these words, without a code."""
+    cause = sqlite3.OperationalError(
+        f'connection failed: connection to "..." failed: FATAL:  {words}'
+    )
+    with pytest.raises(StoreBusyError, match="busy or away"), store_errors("postgresql://h/d"):
+        raise OperationalError("SELECT 1", {}, cause)
 
 
 @pytest.mark.postgres

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from anc_core.files import printable
+from anc_core.files import printable, temp_path
 from anc_core.maintenance.health.questions import Answer, HealthStatus, Question
 from anc_core.settings import Settings
 from anc_core.store import (
@@ -22,6 +21,7 @@ from anc_core.store import (
     latest_output,
     open_database,
 )
+from anc_core.temporaries import own_token
 
 MAX_WAL_BYTES = 256 << 20
 """Beyond, no checkpoint gets through: a reader has been open for hours."""
@@ -175,7 +175,7 @@ def _output_writable(settings: Settings) -> Answer:
         output = latest_output(db)
     wanted = settings.home if output is None else Path(output).parent
     folder = existing(wanted)
-    probe = folder / f".anc-health-{secrets.token_hex(4)}.part"
+    probe = temp_path(folder / "probe", own_token())
     try:
         probe.write_bytes(b"health")
         drift_s = probe.stat().st_mtime - time.time()

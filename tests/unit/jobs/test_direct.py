@@ -124,6 +124,24 @@ def test_a_shard_whose_worker_always_dies_is_a_failure_and_the_rest_goes_on(
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("step", ["begin", "batch_progress", "conclude"])
+def test_a_database_that_is_away_for_a_moment_does_not_end_the_batch(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    noisy_voice(bench.inputs / "x.wav", duration_s=1.0)
+    real, faults = getattr(direct_module, step), [StoreBusyError("starting up")]
+
+    def once(*args, **kwargs):
+        if faults:
+            raise faults.pop()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(direct_module, step, once)
+    assert run(bench, on_progress=lambda plan, progress: None).ok == 1
+    assert faults == []
+
+
+@pytest.mark.usefixtures("here")
 def test_progress_is_told_with_its_plan(bench: Bench) -> None:
     noisy_voice(bench.inputs / "x.wav", duration_s=1.0)
     seen: list[tuple[int, int]] = []

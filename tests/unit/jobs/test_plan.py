@@ -134,6 +134,17 @@ def test_the_same_content_is_treated_as_asked(
     assert [twin.sink and twin.sink.name for twin in plan.duplicates] == sinks
 
 
+@pytest.mark.parametrize("duplicates", ["link", "skip"])
+def test_a_batch_that_is_run_again_has_the_same_duplicates(bench: Bench, duplicates: str) -> None:
+    wav(bench.inputs / "a.wav")
+    (bench.inputs / "b.wav").write_bytes((bench.inputs / "a.wav").read_bytes())
+    first = bench.batch(duplicates=duplicates)
+    delivered = bench.delivered()
+    again = bench.batch(duplicates=duplicates)
+    assert (first.ok, first.duplicates) == (again.skipped, again.duplicates) == (1, 1)
+    assert bench.delivered() == delivered  # "skip" gives b.wav no output the second time either
+
+
 def test_only_files_of_equal_size_are_read_for_duplicates(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

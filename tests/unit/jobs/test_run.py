@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from sqlalchemy import text
 
 import anc_core.jobs.run as run_module
 import anc_core.pipeline.sidecar as sidecar
 from anc_core.errors import (
     ErrorCode,
     InputError,
+    SourceChangedError,
     SourceError,
     StoreBusyError,
     WorkerDiedError,
@@ -436,6 +438,104 @@ def test_a_worker_whose_session_was_taken_over_stops(
     with pytest.raises(WorkerDiedError, match=r"x\.wav.*taken over"):
         fast.run(source)
     assert bench.delivered() == bench.leftovers() == []
+
+
+def test_tries_that_found_the_file_being_written_leave_no_failed_sessions(
+    bench: Bench, source: Path
+) -> None:
+    content = source.read_bytes()
+    for number in range(2):
+
+        def append(_: int, number: int = number) -> None:
+            source.write_bytes(content[: -4_000 * (number + 1)])
+
+        with pytest.raises(SourceChangedError):
+            bench.run(source, on_progress=append)
+    codes = [row.error_code for row in bench.sessions()]
+    assert codes == [ErrorCode.CHANGED_DURING_READ] * 2
+    source.write_bytes(content)  # complete at last
+    assert bench.run(source).status is Status.OK
+    assert [row.status for row in bench.sessions()] == [Status.OK]
+
+
+def test_a_database_that_is_away_for_a_heartbeat_costs_no_work(
+    bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = bench.settings.model_copy(update={"heartbeat_s": 1e-9})
+    fast, asked = Bench(bench.folder, bench.database, settings), []
+
+    def away(*args, **kwargs):
+        asked.append(args)
+        raise StoreBusyError("the database system is starting up")
+
+    monkeypatch.setattr(run_module, "heartbeat", away)
+    assert fast.run(source).status is Status.OK
+    assert asked
+
+
+def test_a_copied_output_never_stands_without_its_record(
+    bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run(source)
+    real, there = run_module.copy_atomic, []
+
+    def look(origin, sink, token):
+        there.append(sidecar.sidecar_path(sink).exists())
+        real(origin, sink, token=token)
+
+    monkeypatch.setattr(run_module, "copy_atomic", look)
+    copy = bench.outputs / "elsewhere.wav"
+    assert bench.run(source, copy).status is Status.SKIPPED
+    assert there == [True]
+    assert sidecar.describes(copy)
+
+
+def test_a_worker_that_was_taken_for_dead_spoils_nothing(bench: Bench, source: Path) -> None:
+    """As after a step of the clock: it lives, another does its work, and then it wakes up."""
+    script = f"""
+import sys
+from pathlib import Path
+from anc_core.errors import WorkerDiedError
+from anc_core.jobs.records import RecordingJob
+from anc_core.jobs.run import run_recording
+from anc_core.settings import Settings
+from anc_core.store import open_database
+
+said = []
+def pause(_):
+    if not said:
+        said.append(print("half way", flush=True))
+        input()
+
+url = {bench.settings.resolved_database_url!r}
+try:
+    run_recording(
+        RecordingJob(source=Path({str(source)!r}), sink=Path({str(bench.outputs / "x.wav")!r})),
+        database=open_database(url), settings=Settings(database_url=url), on_progress=pause,
+    )
+except WorkerDiedError as err:
+    sys.exit("taken over" not in str(err))
+sys.exit(2)
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe) as sleeper:
+        assert sleeper.stdout is not None
+        assert sleeper.stdout.readline()
+        with bench.database.begin() as db:
+            db.execute(text("UPDATE audio_sessions SET owner_started_at = '2020-01-01 00:00:00'"))
+
+        def wake(_: int) -> None:
+            # Its successor is half way when it goes on, delivers, and finds that it is late.
+            if sleeper.poll() is None:
+                sleeper.communicate(b"\n")
+
+        summary = bench.run(source, on_progress=wake)
+        assert sleeper.returncode == 0
+    assert summary.status is Status.OK
+    assert digest_file(bench.outputs / "x.wav") == summary.output_digest
+    assert sidecar.describes(bench.outputs / "x.wav")
+    assert bench.leftovers() == []
+    assert [row.status for row in bench.sessions()] == [Status.OK]
 
 
 # ------------------------------------------------------------------ what cannot be read, or fails

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,18 @@ def test_any_name_can_have_a_sidecar(name: str, tmp_path: Path) -> None:
     assert found is not None
     assert found.source_path == f"/in/{name}"
     assert Path(found.output_path or "") == output
+
+
+def test_a_record_is_taken_back_unless_another_process_wrote_it_anew(output: Path) -> None:
+    summary, path = summary_of(output), sidecar.sidecar_path(output)
+    output.unlink()
+    with pytest.raises(OSError, match="full"), sidecar.announced(summary, token="t"):
+        raise OSError("full")
+    assert not path.exists()
+    with suppress(OSError), sidecar.announced(summary, token="t"):
+        sidecar.write(summary, token="u")
+        raise OSError("full")
+    assert path.exists()
 
 
 def test_output_that_somebody_changed_does_not_match(output: Path) -> None:
