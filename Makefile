@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c const
 
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 60
+CHAOS_REPEATS ?= 20
 .PHONY: help demo test chaos fuzz audit check kernels lint types contracts bench clean
 
 help:  ## list the targets
@@ -21,8 +22,11 @@ demo: .venv/.runtime  ## synthesise noisy recordings, clean them as a Prefect fl
 test: .venv/.dev  ## run the tests
 	$(RUN) pytest -n auto --dist loadgroup -q
 
-chaos: .venv/.dev  ## kill, interrupt and starve it for as long as it takes; all that CI has no time for
-	$(RUN) pytest -q -m "long or not long" tests/chaos
+chaos: .venv/.dev  ## kill, interrupt and starve it for as long as it takes; CHAOS_REPEATS=20 of each kill; prints the table
+	rm -f chaos.jsonl
+	CHAOS_LOG=chaos.jsonl CHAOS_STEP=1 CHAOS_REPEATS=$(CHAOS_REPEATS) \
+	  $(RUN) pytest -q -m "long or not long" tests/chaos; status=$$?; \
+	  $(RUN) tests.chaos.table chaos.jsonl; exit $$status
 	$(RUN) pytest -q -m long --ignore tests/chaos --ignore tests/fuzz tests
 
 fuzz: .venv/.dev  ## damage every kind of input, FUZZ_SECONDS=60 each; prints how many were tried

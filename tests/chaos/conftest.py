@@ -1,8 +1,8 @@
 """Repetitions of the cases, and the record of what became of them.
 
-``CHAOS_REPEATS`` says how often each case is repeated (default: each case's own, small number),
-``CHAOS_SEED`` what their random moments are drawn from, ``CHAOS_LOG`` a file that gets a line for
-every repetition; ``python -m tests.chaos.table`` makes the table of it.
+``CHAOS_REPEATS`` says how often each case is repeated (once by default), ``CHAOS_SEED`` what their
+random moments are drawn from, ``CHAOS_LOG`` a file that gets a line for every repetition;
+``python -m tests.chaos.table`` makes the table of it.
 """
 
 from __future__ import annotations
@@ -55,11 +55,19 @@ class Repetition:
             self.failures.append(f"repetition {self.seed}, {moment}: {verdict}")
 
 
-def repetitions(case: str, default: int = 1) -> Iterator[Repetition]:
-    """Yield as many as are asked for; each draws its moments from a seed of its own."""
+def repetitions(case: str, most: int = 1_000) -> Iterator[Repetition]:
+    """Yield as many as are asked for; each draws its moments from a seed of its own.
+
+    Parameters
+    ----------
+    case : str
+        Its row in the table.
+    most : int
+        Of a case that is no kill and takes long, so many are enough.
+    """
     base = os.environ.get("CHAOS_SEED", "7")
     failures: list[str] = []
-    for number in range(int(os.environ.get("CHAOS_REPEATS", default))):
+    for number in range(min(most, int(os.environ.get("CHAOS_REPEATS", "1")))):
         seed = f"{case} {base}.{number}"
         yield Repetition(case, number, seed, random.Random(seed), failures)
     assert not failures, f"{case}: " + "\n".join(failures)

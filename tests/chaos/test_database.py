@@ -110,7 +110,7 @@ def test_postgresql_is_killed(world: World, postgres: Postgres, tmp_path: Path) 
 
 
 def test_postgresql_is_restarted(world: World, postgres: Postgres, tmp_path: Path) -> None:
-    for one in repetitions("PostgreSQL restarted in mid-batch"):
+    for one in repetitions("PostgreSQL restarted in mid-batch", most=5):
         url = postgres.fresh()
         case = attack(world, tmp_path / str(one.number), one, ANC_DATABASE_URL=url)
         with case.running():
@@ -122,7 +122,7 @@ def test_postgresql_is_restarted(world: World, postgres: Postgres, tmp_path: Pat
 @pytest.mark.parametrize("locked_s", [60, 75])
 def test_sqlite_is_locked(world: World, tmp_path: Path, locked_s: int) -> None:
     """Another process holds it for 60 s, or for longer than anybody waits at a time."""
-    for one in repetitions(f"SQLite locked for {locked_s} s"):
+    for one in repetitions(f"SQLite locked for {locked_s} s", most=3):
         case = attack(world, tmp_path / str(one.number), one)
         with case.running():
             case.wait_for_a_moment()

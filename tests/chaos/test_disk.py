@@ -46,7 +46,7 @@ def fill(disk: Path) -> Path:
 @pytest.mark.parametrize("with_store", [False, True], ids=["outputs", "outputs and store"])
 def test_a_disk_that_fills_up(world: World, tmp_path: Path, *, with_store: bool) -> None:
     what = "outputs and store" if with_store else "outputs"
-    for one in repetitions(f"disk full: {what}"):
+    for one in repetitions(f"disk full: {what}", most=5):
         case = attack(world, tmp_path / str(one.number), one)
         disk = tmp_path / f"disk-{one.number}"
         with small_disk(disk):
@@ -63,7 +63,7 @@ def test_a_disk_that_fills_up(world: World, tmp_path: Path, *, with_store: bool)
 
 
 def test_a_disk_that_becomes_read_only(world: World, tmp_path: Path) -> None:
-    for one in repetitions("outputs read-only"):
+    for one in repetitions("outputs read-only", most=5):
         case = attack(world, tmp_path / str(one.number), one)
         disk = tmp_path / f"disk-{one.number}"
         with small_disk(disk):
@@ -84,7 +84,7 @@ def _remount(disk: Path, how: str) -> bool:
 
 
 def test_an_output_folder_that_is_removed(world: World, tmp_path: Path) -> None:
-    for one in repetitions("output folder removed"):
+    for one in repetitions("output folder removed", most=5):
         case = attack(world, tmp_path / str(one.number), one)
         with case.running() as process:
             case.wait_for_a_moment()

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(7_200)]
 
 @pytest.mark.parametrize("racers", [2, 8])
 def test_processes_race_for_the_same_recordings(world: World, tmp_path: Path, racers: int) -> None:
-    for one in repetitions(f"{racers} processes race for the same recordings"):
+    for one in repetitions(f"{racers} processes race for the same recordings", most=5):
         case = attack(world, tmp_path / str(one.number), one)
         case.env["ANC_WORKERS"] = "1"
         (case.folder / "batch.log").touch()
