@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -55,17 +56,22 @@ def served(tmp_path: Path, got: Receiver) -> Iterator[tuple[subprocess.Popen[byt
         "PYTHONPATH": str(ROOT),
         "ANC_ALERT_WEBHOOK_URL": got.url,
         "ANC_ALERT_WEBHOOK_SECRET": "top-secret",
+        "ANC_LOG_JSON": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
     log = (tmp_path / "serve.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows", "serve", "--port", str(port)],
+        [
+            *(sys.executable, "-m", "flows", "serve"),
+            *("--port", str(port), "--metrics-port", str(port + 2)),
+        ],
         cwd=tmp_path, env=environment, stdout=log, stderr=log,
     )  # fmt: skip
     try:
         told = tmp_path / "serve.log"
         until(
-            lambda: process.poll() is not None or b"ready" in told.read_bytes(), _START_PATIENCE_S
+            lambda: process.poll() is not None or b"ready: http" in told.read_bytes(),
+            _START_PATIENCE_S,
         )
         assert process.poll() is None, told.read_text()
         yield process, f"http://127.0.0.1:{port}/api"
@@ -97,6 +103,8 @@ def test_a_recording_with_an_alarm_goes_through_and_ctrl_c_leaves_nothing(
 
     assert until(ended, _RUN_PATIENCE_S) == "Completed"
     until(lambda: got.requests, _RUN_PATIENCE_S)
+    metrics = httpx.get(f"http://127.0.0.1:{httpx.URL(api).port + 2}/metrics").text
+    assert 'anc_emergency_events_total{event_type="smoke_alarm"} 1.0' in metrics
     family = psutil.Process(process.pid).children(recursive=True)
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -108,6 +116,8 @@ def test_a_recording_with_an_alarm_goes_through_and_ctrl_c_leaves_nothing(
     assert not (tmp_path / ".anc" / "serve.json").exists()
     log = (tmp_path / "serve.log").read_text()
     assert "top-secret" not in log
+    of_recording = [line for line in log.splitlines() if "alarm.wav: status=ok" in line]
+    assert {"session_id", "flow_run_id", "task_run_id"} <= json.loads(of_recording[0]).keys()
     assert "not-for-logs" not in log
 
 
