@@ -72,10 +72,11 @@ def _probe(output_dir: Path) -> None:
 
 
 def _folders_of(plan: BatchPlan) -> set[Path]:
-    """Return where the outputs of the batch lie or will lie."""
+    """Return where the outputs of the batch lie or will lie, and where it tried to write."""
     outputs = [one.sink for one in (*plan.jobs, *plan.duplicates) if one.sink is not None]
     outputs += [Path(line.output_path) for line in plan.settled if line.output_path is not None]
-    return {output.parent for output in outputs}
+    folders = {output.parent for output in outputs}
+    return folders if plan.output_dir is None else folders | {plan.output_dir}
 
 
 def reconcile(database: Database, *, batch_id: str | None = None, deliberate: bool = False) -> int:
