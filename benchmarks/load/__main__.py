@@ -1,5 +1,6 @@
-"""Load the platform, case by case; see docs/sizing.md for what came of it.
+"""Load the platform, case by case; docs/sizing.md says what came of it.
 
+    python -m benchmarks.load many              # 5 000 recordings of 2 s, on both stores
     python -m benchmarks.load long              # 10 min, 2 h and 24 h, 16 kHz mono
 """
 
@@ -8,7 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.load import long
+from benchmarks.load import long, many
+from benchmarks.load.site import STORES
 
 
 def main() -> None:
@@ -16,10 +18,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("case", choices=["long"])
+    parser.add_argument("case", choices=["long", "many"])
     parser.add_argument("--folder", type=Path, help="where the recordings are made")
+    parser.add_argument("--store", choices=STORES, help="instead of both")
+    parser.add_argument("--count", type=int, default=many.MANY, help="recordings of the case many")
     words = parser.parse_args()
-    long.measure(words.folder)
+    if words.case == "long":
+        long.measure(words.folder)
+    for store in [words.store] if words.store else STORES:
+        if words.case == "many":
+            many.measure(words.folder, store, words.count)
 
 
 if __name__ == "__main__":

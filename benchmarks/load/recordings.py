@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ SCENE_S = 600
 _ALARM_S = 60
 
 
-def scene(num_channels: int = 1) -> Chunk:
+@functools.cache
+def scene() -> Chunk:
     """Return ten minutes: talkers in several noises, and once a smoke alarm for half a minute."""
     rng = np.random.default_rng(8)
     noises = ("fan", "traffic", "babble", "white", "hum", "rain", "engine", "typing", "pink")
@@ -26,14 +28,13 @@ def scene(num_channels: int = 1) -> Chunk:
             rng,
             noises=((kind, 5.0 + 2 * number),),
             pitch_hz=100.0 + 12 * number,
-            num_channels=num_channels,
         )
         for number, kind in enumerate(noises)
     ]
     alarm = alarm_over_speech(
         _ALARM_S, RATE_HZ, rng, kind="t3_3100", alarm_start_s=30.0, noises=(("fan", 10.0),)
     )
-    return np.concatenate([*parts, np.repeat(alarm, num_channels, axis=1)])
+    return np.concatenate([*parts, alarm])
 
 
 def write_long(path: Path, duration_s: int) -> Path:
