@@ -1,7 +1,7 @@
 """Load the platform, case by case; docs/sizing.md says what came of it.
 
-    python -m benchmarks.load many              # 5 000 recordings of 2 s, on both stores
-    python -m benchmarks.load long              # 10 min, 2 h and 24 h, 16 kHz mono
+python -m benchmarks.load many              # 5 000 recordings of 2 s, on both stores
+python -m benchmarks.load long              # 10 min, 2 h and 24 h, 16 kHz mono
 """
 
 from __future__ import annotations
