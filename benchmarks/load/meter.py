@@ -60,36 +60,36 @@ def run(
     words: Sequence[str], environment: Mapping[str, str], *, log: Path, niceness: int = 0
 ) -> Usage:
     """Run ``anc`` with ``words``; what it says on standard error is kept in ``log``, too."""
-    usage = Usage()
-    before, start = _waited_for(), time.monotonic()
+    usage, ended = Usage(), threading.Event()
+    start = time.monotonic()
     with log.open("wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows", *words],
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=errors,
-            preexec_fn=lambda: os.nice(niceness),  # noqa: PLW1509 - no threads yet that hold a lock
         )
-        sampler = threading.Thread(target=_sample, args=(process, usage, start))
-        sampler.start()
-        usage.stdout, _ = process.communicate()
-        sampler.join()
+    os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
+    sampler = threading.Thread(target=_sample, args=(process.pid, ended, usage, start))
+    sampler.start()
+    assert process.stdout is not None
+    with process.stdout:
+        usage.stdout = process.stdout.read()
+    # Of this one process and those that it waited for; others may run beside it.
+    _, status, taken = os.wait4(process.pid, 0)
+    ended.set()
+    process.returncode = usage.exit_code = os.waitstatus_to_exitcode(status)
+    sampler.join()
     usage.wall_s = time.monotonic() - start
-    usage.cpu_s = _waited_for() - before
+    usage.cpu_s = taken.ru_utime + taken.ru_stime
     usage.load = os.getloadavg()[0]
     usage.stderr = log.read_text(errors="replace")
-    usage.exit_code = process.returncode
     return usage
 
 
-def _waited_for() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
-
-
-def _sample(process: subprocess.Popen[bytes], usage: Usage, start: float) -> None:
-    root = psutil.Process(process.pid)
-    while process.poll() is None:
+def _sample(pid: int, ended: threading.Event, usage: Usage, start: float) -> None:
+    root = psutil.Process(pid)
+    while not ended.wait(SAMPLE_EVERY_S):
         largest: dict[str, float] = defaultdict(float)
         tree_mb = 0.0
         for member in _family(root):
@@ -107,7 +107,6 @@ def _sample(process: subprocess.Popen[bytes], usage: Usage, start: float) -> Non
         usage.tree_mb = max(usage.tree_mb, tree_mb)
         for role, own_mb in largest.items():
             usage.roles[role].history.append((time.monotonic() - start, own_mb))
-        time.sleep(SAMPLE_EVERY_S)
 
 
 def _family(root: psutil.Process) -> list[psutil.Process]:

@@ -36,11 +36,16 @@ class Site:
         )
 
     def batch(
-        self, inputs: Path, *options: str, name: str = "batch", niceness: int = 0
+        self,
+        inputs: Path,
+        *options: str,
+        name: str = "batch",
+        log: str | None = None,
+        niceness: int = 0,
     ) -> tuple[dict[str, Any], Usage]:
         """Run a batch into the folder ``out-NAME``; return its summary and what it took."""
         words = ("batch", inputs, "-o", self.output(name), "-q", "--json", *options)
-        usage = self.anc(*words, name=name, niceness=niceness)
+        usage = self.anc(*words, name=log or name, niceness=niceness)
         if usage.exit_code:
             msg = f"anc batch ended with {usage.exit_code}:\n{usage.stderr[-4000:]}"
             raise RuntimeError(msg)

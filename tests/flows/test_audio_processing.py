@@ -212,7 +212,7 @@ def test_thousands_of_names_fit_into_a_run_and_too_many_are_told_what_to_do(
         return _as_flow(BatchRequest(inputs=names), Settings.load(), None, dry_run=True).planned
 
     assert planned(6_000, 120) == 6_000
-    with pytest.raises(InputError, match="5000 names are more than .* folder"):
+    with pytest.raises(InputError, match=r"5000 names are more than .* folder"):
         planned(5_000, 3_600)
 
 
