@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.load import long, many, together, wide
+from benchmarks.load import day, long, many, together, wide
 from benchmarks.load.site import STORES
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("case", choices=["many", "long", "wide", "together"])
+    parser.add_argument("case", choices=["many", "long", "wide", "together", "day"])
     parser.add_argument("--folder", type=Path, help="where the recordings are made")
     parser.add_argument("--store", choices=STORES, help="instead of both")
     parser.add_argument("--count", type=int, default=many.MANY, help="recordings of the case many")
@@ -32,6 +32,8 @@ def main() -> None:
             many.measure(words.folder, store, words.count)
         if words.case == "together":
             together.measure(words.folder, store)
+        if words.case == "day":
+            day.measure(words.folder, store)
 
 
 if __name__ == "__main__":
