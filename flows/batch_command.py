@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from anc_core.settings import Settings
 
 
+_TOO_MUCH = "Flow run parameters must be less than"
+"""Prefect's words for a request that is above ``PREFECT_SERVER_API_MAX_PARAMETER_SIZE``."""
+
+
 @click.command()
 @click.argument("inputs", nargs=-1, type=click.Path(path_type=str))
 @click.option(
@@ -133,6 +137,9 @@ def _as_flow(
     request: BatchRequest, settings: Settings, max_failures: int | None, *, dry_run: bool
 ) -> BatchSummary:
     check_names(*request.inputs, request.output_dir)
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    from anc_core.errors import InputError
     from flows.audio_processing import BatchFailedError, batch_process_files
 
     use_database(settings)
@@ -160,4 +167,12 @@ def _as_flow(
         summary: BatchSummary = batch_process_files(**parameters)
     except BatchFailedError as err:
         return err.summary
+    except PrefectHTTPStatusError as err:
+        if _TOO_MUCH not in err.response.text:
+            raise
+        msg = (
+            f"{len(request.inputs)} names are more than this Prefect server takes at once; "
+            "name their folder, a pattern in quotes, or a manifest"
+        )
+        raise InputError(msg) from err
     return summary

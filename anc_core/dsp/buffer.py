@@ -46,7 +46,7 @@ class SampleBuffer:
         if not self._chunks:
             return np.zeros((0, self._num_channels), np.float32)
         if len(self._chunks) > 1 and num_samples > self._head_length():
-            self._join()
+            self._join(num_samples)
         return self._chunks[0][self._dropped : self._dropped + num_samples]
 
     def drop(self, num_samples: int) -> None:
@@ -57,6 +57,7 @@ class SampleBuffer:
             head = self._head_length()
             if num_samples < head:
                 self._dropped += num_samples
+                self._release()
                 return
             del self._chunks[0]
             self._dropped = 0
@@ -75,7 +76,25 @@ class SampleBuffer:
     def _head_length(self) -> int:
         return len(self._chunks[0]) - self._dropped
 
-    def _join(self) -> None:
-        self._chunks[0] = self._chunks[0][self._dropped :]
+    def _release(self) -> None:
+        """Give back what was dropped once it is the larger part of the oldest chunk.
+
+        A joined chunk would otherwise be kept whole until its last sample has gone; and what is
+        copied is never more than what was dropped since the last time.
+        """
+        if self._dropped > self._head_length():
+            self._chunks[0] = self._chunks[0][self._dropped :].copy()
+            self._dropped = 0
+
+    def _join(self, num_samples: int) -> None:
+        """Make one of the oldest chunks, of as many as hold ``num_samples``.
+
+        The others stay what they are: several queues wait for the same samples, and share them.
+        """
+        known, count = -self._dropped, 0
+        while known < num_samples and count < len(self._chunks):
+            known += len(self._chunks[count])
+            count += 1
+        oldest = [self._chunks[0][self._dropped :], *self._chunks[1:count]]
+        self._chunks[:count] = [np.concatenate(oldest)]
         self._dropped = 0
-        self._chunks = [np.concatenate(self._chunks)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from anc_core.errors import ErrorCode, SourceChangedError
+from anc_core.errors import ErrorCode, InputError, SourceChangedError
 from anc_core.store import get_session, list_sessions, open_database
 from tests.recordings import noisy_voice, two_microphones
 
@@ -197,6 +197,23 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path: Path, store_url: str) -> N
     assert not (tmp_path / "out").exists()
     with open_database(store_url).begin() as db:
         assert list(list_sessions(db)) == []
+
+
+def test_thousands_of_names_fit_into_a_run_and_too_many_are_told_what_to_do(
+    tmp_path: Path, store_url: str
+) -> None:
+    """A shell's ``*.wav``; Prefect itself takes 512 KiB of them."""
+    from anc_core.jobs.plan import BatchRequest
+    from anc_core.settings import Settings
+    from flows.batch_command import _as_flow
+
+    def planned(count: int, length: int) -> int:
+        names = [f"{tmp_path}/{number}".ljust(length, "x") for number in range(count)]
+        return _as_flow(BatchRequest(inputs=names), Settings.load(), None, dry_run=True).planned
+
+    assert planned(6_000, 120) == 6_000
+    with pytest.raises(InputError, match=r"5000 names are more than .* folder"):
+        planned(5_000, 3_600)
 
 
 def test_only_passing_faults_are_retried(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
+from typing import TYPE_CHECKING
 
 from store_samples import request, result
 
 from anc_core.store import Owner, claim, finish, heartbeat, open_database, record_audit
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 def race_for_claims(
@@ -43,27 +49,37 @@ def claim_and_hang(url: str, answers: Queue[str]) -> None:
 
 
 def write_for(
-    url: str, worker: int, seconds: float, answers: Queue[tuple[int, str | None]]
+    url: str, worker: int, seconds: float, answers: Queue[tuple[int, float, str | None]]
 ) -> None:
+    """Write sessions, three transactions each; tell how many, the longest wait in s, the error."""
     database = open_database(url)
     owner = Owner.current()
-    written = 0
+    written, longest_s = 0, 0.0
     end = time.monotonic() + seconds
+
+    @contextmanager
+    def timed() -> Iterator[Session]:
+        nonlocal longest_s
+        start = time.monotonic()
+        with database.begin() as db:
+            yield db
+        longest_s = max(longest_s, time.monotonic() - start)
+
     try:
         while time.monotonic() < end:
             fingerprint = f"w{worker}-{written}"
-            with database.begin() as db:
+            with timed() as db:
                 taken = claim(db, request(fingerprint), owner)
-            with database.begin() as db:
+            with timed() as db:
                 assert heartbeat(db, taken.session_id, owner)
-            with database.begin() as db:
+            with timed() as db:
                 finish(db, result(taken.session_id, fingerprint), owner)
                 record_audit(db, "process", taken.session_id, {}, f"worker {worker}")
             written += 1
     except Exception as err:  # noqa: BLE001 - told to the test
-        answers.put((written, repr(err)))
+        answers.put((written, longest_s, repr(err)))
     else:
-        answers.put((written, None))
+        answers.put((written, longest_s, None))
     database.dispose()
 
 

@@ -182,7 +182,7 @@ def test_backup_while_others_write_is_one_moment(ready_url, open_store, tmp_path
     files = []
     while any(worker.is_alive() for worker in workers) and len(files) < 6:
         files.append(Path(back_up(database, settings, actor="test").path))
-    assert [error for _, error in (answers.get(timeout=60) for _ in workers) if error] == []
+    assert [error for *_, error in (answers.get(timeout=60) for _ in workers) if error] == []
     for worker in workers:
         worker.join()
     for file in [path for path in files if path.exists()]:

@@ -73,3 +73,26 @@ def test_memory_of_taken_chunks_is_given_back():
     del chunk
     buffer.take(4)
     assert owner() is None
+
+
+def test_what_was_dropped_of_a_joined_chunk_is_not_kept():
+    """A queue that is as long as a look-ahead would otherwise hold it several times."""
+    buffer = SampleBuffer(1)
+    for start in range(0, 1_000, 100):
+        buffer.put(ramp(start, start + 100))
+    buffer.take(950)
+    kept = buffer.peek(50)
+    np.testing.assert_array_equal(kept, ramp(950, 1_000))
+    held = kept if kept.base is None else kept.base
+    assert held.nbytes <= 2 * kept.nbytes
+
+
+def test_queues_share_the_samples_that_wait_in_all_of_them():
+    chunks = [ramp(start, start + 100) for start in range(0, 1_000, 100)]
+    buffer = SampleBuffer(1)
+    for chunk in chunks:
+        buffer.put(chunk)
+    buffer.take(250)  # of three chunks, joined
+    buffer.drop(50)
+    np.testing.assert_array_equal(buffer.peek(100), chunks[3])
+    assert np.shares_memory(buffer.peek(100), chunks[3])

@@ -1,0 +1,1 @@
+"""What the platform bears: many recordings, a long one, many channels, batches side by side."""
