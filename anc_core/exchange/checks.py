@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from anc_core.errors import InputError
 from anc_core.exchange.readers import Faults
-from anc_core.records import Event, IntervalMetrics, Record, SessionSummary, Window
+from anc_core.records import Event, IntervalMetrics, LevelSpan, Record, SessionSummary, Window
 from anc_core.store import validate_session_id
 from anc_core.store.plain_rows import BATCHES, SESSIONS, Cell, Kind, PlainRow, TableShape
 
@@ -19,6 +19,7 @@ _RECORDS: Mapping[str, type[Record]] = {
     "noise_detections": Window,
     "noise_events": Event,
     "processing_metrics": IntervalMetrics,
+    "level_spans": LevelSpan,
 }
 _STATUSES = ("ok", "degraded", "skipped", "failed")
 

@@ -42,6 +42,7 @@ from anc_core.store.tables import (
     AudioSession,
     Base,
     Batch,
+    LevelSpan,
     NoiseDetection,
     NoiseEvent,
     ProcessingMetric,
@@ -125,7 +126,7 @@ def _shape(table: type[Base]) -> TableShape:
     )
 
 
-_TABLES = (Batch, AudioSession, NoiseDetection, NoiseEvent, ProcessingMetric)
+_TABLES = (Batch, AudioSession, NoiseDetection, NoiseEvent, ProcessingMetric, LevelSpan)
 TABLE_OF: dict[str, type[Base]] = {table.__tablename__: table for table in _TABLES}
 SHAPES = {name: _shape(table) for name, table in TABLE_OF.items()}
 """The exported tables, parents first."""
