@@ -115,6 +115,7 @@ def process_audio_file(
     chunk_size: int | None = None,
     overwrite: OverwriteName = "skip",
     device_id: str | None = None,
+    gain_setting: str | None = None,
     user_id: str | None = None,
     site: str | None = None,
     suppression: SuppressionOverrides | None = None,
@@ -133,6 +134,7 @@ def process_audio_file(
         chunk_size: Samples a chunk, 0.5 s to 5 s and never longer than the recording.
         overwrite: skip does nothing where the same was done before; replace does it again.
         device_id: Recorder that it comes from.
+        gain_setting: Gain that it was recorded with, in the words of its calibration.
         user_id: Person it belongs to.
         site: Place it was recorded at.
         suppression: What is wanted otherwise than the preset has it: method, strength,
@@ -159,6 +161,7 @@ def process_audio_file(
         overwrite=Overwrite(overwrite),
         session_id=session_id,
         device_id=device_id,
+        gain_setting=gain_setting,
         user_id=user_id,
         site=site,
     )
@@ -240,6 +243,7 @@ def batch_process_files(
     include: list[str] | None = None,
     exclude: list[str] | None = None,
     device_id: str | None = None,
+    gain_setting: str | None = None,
     user_id: str | None = None,
     site: str | None = None,
     batch_id: str | None = None,
@@ -264,6 +268,7 @@ def batch_process_files(
         include: Patterns of names to take from folders.
         exclude: Patterns of names to leave out.
         device_id: Recorder that they come from.
+        gain_setting: Gain that they were recorded with, in the words of their calibration.
         user_id: Person they belong to.
         site: Place they were recorded at.
         batch_id: Name of the batch; made of the run's id if empty, so a run that is resumed goes on
@@ -299,6 +304,7 @@ def batch_process_files(
         overwrite=overwrite,
         duplicates=duplicates,
         device_id=device_id,
+        gain_setting=gain_setting,
         user_id=user_id,
         site=site,
         batch_id=batch_id or _own_batch_id(),

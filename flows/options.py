@@ -49,6 +49,9 @@ session_options = options(
         help="What to do where the same was done before.",
     ),
     click.option("--device-id", help="Recorder that it comes from."),
+    click.option(
+        "--gain-setting", help="Gain that it was recorded with, in the words of its calibration."
+    ),
     click.option("--user-id", help="Person it belongs to."),
     click.option("--site", help="Place it was recorded at."),
     database_option,

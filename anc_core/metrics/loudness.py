@@ -96,7 +96,9 @@ class LoudnessMeter:
         assert ungated_lufs is not None  # noqa: S101 - each of its blocks is above -70 LUFS
         gate = ungated_lufs + _RELATIVE_GATE_LU - _ABSOLUTE_GATE_LUFS
         # The bins whose middle is above the gate; -70 LUFS is the first bin's beginning.
-        first = max(int(np.ceil(gate / _STEP_LU - 0.5)), 0)
+        first = min(
+            max(int(np.ceil(gate / _STEP_LU - 0.5)), 0), int(np.nonzero(self._counts)[0][-1])
+        )
         return _lufs(float(self._sums[first:].sum()) / int(self._counts[first:].sum()))
 
     def max_momentary_lufs(self) -> float | None:

@@ -328,11 +328,15 @@ class SessionMeter:
         figures = self._level_figures()
         sound, why_none = self._sound.figures()
         reasons = figures.pop("null_reasons") | masked.pop("null_reasons") | why_none
-        figures |= sound | masked | {
-            "protected_s": self._protected_samples / grid.sample_rate,
-            "clipped_samples_in": int(self._clipping.counts.sum()),
-            "null_reasons": reasons,
-        }
+        figures |= (
+            sound
+            | masked
+            | {
+                "protected_s": self._protected_samples / grid.sample_rate,
+                "clipped_samples_in": int(self._clipping.counts.sum()),
+                "null_reasons": reasons,
+            }
+        )
         return MeterResult(
             figures=figures,
             intervals=self._intervals.compute(),

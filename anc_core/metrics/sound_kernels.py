@@ -38,7 +38,12 @@ _TINY = 1e-60
 
 @part_of_kernel
 def _recur(
-    twice: Numbers, fourfold: Numbers, poles: Numbers, state: Numbers, a_out: Numbers, k_out: Numbers
+    twice: Numbers,
+    fourfold: Numbers,
+    poles: Numbers,
+    state: Numbers,
+    a_out: Numbers,
+    k_out: Numbers,
 ) -> None:
     """Run the poles over differenced samples, input and output in turns."""
     a1, a2, a3, a4 = poles[0], poles[1], poles[2], poles[3]

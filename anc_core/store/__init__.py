@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.bulk import insert_rows
+    from anc_core.store.calibrations import (
+        add_calibration,
+        end_calibration,
+        list_calibrations,
+    )
     from anc_core.store.claims import (
         Claim,
         ClaimRequest,
@@ -189,6 +194,7 @@ _HOMES = {
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
     "bulk": ("insert_rows",),
+    "calibrations": ("add_calibration", "end_calibration", "list_calibrations"),
     "claims": (
         "Claim",
         "ClaimRequest",
@@ -375,6 +381,7 @@ __all__ = [
     "StoredReport",
     "Taken",
     "acknowledged",
+    "add_calibration",
     "add_erasures",
     "analyse_period",
     "analyse_session",
@@ -408,6 +415,7 @@ __all__ = [
     "emergency_counts",
     "emergency_facts",
     "emergency_kinds",
+    "end_calibration",
     "enlist",
     "erasures",
     "expire_alerts",
@@ -437,6 +445,7 @@ __all__ = [
     "latest_moment",
     "latest_output",
     "level_facts",
+    "list_calibrations",
     "list_deliveries",
     "list_sessions",
     "live_sessions",
