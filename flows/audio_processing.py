@@ -25,7 +25,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from anc_core.errors import AncError, ErrorCode, TransientError
 from anc_core.jobs.batch import (
@@ -118,6 +118,7 @@ def process_audio_file(
     gain_setting: str | None = None,
     user_id: str | None = None,
     site: str | None = None,
+    recorded_at: AwareDatetime | None = None,
     suppression: SuppressionOverrides | None = None,
     cancellation: CancellationParameters | None = None,
 ) -> SessionSummary:
@@ -137,6 +138,7 @@ def process_audio_file(
         gain_setting: Gain that it was recorded with, in the words of its calibration.
         user_id: Person it belongs to.
         site: Place it was recorded at.
+        recorded_at: When the recording began, with its time zone.
         suppression: What is wanted otherwise than the preset has it: method, strength,
             max_attenuation_db, link_channels.
         cancellation: How to cancel; its reference_channel is the channel of the recording that
@@ -164,6 +166,7 @@ def process_audio_file(
         gain_setting=gain_setting,
         user_id=user_id,
         site=site,
+        recorded_at=recorded_at,
     )
     summary = process_recording_task.with_options(**retry_options(settings))(job)
     logger().info("%s: %s %s", file_path.name, summary.status, summary.error_message or "")

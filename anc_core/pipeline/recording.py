@@ -266,7 +266,7 @@ def _summarise(
 def _of_file(
     spans: tuple[LevelSpan, ...], source_channels: tuple[int, ...]
 ) -> tuple[LevelSpan, ...]:
-    """Number channels as the file does: a calibration is of a channel of the device."""
+    """Return ``spans`` with channels numbered as in the file: so a calibration numbers them."""
     return tuple(
         span.model_copy(update={"channel": source_channels[span.channel]}) for span in spans
     )
