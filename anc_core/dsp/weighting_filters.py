@@ -3,10 +3,10 @@
 Both begin with zeros at 0 Hz, then come poles, at last a numerator of three taps; so a kernel can
 difference and sum in SIMD code and only the poles are worked off sample by sample.
 
-A: the poles of the standard, moved to the sample rate by impulse invariance; the numerator is chosen
-so that the power is the standard's at three frequencies (Vicanek's matching, which has not the droop
-of the bilinear transform near half the sample rate). Up to 0.45 of the sample rate the curve is that
-of the standard to within 0.3 dB, a quarter of what class 1 allows.
+A: the poles of the standard, moved to the sample rate by impulse invariance; the numerator is
+chosen so that the power is the standard's at three frequencies (Vicanek's matching, which has not
+the droop of the bilinear transform near half the sample rate). Up to 0.45 of the sample rate the
+curve is that of the standard to within 0.3 dB, less than a third of what class 1 allows.
 
 References
 ----------

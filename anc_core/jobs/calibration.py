@@ -1,4 +1,4 @@
-"""Calibrations of devices as an operator makes them: measured from a recording, noted in the log."""
+"""Calibrations as an operator makes them: measured from a recording, noted in the audit log."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def calibrate(database: Database, calibration: Calibration, *, actor: str) -> No
 
 
 def end(database: Database, calibration_id: str, at: datetime | None, *, actor: str) -> Calibration:
-    """End a calibration and note it in the audit log; see :func:`anc_core.store.end_calibration`."""
+    """End a calibration and note it; see :func:`anc_core.store.end_calibration`."""
     with database.begin() as db:
         ended = end_calibration(db, calibration_id, at=at)
         until = None if ended.valid_until is None else ended.valid_until.isoformat()

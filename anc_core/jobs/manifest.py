@@ -2,7 +2,8 @@
 
 One row a recording. ``path`` is required, relative to the manifest's folder; any of
 ``output, reference_path, reference_channel, mode, preset, session_id, device_id, gain_setting,
-user_id, site, recorded_at`` may follow. A bad row is reported with its number and the good rows run.
+user_id, site, recorded_at`` may follow. A bad row is reported with its number and the good rows
+run.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -47,30 +47,40 @@ class CalibrationBook:
         at: datetime | None,
     ) -> Found:
         """Return the calibration for a moment of a recording."""
-        if device_id is None:
-            return Found(None, "the device is not known")
-        own = self._of.get(device_id, [])
-        if not own:
-            return Found(None, f"device {device_id!r} has no calibration")
-        own = [one for one in own if one.channel == channel]
-        if not own:
-            return Found(None, f"channel {channel} of device {device_id!r} has no calibration")
-        gains = sorted({_shown(one.gain_setting) for one in own})
-        own = [one for one in own if one.gain_setting == gain_setting]
-        if not own:
-            return Found(
-                None,
-                f"recorded at gain {_shown(gain_setting)}, calibrated at {', '.join(gains)}",
-            )
+        own = self._of.get(device_id, []) if device_id is not None else []
+        of_channel = [one for one in own if one.channel == channel]
+        of_gain = [one for one in of_channel if one.gain_setting == gain_setting]
+        if not of_gain:
+            return Found(None, _nothing(device_id, channel, gain_setting, own, of_channel))
         if at is None:
             return Found(None, UNDATED)
-        begun = [one for one in own if one.valid_from <= at]
+        begun = [one for one in of_gain if one.valid_from <= at]
         if not begun:
-            return Found(None, f"recorded before the calibration of {own[0].valid_from:%Y-%m-%d}")
+            return Found(
+                None, f"recorded before the calibration of {of_gain[0].valid_from:%Y-%m-%d}"
+            )
         last = begun[-1]
         if last.valid_until is not None and at >= last.valid_until:
             return Found(None, f"the calibration expired on {last.valid_until:%Y-%m-%d}")
         return Found(last)
+
+
+def _nothing(
+    device_id: str | None,
+    channel: int,
+    gain_setting: str | None,
+    own: Sequence[Calibration],
+    of_channel: Sequence[Calibration],
+) -> str:
+    """Return why no calibration is of this device, channel and gain."""
+    if device_id is None:
+        return "the device is not known"
+    if not own:
+        return f"device {device_id!r} has no calibration"
+    if not of_channel:
+        return f"channel {channel} of device {device_id!r} has no calibration"
+    gains = ", ".join(sorted({_shown(one.gain_setting) for one in of_channel}))
+    return f"recorded at gain {_shown(gain_setting)}, calibrated at {gains}"
 
 
 def _shown(gain_setting: str | None) -> str:

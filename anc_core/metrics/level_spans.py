@@ -1,9 +1,9 @@
 """Sound levels over time in constant memory: spans of a minute that double when there are too many.
 
-Each span keeps, for each channel and for input and output, the A-weighted energy, the largest levels
-with the time weightings F and S, and how often each level of 125 ms occurred, in steps of half a
-decibel. So the levels of any period can be put together from the spans of its recordings, whatever
-the calibration of each.
+Each span keeps, for each channel and for input and output, the A-weighted energy, the largest
+levels with the time weightings F and S, and how often each level of 125 ms occurred, in steps of
+half a decibel. So the levels of any period can be put together from the spans of its recordings,
+whatever the calibration of each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Programme loudness by ITU-R BS.1770-4: gated, in constant memory.
 
-The mean squares of gating blocks (400 ms, one every 100 ms) go into bins of 0.01 LU, with their sum;
-only blocks in the one bin that the relative gate cuts through are judged by the middle of the bin.
+The mean squares of gating blocks (400 ms, one every 100 ms) go into bins of 0.01 LU, with their
+sum; only blocks in the one bin that the relative gate cuts through are judged by its middle.
 
 References
 ----------

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from anc_core.dsp.jit import UNSIGNED, jit, part_of_kernel
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.float64]
@@ -128,6 +127,45 @@ def _time_weigh(sums: Numbers, count: int, rates: Numbers, state: Numbers, figur
         figures[which, FAST_PEAK], figures[which, SLOW_PEAK] = fast_peak, slow_peak
 
 
+@part_of_kernel
+def _follow(
+    squares: Numbers,
+    sums: Numbers,
+    rates: Numbers,
+    state: Numbers,
+    figures: Any,  # noqa: ANN401
+) -> None:
+    """Add up the squares of a frame and note the largest F and S; ``sums`` is overwritten."""
+    count = len(squares) // 2
+    groups = count // _GROUP
+    figures[:, A_ENERGY] = 0.0
+    figures[:, FAST_PEAK:] = 0.0
+    _add_groups(squares, sums[: 2 * groups])
+    _time_weigh(sums[: 2 * groups], _GROUP, rates, state, figures)
+    rest = count - _GROUP * groups
+    if rest:
+        left = squares[2 * _GROUP * groups :]
+        sums[0], sums[1] = left[::2].sum(), left[1::2].sum()
+        _time_weigh(sums[:2], rest, rates, state, figures)
+
+
+@part_of_kernel
+def _in_turns(first: Any, second: Any, turns: Numbers) -> None:  # noqa: ANN401 - float32
+    """Write the samples of two signals in turns."""
+    for n in range(len(first)):
+        turns[UNSIGNED(2 * n)] = first[n]
+        turns[UNSIGNED(2 * n + 1)] = second[n]
+
+
+@part_of_kernel
+def _still(state: Numbers) -> None:
+    """Make 0 of what has nearly died away."""
+    for row in range(_SAMPLES):
+        for which in range(2):
+            if abs(state[row, which]) < _TINY:
+                state[row, which] = 0.0
+
+
 @jit(
     "void(float32[::1], float32[::1], int64, float64[::1], float64[:, ::1], float64[::1], "
     "float64[:, ::1], float64[:, ::1], float64[:, :, ::1])"
@@ -165,50 +203,39 @@ def weigh(
         Receives the sums of A- and K-weighted squares and the largest F and S mean squares.
     """
     samples, a_out, k_out = work[0], work[1], work[2]
-    for i in range(8):
-        samples[i] = state[_SAMPLES + i // 2, i % 2]
-    for i in range(4):
-        a_out[i] = state[_WEIGHTED + i // 2, i % 2]
-        k_out[i] = state[9 - i // 2, i % 2]
+    for pair in range(4):
+        samples[2 * pair], samples[2 * pair + 1] = (
+            state[_SAMPLES + pair, 0],
+            state[_SAMPLES + pair, 1],
+        )
+    for pair in range(2):
+        for which in range(2):
+            a_out[2 * pair + which] = state[_WEIGHTED + pair, which]
+            k_out[2 * pair + which] = state[NUM_POLES - 1 - pair, which]
     for frame in range(len(figures)):
         first = frame * frame_length
         count = min(frame_length, len(input) - first)
         size = 2 * count
-        now_in, now_out = input[first : first + count], output[first : first + count]
-        for n in range(count):
-            samples[UNSIGNED(8 + 2 * n)] = now_in[n]
-            samples[UNSIGNED(9 + 2 * n)] = now_out[n]
+        _in_turns(input[first : first + count], output[first : first + count], samples[8:])
         twice, fourfold = work[3, :size], work[4, :size]
         _difference(samples, twice, fourfold)
         _recur(twice, fourfold, poles, state, a_out[4 : 4 + size], k_out[4 : 4 + size])
         _squares(k_out, taps[1], twice)
-        in_energy = out_energy = 0.0
-        for n in range(count):
-            in_energy += twice[UNSIGNED(2 * n)]
-            out_energy += twice[UNSIGNED(2 * n + 1)]
-        figures[frame, 0, K_ENERGY], figures[frame, 1, K_ENERGY] = in_energy, out_energy
+        figures[frame, 0, K_ENERGY] = twice[::2].sum()
+        figures[frame, 1, K_ENERGY] = twice[1::2].sum()
         _squares(a_out, taps[0], fourfold)
-        groups = 2 * (count // _GROUP)
-        _add_groups(fourfold, twice[:groups])
-        figures[frame, :, A_ENERGY] = 0.0
-        figures[frame, :, FAST_PEAK:] = 0.0
-        _time_weigh(twice[:groups], _GROUP, rates, state, figures[frame])
-        rest = size - _GROUP * groups
-        if rest:
-            for n in range(2):
-                twice[n] = 0.0
-            for n in range(size - rest, size):
-                twice[n % 2] += fourfold[n]
-            _time_weigh(twice[:2], rest // 2, rates, state, figures[frame])
-        for i in range(8):
-            samples[i] = samples[size + i]
-        for i in range(4):
-            a_out[i], k_out[i] = a_out[size + i], k_out[size + i]
-        for row in range(_SAMPLES):
-            for which in range(2):
-                if abs(state[row, which]) < _TINY:
-                    state[row, which] = 0.0
-    for i in range(8):
-        state[_SAMPLES + i // 2, i % 2] = samples[i]
-    for i in range(4):
-        state[_WEIGHTED + i // 2, i % 2] = a_out[i]
+        _follow(fourfold, twice, rates, state, figures[frame])
+        samples[:8] = samples[size : size + 8]
+        a_out[:4] = a_out[size : size + 4]
+        k_out[:4] = k_out[size : size + 4]
+        _still(state)
+    for pair in range(4):
+        state[_SAMPLES + pair, 0], state[_SAMPLES + pair, 1] = (
+            samples[2 * pair],
+            samples[2 * pair + 1],
+        )
+    for pair in range(2):
+        state[_WEIGHTED + pair, 0], state[_WEIGHTED + pair, 1] = (
+            a_out[2 * pair],
+            a_out[2 * pair + 1],
+        )

@@ -172,6 +172,7 @@ if TYPE_CHECKING:
         replace_sqlite,
         save_snapshot,
     )
+    from anc_core.store.sound_levels import sound_levels_between
     from anc_core.store.vitals import (
         check_writable,
         clock_error_s,
@@ -194,6 +195,7 @@ _HOMES = {
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
     "bulk": ("insert_rows",),
+    "sound_levels": ("sound_levels_between",),
     "calibrations": ("add_calibration", "end_calibration", "list_calibrations"),
     "claims": (
         "Claim",
@@ -486,6 +488,7 @@ __all__ = [
     "sessions_between",
     "set_hold",
     "settle",
+    "sound_levels_between",
     "stored_report",
     "take",
     "thin_out",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,10 +15,12 @@ from anc_core.metrics.calibration import UNDATED, CalibrationBook
 from anc_core.metrics.sound_exposure import DayParts, Exposure, SpanLevels
 from anc_core.sound_records import SoundLevels
 from anc_core.store.calibrations import list_calibrations
+from anc_core.store.noise_view import undated_in
 from anc_core.store.scopes import PROCESSED, STATUS, Scope
 from anc_core.store.tables import AudioSession, Calibration, LevelSpan
 
 if TYPE_CHECKING:
+    from sqlalchemy import Result
     from sqlalchemy.orm import Session
 
     from anc_core.analysis_records import Period
@@ -81,11 +85,104 @@ def sound_levels_of(db: Session, scope: Scope, period: Period) -> tuple[SoundLev
     return tuple(levels[:MAX_CHANNELS])
 
 
+def sound_levels_between(
+    db: Session, period: Period, starts: Sequence[datetime]
+) -> tuple[tuple[SoundLevels, ...], tuple[SoundLevels, ...]]:
+    """Return the levels of each channel, and of all together by time, of what was recorded."""
+    scope = Scope.of(period, "recorded")
+    by_channel = sound_levels_of(db, scope, period)
+    # Recordings without a time are shown by when they were processed, and are not calibrated.
+    if undated_in(db, scope):
+        return by_channel, ()
+    return by_channel, _over_time(db, scope, period, starts)
+
+
+def _over_time(
+    db: Session, scope: Scope, period: Period, starts: Sequence[datetime]
+) -> tuple[SoundLevels, ...]:
+    """Return the levels of all channels together from each of ``starts`` to the next.
+
+    Nothing where not every recording of the scope is calibrated: levels of two kinds in one line
+    would be read as one. A span counts where it begins.
+    """
+    book = CalibrationBook(list_calibrations(db))
+    if not book.devices or _has_uncalibrated(db, scope):
+        return ()
+    parts = DayParts.of(period.start, period.end, period.timezone)
+    exposures = [Exposure(parts) for _ in starts]
+    edges = [start.timestamp() for start in starts]
+    for (device, channel), own in groupby(_rows(db, scope), key=lambda row: (row[0], row[1])):
+        for span in _once(own):
+            chosen = book.find(device, channel, span.gain_setting, span.at)
+            if chosen.calibration is None or span.at is None:
+                return ()
+            place = bisect_right(edges, span.at.timestamp()) - 1
+            exposures[max(place, 0)].add(
+                span.levels, span.at.timestamp(), chosen.calibration, chosen.reason
+            )
+    return tuple(exposure.levels() for exposure in exposures)
+
+
+def _has_uncalibrated(db: Session, scope: Scope) -> bool:
+    """Return whether a recording with a level has no calibrated device or no spans."""
+    sessions = scope.sessions(
+        AudioSession.id, AudioSession.device_id, AudioSession.input_rms_dbfs, STATUS
+    )
+    measured = select(LevelSpan.session_id).where(LevelSpan.session_id == sessions.c.id).exists()
+    count = db.scalar(
+        select(func.count())
+        .select_from(sessions)
+        .where(
+            sessions.c.status.in_(PROCESSED),
+            sessions.c.input_rms_dbfs.is_not(None),
+            sessions.c.device_id.is_(None)
+            | sessions.c.device_id.not_in(_CALIBRATED_DEVICES)
+            | ~measured,
+        )
+    )
+    return bool(count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A span of a session, and when it began, if that is known."""
+
+    session_id: str
+    gain_setting: str | None
+    at: datetime | None
+    levels: SpanLevels
+    overlaps: bool
+    """An earlier session has the same time: the same recording with two presets is one sound."""
+
+
+def _once(rows: Iterable[Any]) -> Iterator[_Span]:
+    """Yield the spans of one channel, in order of time; of those that overlap the first counts."""
+    for span in _marked(rows):
+        if not span.overlaps:
+            yield span
+
+
+def _marked(rows: Iterable[Any]) -> Iterator[_Span]:
+    covered_until = float("-inf")
+    for _, _, recorded, gain, session_id, start_s, end_s, *levels in rows:
+        at = None if recorded is None else recorded + timedelta(seconds=start_s)
+        overlaps = at is not None and at.timestamp() < covered_until - _OVERLAP_S
+        if at is not None and not overlaps:
+            covered_until = at.timestamp() + end_s - start_s
+        yield _Span(session_id, gain, at, SpanLevels(end_s - start_s, *levels), overlaps)
+
+
 def _calibrated(
     db: Session, scope: Scope, book: CalibrationBook, parts: DayParts
 ) -> Iterator[SoundLevels]:
     if not book.devices:
         return
+    for (device, channel), own in groupby(_rows(db, scope), key=lambda row: (row[0], row[1])):
+        yield _of_channel(own, book, parts, device, channel)
+
+
+def _rows(db: Session, scope: Scope) -> Result[Any]:
+    """Return the spans of devices that have a calibration, by device, channel and time."""
     sessions = scope.sessions(
         AudioSession.id,
         AudioSession.device_id,
@@ -93,7 +190,7 @@ def _calibrated(
         AudioSession.recorded_at,
         STATUS,
     )
-    rows = db.execute(
+    return db.execute(
         select(
             sessions.c.device_id,
             LevelSpan.channel,
@@ -118,29 +215,21 @@ def _calibrated(
         ),
         execution_options={"yield_per": _PAGE},
     )
-    for (device, channel), own in groupby(rows, key=lambda row: (row[0], row[1])):
-        yield _of_channel(own, book, parts, device, channel)
 
 
 def _of_channel(
-    rows: Iterator[Any], book: CalibrationBook, parts: DayParts, device: str, channel: int
+    rows: Iterable[Any], book: CalibrationBook, parts: DayParts, device: str, channel: int
 ) -> SoundLevels:
     exposure, sessions, overlapping_s = Exposure(parts), dict[str, None](), 0.0
-    covered_until = float("-inf")
-    for _, _, recorded, gain, session_id, start_s, end_s, *levels in rows:
-        sessions[session_id] = None
-        seconds = end_s - start_s
-        at = None if recorded is None else recorded + timedelta(seconds=start_s)
-        if at is not None:
-            # The same recording with two presets is two sessions, and one sound.
-            if at.timestamp() < covered_until - _OVERLAP_S:
-                overlapping_s += seconds
-                continue
-            covered_until = at.timestamp() + seconds
-        chosen = book.find(device, channel, gain, at)
+    for span in _marked(rows):
+        sessions[span.session_id] = None
+        if span.overlaps:
+            overlapping_s += span.levels.seconds
+            continue
+        chosen = book.find(device, channel, span.gain_setting, span.at)
         exposure.add(
-            SpanLevels(seconds, *levels),
-            None if at is None else at.timestamp(),
+            span.levels,
+            None if span.at is None else span.at.timestamp(),
             chosen.calibration,
             chosen.reason,
         )

@@ -88,7 +88,7 @@ def test_calibrations_come_back_and_end_once(database):
             end_calibration(db, "c2", at=first.valid_from)
         with pytest.raises(InputError, match="not in the store"):
             end_calibration(db, "c3", at=DAY)
-        with pytest.raises(InputError, match="c1 of channel 0 .* begins at the same moment"):
+        with pytest.raises(InputError, match=r"c1 of channel 0 .* begins at the same moment"):
             add_calibration(db, calibration("c4"))
 
 
@@ -110,7 +110,7 @@ def test_the_channels_of_a_period_stand_each_for_itself(database):
     calibrated(database)
     found = levels(database)
     assert found["mic", 0].sessions == 2
-    # (1e6 + 1e7) / 2
+    # The mean of a million and of ten millions.
     assert found["mic", 0].laeq_db == pytest.approx(67.40, abs=0.01)
     assert (found["mic", 1].laeq_db, found["mic", 1].laeq_dbfs) == (None, -50.0)
     assert found["other", 0].laeq_dbfs == -40.0
