@@ -120,13 +120,15 @@ def _over_time(
             exposures[max(place, 0)].add(
                 span.levels, span.at.timestamp(), chosen.calibration, chosen.reason
             )
+    if not any(exposure.seconds for exposure in exposures):
+        return ()
     return tuple(exposure.levels() for exposure in exposures)
 
 
 def _has_uncalibrated(db: Session, scope: Scope) -> bool:
-    """Return whether a recording with a level has no calibrated device or no spans."""
+    """Return whether a recording has no calibrated device, or no spans."""
     sessions = scope.sessions(
-        AudioSession.id, AudioSession.device_id, AudioSession.input_rms_dbfs, STATUS
+        AudioSession.id, AudioSession.device_id, AudioSession.duration_s, STATUS
     )
     measured = select(LevelSpan.session_id).where(LevelSpan.session_id == sessions.c.id).exists()
     count = db.scalar(
@@ -134,7 +136,7 @@ def _has_uncalibrated(db: Session, scope: Scope) -> bool:
         .select_from(sessions)
         .where(
             sessions.c.status.in_(PROCESSED),
-            sessions.c.input_rms_dbfs.is_not(None),
+            sessions.c.duration_s > 0,
             sessions.c.device_id.is_(None)
             | sessions.c.device_id.not_in(_CALIBRATED_DEVICES)
             | ~measured,

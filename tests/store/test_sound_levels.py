@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from store_samples import request, result
 
 from anc_core.analysis_records import Period
 from anc_core.errors import InputError
+from anc_core.exchange.export import export_sessions
+from anc_core.exchange.load import import_sessions
+from anc_core.exchange.records import ExportRequest, Format
 from anc_core.records import LevelSpan
+from anc_core.settings import Settings
 from anc_core.sound_records import CALIBRATED_UNIT, UNCALIBRATED_UNIT, Calibration
 from anc_core.store import (
     Owner,
@@ -19,7 +24,11 @@ from anc_core.store import (
     claim,
     end_calibration,
     finish,
+    get_session,
     list_calibrations,
+    list_sessions,
+    open_database,
+    sound_levels_between,
 )
 
 DAY = datetime(2026, 5, 4, tzinfo=UTC)
@@ -159,3 +168,60 @@ def test_a_recording_without_a_time_has_no_sound_pressure(database):
         found = analyse_session(db, "one").sound_levels[0]
     assert found.laeq_db is None
     assert "time of recording is not known" in found.null_reasons["laeq_db"]
+
+
+def test_levels_and_calibrations_travel_with_an_export(database, tmp_path):
+    session(database, "one", span(-60.0))
+    session(database, "two", span(-60.0), device="other")
+    calibrated(
+        database,
+        calibration("c2", channel=1),
+        calibration("c1"),
+        calibration("c3", device_id="none"),
+    )
+    here = Settings.load(database_url=database.url, home=tmp_path)
+    there = Settings.load(database_url=f"sqlite:///{tmp_path / 'there.db'}", home=tmp_path / "b")
+    file = tmp_path / "out.jsonl"
+    done = export_sessions(here, ExportRequest(output_path=file, format=Format.JSONL), actor="test")
+    assert (done.row_counts["calibrations"], done.row_counts["level_spans"]) == (2, 2)
+    for _ in range(2):  # again is the same
+        import_sessions(there, file, actor="test")
+    other = open_database(there.database_url)
+    assert levels(other)["mic", 0] == levels(database)["mic", 0]
+    assert levels(other)["mic", 0].laeq_db == 60.0
+    with database.begin() as db:
+        end_calibration(db, "c1", at=DAY)
+    changed = tmp_path / "changed.jsonl"
+    export_sessions(here, ExportRequest(output_path=changed, format=Format.JSONL), actor="test")
+    with pytest.raises(InputError, match="calibrations are here already and not the same"):
+        import_sessions(there, changed, actor="test")
+    import_sessions(there, changed, replace=True, actor="test")
+    assert levels(other)["mic", 0].laeq_db is None
+    other.dispose()
+
+
+def test_a_day_that_is_calibrated_is_drawn_in_sound_pressure(database):
+    starts = [DAY + timedelta(hours=hour) for hour in range(24)]
+    session(database, "one", span(-60.0), span(-50.0, 60.0), hours=10)
+    session(database, "two", span(-40.0), hours=11)
+    calibrated(database)
+    with database.read() as db:
+        by_channel, by_hour = sound_levels_between(db, PERIOD, starts)
+    assert [one.seconds for one in by_hour[9:13]] == [0.0, 120.0, 60.0, 0.0]
+    assert by_hour[10].laeq_db == pytest.approx(67.40, abs=0.01)
+    assert (by_hour[11].laeq_db, by_hour[12].laeq_db) == (80.0, None)
+    assert [one.device_id for one in by_channel] == ["mic"]
+    session(database, "three", span(-40.0), hours=13, device="other")
+    with database.read() as db:
+        assert sound_levels_between(db, PERIOD, starts)[1] == ()
+
+
+def test_an_export_from_before_there_were_levels_is_imported_without_them(database, tmp_path):
+    """The file was written by the revision before this table, from one session of the samples."""
+    file = Path(__file__).parents[1] / "golden" / "exchange" / "before_sound_levels.jsonl"
+    there = Settings.load(database_url=database.url, home=tmp_path)
+    assert import_sessions(there, file, actor="test").added == 1
+    with database.read() as db:
+        (found,) = list_sessions(db)
+        assert get_session(db, found.session_id).level_spans == ()
+        assert analyse_session(db, found.session_id).sound_levels == ()
