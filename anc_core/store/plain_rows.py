@@ -298,8 +298,8 @@ def _conditions(
                 select(shared_by).where(*conditions, shared_by.is_not(None)).distinct()
             )
             names.update(one for one in found if one is not None)
-        ids = names if table == BATCHES else _calibrations_of(db, names)
-        for page in pages(sorted(ids)):
+        wanted = names if table == BATCHES else _calibrations_of(db, names)
+        for page in pages(sorted(wanted)):
             yield TABLE_OF[table].__table__.c.id.in_(page)
     else:
         session_id = TABLE_OF[table].__table__.c.session_id
