@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from anc_core.errors import ErrorCode, InputError
 from anc_core.records import METRICS_VERSION, Event, Record, Remark, Status
+from anc_core.sound_records import SoundLevels
 
 TOO_FEW = 5
 """Below this many values a statistic is not to be read as one, and has no trend."""
@@ -314,6 +315,8 @@ class NoiseStatistics(Record):
     confidence_histogram: tuple[int, ...] = ()
     """Windows by confidence, in ten bins of 0.1."""
     levels: Levels = Levels()
+    sound_levels: tuple[SoundLevels, ...] = ()
+    """A-weighted, of each channel of each device, at most 200; empty in groups."""
     heat_map: tuple[HeatCell, ...] = ()
     """Empty in groups."""
     top_sources: tuple[NoiseSource, ...] = ()
@@ -448,6 +451,10 @@ class SessionAnalysis(Record):
     performance_statistics: SessionPerformance
     input_levels: Levels = Levels()
     output_levels: Levels = Levels()
+    sound_levels: tuple[SoundLevels, ...] = ()
+    """A-weighted, of each channel before and after."""
+    input_loudness_lufs: float | None = None
+    output_loudness_lufs: float | None = None
     quality_gate: QualityGate
     timeline: tuple[Stretch, ...] = Field(default=(), repr=False)
     """In order of time."""

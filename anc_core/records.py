@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Interval",
     "IntervalMetrics",
+    "LevelSpan",
     "Metrics",
     "Mode",
     "Overwrite",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 METRICS_VERSION = "1"
+
+LEVEL_STEP_DB = 0.5
+"""Resolution of the levels that are counted in a :class:`LevelSpan`."""
 
 Interval = tuple[float, float]
 """(start_s, end_s) from the beginning of the recording, half open."""
@@ -113,6 +117,16 @@ class Metrics(Record):
     input_l10_dbfs: float | None = None
     input_l50_dbfs: float | None = None
     input_l90_dbfs: float | None = None
+    input_laeq_dbfs: float | None = None
+    """A-weighted energy mean, over all channels; no sound pressure level (docs/levels.md)."""
+    output_laeq_dbfs: float | None = None
+    input_loudness_lufs: float | None = None
+    """Integrated loudness, ITU-R BS.1770-4 with both gates; measured, never normalised."""
+    output_loudness_lufs: float | None = None
+    input_max_momentary_lufs: float | None = None
+    output_max_momentary_lufs: float | None = None
+    input_max_short_term_lufs: float | None = None
+    output_max_short_term_lufs: float | None = None
     cancellation_db: float | None = None
     cancellation_a_weighted_db: float | None = None
     cancellation_third_octave_db: dict[str, float] = Field(default_factory=dict)
@@ -169,6 +183,29 @@ class IntervalMetrics(Record):
     protected_share: float = 0.0
 
 
+class LevelSpan(Record):
+    """A-weighted levels of one channel in a stretch of a session: a row of ``level_spans``.
+
+    A minute, longer in recordings of more than 96 minutes. dBFS; ``None`` = digital silence.
+    """
+
+    channel: int
+    start_s: float
+    end_s: float
+    input_laeq_dbfs: float | None = None
+    output_laeq_dbfs: float | None = None
+    input_lafmax_dbfs: float | None = None
+    """Largest level with time weighting F (125 ms)."""
+    output_lafmax_dbfs: float | None = None
+    input_lasmax_dbfs: float | None = None
+    """Largest level with time weighting S (1 s)."""
+    output_lasmax_dbfs: float | None = None
+    input_levels: tuple[int, ...] = ()
+    """How often each level of 125 ms occurred: the lowest in steps of 0.5 dB from 0 dBFS, then
+    the count of it and of each higher one. What is missing in the counts is silence."""
+    output_levels: tuple[int, ...] = ()
+
+
 class SessionSummary(Record):
     """All that is known of one processed recording; a flow returns it, the sidecar repeats it."""
 
@@ -201,6 +238,7 @@ class SessionSummary(Record):
     parameters: dict[str, Any] = Field(default_factory=dict)
     metrics: Metrics = Field(default_factory=Metrics)
     intervals: tuple[IntervalMetrics, ...] = Field(default=(), repr=False)
+    level_spans: tuple[LevelSpan, ...] = Field(default=(), repr=False)
     windows: WindowTable = Field(default_factory=WindowTable, repr=False)
     events: tuple[Event, ...] = ()
     protected: tuple[Interval, ...] = ()
@@ -212,6 +250,8 @@ class SessionSummary(Record):
     model_id: str | None = None
     core_version: str | None = None
     device_id: str | None = None
+    gain_setting: str | None = None
+    """Of the device while it recorded, in the words of its calibration."""
     user_id: str | None = None
     site: str | None = None
     batch_id: str | None = None

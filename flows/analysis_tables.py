@@ -18,6 +18,7 @@ from anc_core.analysis_records import (
     SessionAnalysis,
     Statistic,
 )
+from anc_core.sound_records import NOT_APPROVED, SoundLevels
 
 MAX_ROWS = 40
 _ARROWS = {"up": "^ up", "down": "v down", "steady": "= steady", None: "-"}
@@ -93,6 +94,7 @@ def _period(analysis: PeriodAnalysis) -> Iterator[TextTable]:
     yield _groups(analysis.groups)
     yield _noises(analysis.noise_distribution)
     yield _levels({"input": heard.levels})
+    yield _sound_levels(heard.sound_levels)
     yield TextTable(
         "noise sources",
         ("device", "noise", "seconds", "Leq dBFS"),
@@ -143,6 +145,9 @@ def _session(analysis: SessionAnalysis) -> Iterator[TextTable]:
         "recording": analysis.source_path,
         "device": analysis.device_id,
         "seconds": _number(analysis.duration_s, 2),
+        "loudness LUFS": None
+        if analysis.input_loudness_lufs is None
+        else f"{_number(analysis.input_loudness_lufs)} -> {_number(analysis.output_loudness_lufs)}",
         "cancellation dB": _number(figures.cancellation_db),
         "SNR gain dB": _number(figures.snr_improvement_db),
         "real-time factor": _number(figures.real_time_factor, 4),
@@ -170,6 +175,7 @@ def _session(analysis: SessionAnalysis) -> Iterator[TextTable]:
     )
     yield _noises(analysis.noise_distribution)
     yield _levels({"input": analysis.input_levels, "output": analysis.output_levels})
+    yield _sound_levels(analysis.sound_levels)
     yield _emergencies(analysis.emergency_events, None)
     rows = tuple(
         (
@@ -262,6 +268,31 @@ def _levels(levels: dict[str, Levels]) -> TextTable:
         if one.seconds
     )
     return TextTable("levels, dBFS (uncalibrated)", ("", "Leq", "L10", "L50", "L90"), rows)
+
+
+def _sound_levels(levels: Sequence[SoundLevels]) -> TextTable:
+    rows = tuple(
+        (
+            f"{one.device_id or '-'} / {one.channel}",
+            one.side,
+            one.unit,
+            _number(one.laeq_dbfs if one.laeq_db is None else one.laeq_db),
+            *(_number(v) for v in (one.la10_db, one.la50_db, one.la90_db, one.lafmax_db)),
+            f"{_number(one.lden_db)} {one.lden_coverage or ''}".rstrip(),
+            *(_number(v) for v in (one.niosh_dose_percent, one.who_dose_percent)),
+            one.null_reasons.get("laeq_db", ""),
+        )
+        for one in levels
+    )
+    return TextTable(
+        "A-weighted sound levels",
+        (
+            *("device / channel", "", "unit", "LAeq", "LA10", "LA50", "LA90", "LAFmax", "Lden"),
+            *("NIOSH %", "WHO %", "why not"),
+        ),
+        rows[:MAX_ROWS],
+        f"{NOT_APPROVED}; {_left_out(len(rows))}".rstrip("; "),
+    )
 
 
 def _emergencies(events: Sequence[EmergencyEvent], analysis: PeriodAnalysis | None) -> TextTable:

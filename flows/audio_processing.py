@@ -25,7 +25,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from anc_core.errors import AncError, ErrorCode, TransientError
 from anc_core.jobs.attempts import attempts
@@ -124,8 +124,10 @@ def process_audio_file(
     chunk_size: int | None = None,
     overwrite: OverwriteName = "skip",
     device_id: str | None = None,
+    gain_setting: str | None = None,
     user_id: str | None = None,
     site: str | None = None,
+    recorded_at: AwareDatetime | None = None,
     suppression: SuppressionOverrides | None = None,
     cancellation: CancellationParameters | None = None,
 ) -> SessionSummary:
@@ -142,8 +144,10 @@ def process_audio_file(
         chunk_size: Samples a chunk, 0.5 s to 5 s and never longer than the recording.
         overwrite: skip does nothing where the same was done before; replace does it again.
         device_id: Recorder that it comes from.
+        gain_setting: Gain that it was recorded with, in the words of its calibration.
         user_id: Person it belongs to.
         site: Place it was recorded at.
+        recorded_at: When the recording began, with its time zone.
         suppression: What is wanted otherwise than the preset has it: method, strength,
             max_attenuation_db, link_channels.
         cancellation: How to cancel; its reference_channel is the channel of the recording that
@@ -169,8 +173,10 @@ def process_audio_file(
         overwrite=Overwrite(overwrite),
         session_id=session_id,
         device_id=device_id,
+        gain_setting=gain_setting,
         user_id=user_id,
         site=site,
+        recorded_at=recorded_at,
     )
     summary = process_recording_task.with_options(**retry_options(settings))(job)
     logger().info(
@@ -256,6 +262,7 @@ def batch_process_files(
     include: list[str] | None = None,
     exclude: list[str] | None = None,
     device_id: str | None = None,
+    gain_setting: str | None = None,
     user_id: str | None = None,
     site: str | None = None,
     batch_id: str | None = None,
@@ -280,6 +287,7 @@ def batch_process_files(
         include: Patterns of names to take from folders.
         exclude: Patterns of names to leave out.
         device_id: Recorder that they come from.
+        gain_setting: Gain that they were recorded with, in the words of their calibration.
         user_id: Person they belong to.
         site: Place they were recorded at.
         batch_id: Name of the batch; made of the run's id if empty, so a run that is resumed goes on
@@ -315,6 +323,7 @@ def batch_process_files(
         overwrite=overwrite,
         duplicates=duplicates,
         device_id=device_id,
+        gain_setting=gain_setting,
         user_id=user_id,
         site=site,
         batch_id=batch_id or _own_batch_id(),

@@ -160,6 +160,7 @@ def _as_flow(
         "cancellation": request.cancellation,
         "pair": request.pair,
         "device_id": request.device_id,
+        "gain_setting": request.gain_setting,
         "user_id": request.user_id,
         "site": request.site,
     }

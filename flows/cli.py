@@ -19,6 +19,7 @@ from flows.alert_command import alert
 from flows.analyze_command import analyze
 from flows.api_log_command import import_api_log
 from flows.batch_command import batch
+from flows.calibrate_command import calibrate
 from flows.cleanup_command import cleanup, hold
 from flows.compare_command import compare
 from flows.doctor_command import doctor
@@ -188,6 +189,7 @@ _COMMANDS = (
     metrics,
     model,
     alert,
+    calibrate,
     serve,
     runs,
     doctor,

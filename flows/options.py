@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,18 @@ def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return apply
+
+
+def moment_option(*names: str, help: str) -> Callable[[F], F]:  # noqa: A002 - click's own word
+    """Return an option that takes a moment; without a time zone it is UTC."""
+
+    def aware(
+        _context: click.Context, _option: click.Parameter, value: datetime | None
+    ) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+    formats = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+    return click.option(*names, type=click.DateTime(formats), callback=aware, help=help)
 
 
 mode_option = click.option(
@@ -68,6 +81,9 @@ session_options = options(
         help="What to do where the same was done before.",
     ),
     click.option("--device-id", help="Recorder that it comes from."),
+    click.option(
+        "--gain-setting", help="Gain that it was recorded with, in the words of its calibration."
+    ),
     click.option("--user-id", help="Person it belongs to."),
     click.option("--site", help="Place it was recorded at."),
     database_option,

@@ -13,6 +13,7 @@ from flows.options import (
     cancellation_options,
     cancellation_parameters,
     mode_option,
+    moment_option,
     open_store,
     options,
     session_options,
@@ -38,6 +39,7 @@ _place_options = options(
     ),
     click.option("--chunk-size", type=int, help="Samples a chunk, 0.5 to 5 s."),
     click.option("--session-id", help="Name of the session."),
+    moment_option("--recorded-at", help="When it began; without a time zone: UTC."),
 )
 
 

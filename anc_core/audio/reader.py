@@ -81,6 +81,11 @@ class AudioReader:
         self._refuse_early()
 
     @property
+    def source_channels(self) -> tuple[int, ...]:
+        """Numbers that the channels have in the file, from 0."""
+        return tuple(range(self.num_channels) if self._channels is None else self._channels)
+
+    @property
     def remarks(self) -> tuple[Remark, ...]:
         """What is odd about the recording; complete after the last chunk."""
         mismatch = suffix_mismatch(self.format, self.path.suffix)

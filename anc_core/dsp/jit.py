@@ -58,6 +58,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.ridge_mask",
     "anc_core.features.frame_kernels",
     "anc_core.metrics.frame_kernels",
+    "anc_core.metrics.sound_kernels",
 )
 
 _KERNELS_BY_DTYPE: list[Callable[[DTypeLike], Any]] = []

@@ -14,6 +14,8 @@ _F1_HZ = 20.598_997
 _F2_HZ = 107.652_65
 _F3_HZ = 737.862_23
 _F4_HZ = 12_194.217
+A_WEIGHTING_POLES_HZ = (_F1_HZ, _F2_HZ, _F3_HZ, _F4_HZ)
+"""The first and the last are double."""
 
 
 def _magnitude(frequency_hz: NDArray[np.float64]) -> NDArray[np.float64]:

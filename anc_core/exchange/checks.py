@@ -10,15 +10,35 @@ from pydantic import ValidationError
 
 from anc_core.errors import InputError
 from anc_core.exchange.readers import Faults
-from anc_core.records import ENDED, Event, IntervalMetrics, Record, SessionSummary, Window
+from anc_core.records import (
+    ENDED,
+    Event,
+    IntervalMetrics,
+    LevelSpan,
+    Record,
+    SessionSummary,
+    Window,
+)
+from anc_core.sound_records import Calibration
 from anc_core.store import validate_session_id
-from anc_core.store.plain_rows import BATCHES, SESSIONS, Cell, Kind, PlainRow, TableShape
+from anc_core.store.plain_rows import (
+    BATCHES,
+    CALIBRATIONS,
+    SESSIONS,
+    SHARED_TABLES,
+    Cell,
+    Kind,
+    PlainRow,
+    TableShape,
+)
 
 _RECORDS: Mapping[str, type[Record]] = {
     SESSIONS: SessionSummary,
+    CALIBRATIONS: Calibration,
     "noise_detections": Window,
     "noise_events": Event,
     "processing_metrics": IntervalMetrics,
+    "level_spans": LevelSpan,
 }
 
 
@@ -29,7 +49,7 @@ class RowChecks:
         self._tables = {name: _TableCheck(shape) for name, shape in shapes.items()}
         self._faults = faults
         self._fingerprints: set[Cell] = set()
-        self.batches: dict[str, PlainRow] = {}
+        self.shared: dict[str, dict[str, PlainRow]] = {name: {} for name in SHARED_TABLES}
         self.session_ids: dict[str, None] = {}
 
     def check(self, table: str, first: int, rows: list[tuple[Cell, ...]]) -> None:
@@ -38,8 +58,8 @@ class RowChecks:
         for number, row in enumerate(rows, start=first):
             try:
                 values = own.values(row)
-                if table == BATCHES:
-                    self._check_batch(row, values)
+                if table in SHARED_TABLES:
+                    self._check_shared(table, row, values)
                 elif table == SESSIONS:
                     self._check_session(values)
                 elif values["session_id"] not in self.session_ids:
@@ -48,9 +68,9 @@ class RowChecks:
             except InputError as err:
                 self._faults.add(table, number, str(err))
 
-    def _check_batch(self, row: PlainRow, values: Mapping[str, Any]) -> None:
+    def _check_shared(self, table: str, row: PlainRow, values: Mapping[str, Any]) -> None:
         validate_session_id(values["id"], what="id")
-        self.batches[values["id"]] = row
+        self.shared[table][values["id"]] = row
 
     def _check_session(self, values: dict[str, Any]) -> None:
         session_id, fingerprint = (
@@ -61,7 +81,7 @@ class RowChecks:
             _refuse(f"status is {values['status']!r}; it must be one of {', '.join(ENDED)}")
         if fingerprint in self._fingerprints:
             _refuse(f"fingerprint {fingerprint!r} is in the file twice")
-        if values.get("batch_id") is not None and values["batch_id"] not in self.batches:
+        if values.get("batch_id") is not None and values["batch_id"] not in self.shared[BATCHES]:
             _refuse(f"batch {values['batch_id']!r} is not in the file")
         self._fingerprints.add(fingerprint)
         self.session_ids[session_id] = None

@@ -29,10 +29,10 @@ from anc_core.store import Database, open_database, record_audit
 from anc_core.store.engine import parse_url, sqlite_file
 from anc_core.store.ledger import session_of_file
 from anc_core.store.plain_rows import (
-    BATCHES,
     CHILD_TABLES,
     SESSIONS,
     SHAPES,
+    SHARED_TABLES,
     PlainRow,
     begin_snapshot,
     count_running,
@@ -153,7 +153,7 @@ class _Export:
                 self._running = count_running(db)
             return {
                 name: self._write_table(db, name, writer)
-                for name in (BATCHES, SESSIONS, *request.include)
+                for name in (*SHARED_TABLES, SESSIONS, *request.include)
             }
 
     def _manifest(

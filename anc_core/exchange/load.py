@@ -27,15 +27,22 @@ from anc_core.store.incoming import (
     Present,
     SessionDigests,
     TotalsWriter,
-    batches_present,
     digests_present,
     remove_sessions,
     same_recordings,
     sessions_present,
-    update_batches,
+    shared_present,
+    update_shared,
     write_plain,
 )
-from anc_core.store.plain_rows import BATCHES, SESSIONS, WINDOWS, PlainRow, TableShape, some_of
+from anc_core.store.plain_rows import (
+    SESSIONS,
+    SHARED_TABLES,
+    WINDOWS,
+    PlainRow,
+    TableShape,
+    some_of,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -95,7 +102,7 @@ class _Verified:
     """What the first reading found."""
 
     session_ids: Collection[str]
-    batches: dict[str, PlainRow]
+    shared: dict[str, dict[str, PlainRow]]
     present: dict[str, Present]
     digests: SessionDigests
     """Of those that are present, as they are in the file."""
@@ -113,14 +120,14 @@ def _verify(database: Database, file: ExportFile, progress: Progress | None) -> 
         tables[table].update(rows)
         if table == SESSIONS:
             present |= _found(database, file, shape, rows, digests)
-        if table != BATCHES:
+        if table not in SHARED_TABLES:
             digests.update(shape, rows)
         done += len(rows)
         if progress is not None:
             progress(done)
     faults.raise_any(file.path)
     _check_digests(file, tables)
-    return _Verified(checks.session_ids, checks.batches, present, digests, done)
+    return _Verified(checks.session_ids, checks.shared, present, digests, done)
 
 
 def _found(
@@ -216,10 +223,12 @@ class _Import:
     def _write(self, db: Session, skipped: Collection[str]) -> dict[str, int]:
         written = dict.fromkeys(self._file.shapes, 0)
         done, faults = self._verified.rows, Faults()
-        written[BATCHES] = self._write_batches(db)
+        for table in SHARED_TABLES:
+            if table in self._file.shapes:
+                written[table] = self._write_shared(db, table)
         totals = TotalsWriter(db, self._file.shapes[WINDOWS])
         for table, _, rows in self._file.pages(faults):
-            if table == BATCHES:
+            if table in SHARED_TABLES:
                 continue
             shape = self._file.shapes[table]
             place = shape.index("id" if table == SESSIONS else "session_id")
@@ -234,19 +243,19 @@ class _Import:
         totals.end()
         return written
 
-    def _write_batches(self, db: Session) -> int:
-        shape, rows = self._file.shapes[BATCHES], self._verified.batches
-        present = batches_present(db, rows, shape)
+    def _write_shared(self, db: Session, table: str) -> int:
+        shape, rows = self._file.shapes[table], self._verified.shared[table]
+        present = shared_present(db, rows, shape)
         differing = [one for one, same in present.items() if not same]
         if differing and not self._replace:
             msg = (
-                f"{printable(self._file.path)}: batches are here already and not the same, nothing "
+                f"{printable(self._file.path)}: {table} are here already and not the same, nothing "
                 f"was imported: {some_of(differing)}; --replace takes those of the file"
             )
             raise InputError(msg)
         new = [row for one, row in rows.items() if one not in present]
         write_plain(db, shape, new, now=self._now)
-        update_batches(db, shape, [rows[one] for one in differing])
+        update_shared(db, shape, [rows[one] for one in differing])
         return len(new) + len(differing)
 
     def _result(self, skipped: int, replaced: int, rows: dict[str, int]) -> ImportResult:

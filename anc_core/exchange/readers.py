@@ -27,11 +27,22 @@ from anc_core.exchange.parsing import parse_json_line as parse_json
 from anc_core.exchange.records import SCHEMA_VERSION, Manifest
 from anc_core.exchange.writers import BOM, MANIFEST_NAME, require_pyarrow
 from anc_core.files import open_regular, printable
-from anc_core.store.plain_rows import PAGE_ROWS, SHAPES, Cell, TableShape, some_of
+from anc_core.store.plain_rows import (
+    CALIBRATIONS,
+    PAGE_ROWS,
+    SESSIONS,
+    SHAPES,
+    Cell,
+    TableShape,
+    some_of,
+)
 
 MAX_FAULTS = 20
 """Bad rows that a message names one by one."""
 
+# An export from before sound levels were measured has no such column, and none of the tables.
+_CAME_WITH = "gain_setting"
+_CAME_LATER = frozenset({CALIBRATIONS, "level_spans"})
 _MAX_LINE = 64 << 20
 _MAX_MANIFEST = 16 << 20
 _COPY_BYTES = 1 << 20
@@ -115,13 +126,15 @@ class ExportFile(ABC):
             msg = f"{printable(self.path)}: has tables that are unknown here: {some_of(unknown)}"
             raise InputError(msg)
         missing = [name for name in SHAPES if name not in self.manifest.tables]
+        if SESSIONS not in missing and _CAME_WITH not in self.manifest.tables[SESSIONS].columns:
+            missing = [name for name in missing if name not in _CAME_LATER]
         if missing:
             msg = (
                 f"{printable(self.path)}: was exported without {', '.join(missing)}: sessions "
                 "that are not complete cannot be imported"
             )
             raise InputError(msg)
-        return list(SHAPES)
+        return [name for name in SHAPES if name in self.manifest.tables]
 
     def _shape(self, name: str) -> TableShape:
         """Return the shape that the file has: an older one may know fewer columns."""

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from anc_core.errors import SettingsError
-from anc_core.store.plain_rows import BATCHES, SESSIONS, Cell, PlainRow, TableShape, compact_json
+from anc_core.store.plain_rows import (
+    BATCHES,
+    CALIBRATIONS,
+    SESSIONS,
+    Cell,
+    PlainRow,
+    TableShape,
+    compact_json,
+)
 
 KEY_NAME = "redaction.key"
 _KEY_BYTES = 32
@@ -40,6 +48,7 @@ PSEUDONYMS: Mapping[str, Mapping[str, str]] = {
         "source_digest": "content",
         "output_digest": "content",
     },
+    CALIBRATIONS: {"device_id": "device"},
 }
 REMOVED: Mapping[str, Mapping[str, Cell]] = {
     SESSIONS: {
@@ -49,6 +58,7 @@ REMOVED: Mapping[str, Mapping[str, Cell]] = {
         "parameters": "{}",
     },
     BATCHES: {"parameters": "{}"},
+    CALIBRATIONS: {"note": None},
 }
 """Column -> what stands in its place."""
 

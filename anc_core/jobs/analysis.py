@@ -71,7 +71,7 @@ def analyse(database: Database, request: AnalysisRequest) -> PeriodAnalysis | Se
     if request.session_id is not None:
         _refuse_both(request)
         with database.read() as db:
-            return analyse_session(db, request.session_id)
+            return analyse_session(db, request.session_id, timezone=request.timezone)
     period = request.period()
     with database.read() as db:
         return analyse_period(

@@ -1,8 +1,9 @@
 """Manifests: a table of recordings with settings of their own (CSV, or JSON lines).
 
 One row a recording. ``path`` is required, relative to the manifest's folder; any of
-``output, reference_path, reference_channel, mode, preset, session_id, device_id, user_id, site,
-recorded_at`` may follow. A bad row is reported with its number and the good rows run.
+``output, reference_path, reference_channel, mode, preset, session_id, device_id, gain_setting,
+user_id, site, recorded_at`` may follow. A bad row is reported with its number and the good rows
+run.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class ManifestRow(Record):
     preset: str | None = None
     session_id: str | None = None
     device_id: str | None = None
+    gain_setting: str | None = None
     user_id: str | None = None
     site: str | None = None
     recorded_at: datetime | None = None

@@ -70,6 +70,7 @@ class BatchRequest:
     pair: str | None = None
     """Which file is whose reference, see :class:`~anc_core.jobs.pairs.PairRule`."""
     device_id: str | None = None
+    gain_setting: str | None = None
     user_id: str | None = None
     site: str | None = None
     batch_id: str | None = None
@@ -280,6 +281,7 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
         overwrite=Overwrite(request.overwrite),
         batch_id=draft.batch_id,
         device_id=request.device_id,
+        gain_setting=request.gain_setting,
         user_id=request.user_id,
         site=request.site,
         identity=identity,
@@ -308,6 +310,7 @@ def _overrides(row: ManifestRow, cancellation: CancellationParameters) -> dict[s
         "preset": row.preset,
         "session_id": row.session_id,
         "device_id": row.device_id,
+        "gain_setting": row.gain_setting,
         "user_id": row.user_id,
         "site": row.site,
         "recorded_at": row.recorded_at,

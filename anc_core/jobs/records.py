@@ -33,6 +33,7 @@ class RecordingJob:
     session_id: str | None = None
     batch_id: str | None = None
     device_id: str | None = None
+    gain_setting: str | None = None
     user_id: str | None = None
     site: str | None = None
     recorded_at: datetime | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from anc_core import store
-from anc_core.analysis_records import is_violation
+from anc_core.analysis_records import Period, is_violation
 from anc_core.classifier.model import KIND
 from anc_core.periodic_jobs import PERIODIC_JOBS
 from anc_core.reports.daily_figures import (
@@ -25,6 +25,7 @@ from anc_core.reports.daily_figures import (
     EventCounts,
     EventLine,
     FailureGroup,
+    LevelHour,
     ModelFigures,
     QualityLine,
     ReportFigures,
@@ -49,6 +50,7 @@ from anc_core.reports.daily_summary import (
 )
 from anc_core.reports.period import PeriodKind, ReportPeriod, Span
 from anc_core.settings import Settings
+from anc_core.sound_records import CALIBRATED_UNIT, UNCALIBRATED_UNIT, SoundLevels
 from anc_core.store import Database, EventFacts, JobRun
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def gather(
         model = store.model_in_use(db, period.end, KIND)
         models = _models(db, period.start, period.end)
         counts = tally.counts
+        by_channel, by_hour = _sound_levels(db, period, spans)
         figures = ReportFigures(
             period=period,
             sessions=counts,
@@ -124,7 +127,9 @@ def gather(
             baseline_models=_models(db, period.days_before(BASELINE_DAYS)[0].start, period.start),
             noise_hours=_noise_hours(db, period),
             unplaced_recordings=store.noise_facts(db, period.start, period.end).undated,
-            levels=levels.figures(),
+            levels=_with_sound_levels(levels.figures(), by_hour),
+            level_unit=CALIBRATED_UNIT if by_hour else UNCALIBRATED_UNIT,
+            sound_levels=by_channel,
             event_lines=lines,
             refused_sessions=tuple(sorted(refused)),
             failures=_failures(db, period),
@@ -137,6 +142,25 @@ def gather(
         size = store.database_bytes(db)
     disk = _disk(place, settings, figures, size)
     return figures.model_copy(update={"disk": disk})
+
+
+def _sound_levels(
+    db: Session, period: ReportPeriod, spans: Sequence[Span]
+) -> tuple[tuple[SoundLevels, ...], tuple[SoundLevels, ...]]:
+    asked = Period(start=period.start, end=period.end, timezone=period.timezone)
+    return store.sound_levels_between(db, asked, [span.start for span in spans])
+
+
+def _with_sound_levels(
+    hours: tuple[LevelHour, ...], levels: tuple[SoundLevels, ...]
+) -> tuple[LevelHour, ...]:
+    """Return ``hours`` with sound pressure levels, where all of the period has them."""
+    if not levels:
+        return hours
+    return tuple(
+        hour.model_copy(update={name: one[name] for name in ("laeq_db", "la10_db", "la90_db")})
+        for hour, one in zip(hours, levels, strict=True)
+    )
 
 
 # --------------------------------------------------------------------------- sessions

@@ -26,6 +26,7 @@ from anc_core.metrics.masked import MaskedStatistics, slots_of
 from anc_core.metrics.new_silence import NewSilenceDetector
 from anc_core.metrics.pending import MeasuredFrames, join
 from anc_core.metrics.result import GateFigures, MeterResult
+from anc_core.metrics.sound_meter import SoundMeter
 from anc_core.metrics.statistics import Histogram, LevelStatistics, SpectralStatistics
 from anc_core.metrics.stretches import Stretch, StretchQueue, StretchTable
 from anc_core.records import Remark
@@ -87,6 +88,7 @@ class SessionMeter:
         self._intervals = IntervalTable(
             grid.sample_rate, grid.frame_length, round(_INTERVAL_S / FRAME_S)
         )
+        self._sound = SoundMeter(grid)
         self._lag = LagEstimator(grid.sample_rate)
         self._new_silence = NewSilenceDetector(num_channels)
         self._stretches = StretchTable(grid.frame_length, num_channels)
@@ -169,6 +171,7 @@ class SessionMeter:
         self._levels_in.add(num_samples, moments_in.sums, moments_in.squares, moments_in.peak)
         self._levels_out.add(num_samples, moments_out.sums, moments_out.squares, moments_out.peak)
         self._clipping.update(samples_in[:, :num_samples])
+        self._sound.add(samples_in[:, :num_samples], samples_out[:, :num_samples])
         self._add_slot_levels(
             moments_in.squares[: num_samples // grid.slot_length * FRAMES_PER_SLOT]
         )
@@ -323,15 +326,21 @@ class SessionMeter:
         dc_in, dc_out = self._levels_in.power.mean(), self._levels_out.power.mean()
         masked = self._masked.figures(dc_in, dc_out)
         figures = self._level_figures()
-        reasons = figures.pop("null_reasons") | masked.pop("null_reasons")
-        figures |= masked | {
-            "protected_s": self._protected_samples / grid.sample_rate,
-            "clipped_samples_in": int(self._clipping.counts.sum()),
-            "null_reasons": reasons,
-        }
+        sound, why_none = self._sound.figures()
+        reasons = figures.pop("null_reasons") | masked.pop("null_reasons") | why_none
+        figures |= (
+            sound
+            | masked
+            | {
+                "protected_s": self._protected_samples / grid.sample_rate,
+                "clipped_samples_in": int(self._clipping.counts.sum()),
+                "null_reasons": reasons,
+            }
+        )
         return MeterResult(
             figures=figures,
             intervals=self._intervals.compute(),
+            level_spans=self._sound.spans(),
             remarks=self._remarks(dc_in),
             gate=GateFigures(
                 all_finite=self._all_finite,

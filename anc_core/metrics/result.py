@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anc_core.metrics.stretches import Stretch
-from anc_core.records import IntervalMetrics, Remark
+from anc_core.records import IntervalMetrics, LevelSpan, Remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,8 @@ class MeterResult:
         that other parts of the pipeline own (times, lag, clipping of the output) are left out.
     intervals : tuple of IntervalMetrics
         At most 600 rows.
+    level_spans : tuple of LevelSpan
+        A-weighted levels, at most 96 for each channel.
     remarks : tuple of Remark
         CLIPPED, DC_OFFSET, DEAD_CHANNEL, NARROWBAND.
     gate : GateFigures
@@ -52,6 +54,7 @@ class MeterResult:
 
     figures: dict[str, Any]
     intervals: tuple[IntervalMetrics, ...]
+    level_spans: tuple[LevelSpan, ...]
     remarks: tuple[Remark, ...]
     gate: GateFigures
     stretch_attenuation: tuple[tuple[Stretch, float | None], ...]

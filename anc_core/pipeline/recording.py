@@ -24,7 +24,15 @@ from anc_core.pipeline.hearing import Hearing
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
 from anc_core.pipeline.stream import OnProgress
 from anc_core.presets import PRESETS, CancellationParameters, Preset, SuppressionOverrides
-from anc_core.records import Metrics, Mode, Remark, SessionSummary, Status, WindowTable
+from anc_core.records import (
+    LevelSpan,
+    Metrics,
+    Mode,
+    Remark,
+    SessionSummary,
+    Status,
+    WindowTable,
+)
 from anc_core.settings import Settings
 from anc_core.temporaries import own_token
 from anc_core.version import __version__
@@ -238,6 +246,7 @@ def _summarise(
             algorithmic_latency_ms=1e3 * outcome.latency / rate,
         ),
         intervals=stream.meter.intervals,
+        level_spans=_of_file(stream.meter.level_spans, reader.source_channels),
         windows=WindowTable.joined(
             [
                 WindowTable(outcome.detector.windows if outcome.detector else ()),
@@ -251,6 +260,15 @@ def _summarise(
         reason="; ".join(reasons) or None,
         model_id=outcome.model_id,
         core_version=__version__,
+    )
+
+
+def _of_file(
+    spans: tuple[LevelSpan, ...], source_channels: tuple[int, ...]
+) -> tuple[LevelSpan, ...]:
+    """Return ``spans`` with channels numbered as in the file: so a calibration numbers them."""
+    return tuple(
+        span.model_copy(update={"channel": source_channels[span.channel]}) for span in spans
     )
 
 

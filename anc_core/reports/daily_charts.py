@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from anc_core.reports.daily_figures import FEW, Counts, DayFigures, ReportFigures, Spread
 from anc_core.reports.period import PeriodKind
 from anc_core.reports.wording import count_of, size
+from anc_core.sound_records import CALIBRATED_UNIT
 
 Axes: TypeAlias = Any
 """matplotlib.axes.Axes, which is loaded only when something is drawn."""
@@ -129,8 +130,8 @@ def charts(figures: ReportFigures) -> list[Chart]:
         ),
         Chart(
             "Input level",
-            "dBFS; line: Leq, band: exceeded 10 % to 90 % of the time (L10, L90)",
-            _levels(figures) if _any(hour.leq_dbfs for hour in figures.levels) else None,
+            f"{figures.level_unit}; line: Leq, band: exceeded 10 % to 90 % of the time (L10, L90)",
+            _levels(figures) if _any(leq for leq, _, _ in _level_lines(figures)) else None,
         ),
         Chart(
             "Disk",
@@ -364,20 +365,29 @@ def _timeline(figures: ReportFigures) -> str:
     return _drawn("timeline", draw, grid="both", height=max(1.3, 0.7 + 0.32 * len(kinds)))
 
 
+def _level_lines(
+    figures: ReportFigures,
+) -> list[tuple[float | None, float | None, float | None]]:
+    """Return Leq, L10 and L90 of each hour in the unit of the report."""
+    if figures.level_unit == CALIBRATED_UNIT:
+        return [(hour.laeq_db, hour.la10_db, hour.la90_db) for hour in figures.levels]
+    return [(hour.leq_dbfs, hour.l10_dbfs, hour.l90_dbfs) for hour in figures.levels]
+
+
 def _levels(figures: ReportFigures) -> str:
-    hours = figures.levels
+    hours, lines = figures.levels, _level_lines(figures)
 
     def draw(axes: Axes) -> None:
         places = range(len(hours))
         axes.fill_between(
             places,
-            [_or_nan(hour.l90_dbfs) for hour in hours],
-            [_or_nan(hour.l10_dbfs) for hour in hours],
+            [_or_nan(l90) for _, _, l90 in lines],
+            [_or_nan(l10) for _, l10, _ in lines],
             color=ACCENT,
             alpha=0.25,
             linewidth=0,
         )
-        leq = [_or_nan(hour.leq_dbfs) for hour in hours]
+        leq = [_or_nan(one) for one, _, _ in lines]
         axes.plot(places, leq, color=ACCENT, marker="o", markersize=2.5, linewidth=1.4)
         labels = [_bar_label(hour.label) for hour in hours]
         step = 1 if len(labels) <= 10 else 3 if len(labels) <= 25 else 5

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from anc_core.records import Record
 from anc_core.reports.period import ReportPeriod
+from anc_core.sound_records import UNCALIBRATED_UNIT, SoundLevels
 
 REPORT_VERSION = "1"
 """Of the JSON twin; changes when a field changes its meaning or goes away."""
@@ -345,13 +346,17 @@ class DiskFigures(Record):
 
 
 class LevelHour(Record):
-    """Input level of the recordings of one hour, dBFS."""
+    """Input level of the recordings of one hour."""
 
     label: str
     n: int
     leq_dbfs: float | None
     l10_dbfs: float | None
     l90_dbfs: float | None
+    laeq_db: float | None = None
+    """A-weighted sound pressure, where every recording of the period is calibrated."""
+    la10_db: float | None = None
+    la90_db: float | None = None
 
 
 class SizePoint(Record):
@@ -398,6 +403,10 @@ class ReportFigures(Record):
     unplaced_recordings: int = 0
     """Recordings without a time of recording: placed by when they were processed."""
     levels: tuple[LevelHour, ...] = ()
+    level_unit: str = UNCALIBRATED_UNIT
+    """Of what is drawn of ``levels``."""
+    sound_levels: tuple[SoundLevels, ...] = ()
+    """A-weighted, of each channel of each device."""
     event_lines: tuple[EventLine, ...] = ()
     refused_sessions: tuple[str, ...] = ()
     """Sessions that the gate refused as unsafe (SAFETY): it delivered less or nothing."""

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from anc_core.store.audit import record_audit
     from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
     from anc_core.store.bulk import insert_rows
+    from anc_core.store.calibrations import (
+        add_calibration,
+        end_calibration,
+        list_calibrations,
+    )
     from anc_core.store.claims import (
         Claim,
         ClaimRequest,
@@ -179,6 +184,7 @@ if TYPE_CHECKING:
         replace_sqlite,
         save_snapshot,
     )
+    from anc_core.store.sound_levels import sound_levels_between
     from anc_core.store.vitals import (
         check_writable,
         clock_error_s,
@@ -201,6 +207,8 @@ _HOMES = {
     "audit": ("record_audit",),
     "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
     "bulk": ("insert_rows",),
+    "sound_levels": ("sound_levels_between",),
+    "calibrations": ("add_calibration", "end_calibration", "list_calibrations"),
     "claims": (
         "Claim",
         "ClaimRequest",
@@ -402,6 +410,7 @@ __all__ = [
     "Taken",
     "Totals",
     "acknowledged",
+    "add_calibration",
     "add_erasures",
     "analyse_period",
     "analyse_session",
@@ -438,6 +447,7 @@ __all__ = [
     "emergency_counts",
     "emergency_facts",
     "emergency_kinds",
+    "end_calibration",
     "enlist",
     "erasures",
     "expire_alerts",
@@ -468,6 +478,7 @@ __all__ = [
     "latest_moment",
     "latest_output",
     "level_facts",
+    "list_calibrations",
     "list_deliveries",
     "list_sessions",
     "live_sessions",
@@ -508,6 +519,7 @@ __all__ = [
     "sessions_between",
     "set_hold",
     "settle",
+    "sound_levels_between",
     "stored_report",
     "stored_sessions",
     "take",

@@ -31,6 +31,7 @@ from anc_core.store.noise_view import (
 )
 from anc_core.store.performance import counts_over_time, failures_of, performance_of
 from anc_core.store.scopes import Key, Scope, View
+from anc_core.store.sound_levels import sound_levels_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -102,6 +103,7 @@ def analyse_period(
             update={
                 "undated": undated_in(db, heard) if noise_by == "recorded" else 0,
                 "levels": levels,
+                "sound_levels": sound_levels_of(db, heard, period),
                 "heat_map": heat_map,
                 "top_sources": sources,
             }

@@ -66,6 +66,7 @@ class ClaimRequest:
     parameters: dict[str, Any] = field(default_factory=dict)
     batch_id: str | None = None
     device_id: str | None = None
+    gain_setting: str | None = None
     user_id: str | None = None
     site: str | None = None
     recorded_at: datetime | None = None
@@ -322,6 +323,7 @@ def _claimed_values(request: ClaimRequest, owner: Owner, now: datetime) -> dict[
         "parameters": request.parameters,
         "batch_id": request.batch_id,
         "device_id": request.device_id,
+        "gain_setting": request.gain_setting,
         "user_id": request.user_id,
         "site": request.site,
         "recorded_at": request.recorded_at,

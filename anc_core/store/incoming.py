@@ -18,19 +18,20 @@ from anc_core.store.bulk import insert_rows
 from anc_core.store.column_types import unescape_text
 from anc_core.store.noise_totals import totals_of
 from anc_core.store.plain_rows import (
-    BATCHES,
     SESSIONS,
     SHAPES,
+    SHARED_TABLES,
+    TABLE_OF,
     Cell,
     Kind,
     PlainRow,
     SessionSelection,
     TableShape,
-    stream_batches,
     stream_plain,
+    stream_shared,
 )
 from anc_core.store.rows import pages
-from anc_core.store.tables import DELETING, RUNNING, AudioSession, Batch, NoiseTotal
+from anc_core.store.tables import DELETING, RUNNING, AudioSession, NoiseTotal
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -96,19 +97,17 @@ def digests_present(
     if session_ids:
         selection = SessionSelection(session_ids=tuple(session_ids))
         for name, shape in shapes.items():
-            if name != BATCHES:
+            if name not in SHARED_TABLES:
                 for page in stream_plain(db, name, selection):
                     digests.update(shape, _with_columns_of(shape, page))
     return digests
 
 
-def batches_present(
-    db: Session, rows: Mapping[str, PlainRow], shape: TableShape
-) -> dict[str, bool]:
-    """Return which batches are here, and whether they are the same as in ``rows``."""
+def shared_present(db: Session, rows: Mapping[str, PlainRow], shape: TableShape) -> dict[str, bool]:
+    """Return which of ``rows``, by id, are here, and whether they are the same."""
     return {
         str(row[0]): row[1:] == tuple(rows[str(row[0])])[1:]
-        for page in stream_batches(db, rows)
+        for page in stream_shared(db, shape.name, rows)
         for row in _with_columns_of(shape, page)
     }
 
@@ -234,13 +233,14 @@ def _converted(row: PlainRow, converters: Sequence[Callable[[Any], Any] | None])
     ]
 
 
-def update_batches(db: Session, shape: TableShape, rows: Sequence[PlainRow]) -> None:
-    """Let batches be as in ``rows``; not deleted: their sessions would forget them."""
+def update_shared(db: Session, shape: TableShape, rows: Sequence[PlainRow]) -> None:
+    """Let rows be as in ``rows``; not deleted: sessions would forget their batches."""
+    table = TABLE_OF[shape.name].__table__
     converters = [_VALUE.get(column.kind) for column in shape.columns]
     for row in rows:
         values = dict(zip(shape.names, _converted(row, converters), strict=True))
         db.execute(
-            update(Batch).where(Batch.id == values.pop("id")).values(values),
+            update(TABLE_OF[shape.name]).where(table.c.id == values.pop("id")).values(values),
             execution_options={"synchronize_session": False},
         )
 

@@ -42,6 +42,8 @@ from anc_core.store.tables import (
     AudioSession,
     Base,
     Batch,
+    Calibration,
+    LevelSpan,
     NoiseDetection,
     NoiseEvent,
     ProcessingMetric,
@@ -125,14 +127,25 @@ def _shape(table: type[Base]) -> TableShape:
     )
 
 
-_TABLES = (Batch, AudioSession, NoiseDetection, NoiseEvent, ProcessingMetric)
+_TABLES = (
+    Batch,
+    Calibration,
+    AudioSession,
+    NoiseDetection,
+    NoiseEvent,
+    ProcessingMetric,
+    LevelSpan,
+)
 TABLE_OF: dict[str, type[Base]] = {table.__tablename__: table for table in _TABLES}
 SHAPES = {name: _shape(table) for name, table in TABLE_OF.items()}
 """The exported tables, parents first."""
 
 SESSIONS, BATCHES = AudioSession.__tablename__, Batch.__tablename__
+CALIBRATIONS = Calibration.__tablename__
+SHARED_TABLES = (BATCHES, CALIBRATIONS)
+"""Tables whose rows belong to several sessions; they are exported with any of them."""
 WINDOWS = NoiseDetection.__tablename__
-CHILD_TABLES = tuple(name for name in SHAPES if name not in {SESSIONS, BATCHES})
+CHILD_TABLES = tuple(name for name in SHAPES if name not in {SESSIONS, *SHARED_TABLES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,16 +250,16 @@ def stream_plain(
     table : str
         One of :data:`SHAPES`.
     selection : SessionSelection
-        For ``batches``: the batches that the selected sessions belong to.
+        For ``batches`` and ``calibrations``: those of the selected sessions and of their devices.
     """
     for condition in _conditions(db, table, selection):
         yield from _stream(db, table, condition)
 
 
-def stream_batches(db: Session, batch_ids: Iterable[str]) -> Iterator[Sequence[PlainRow]]:
-    """Yield the rows of those of ``batch_ids`` that are here."""
-    for page in pages(sorted(batch_ids)):
-        yield from _stream(db, BATCHES, Batch.id.in_(page))
+def stream_shared(db: Session, table: str, row_ids: Iterable[str]) -> Iterator[Sequence[PlainRow]]:
+    """Yield the rows of those of ``row_ids`` that are here, of one of :data:`SHARED_TABLES`."""
+    for page in pages(sorted(row_ids)):
+        yield from _stream(db, table, TABLE_OF[table].__table__.c.id.in_(page))
 
 
 def some_of(names: Sequence[str]) -> str:
@@ -276,21 +289,28 @@ def _conditions(
     if table == SESSIONS:
         for conditions in some:
             yield _all(conditions)
-    elif table == BATCHES:
-        batches: set[str] = set()
+    elif table in SHARED_TABLES:
+        shared_by = AudioSession.batch_id if table == BATCHES else AudioSession.device_id
+        names: set[str] = set()
         for conditions in some:
             found = db.scalars(
-                select(AudioSession.batch_id)
-                .where(*conditions, AudioSession.batch_id.is_not(None))
-                .distinct()
+                select(shared_by).where(*conditions, shared_by.is_not(None)).distinct()
             )
-            batches.update(one for one in found if one is not None)
-        for page in pages(sorted(batches)):
-            yield Batch.id.in_(page)
+            names.update(one for one in found if one is not None)
+        wanted = names if table == BATCHES else _calibrations_of(db, names)
+        for page in pages(sorted(wanted)):
+            yield TABLE_OF[table].__table__.c.id.in_(page)
     else:
         session_id = TABLE_OF[table].__table__.c.session_id
         for conditions in some:
             yield session_id.in_(select(AudioSession.id).where(*conditions))
+
+
+def _calibrations_of(db: Session, devices: set[str]) -> set[str]:
+    found: set[str] = set()
+    for page in pages(sorted(devices)):
+        found.update(db.scalars(select(Calibration.id).where(Calibration.device_id.in_(page))))
+    return found
 
 
 def _all(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:

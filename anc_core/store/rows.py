@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select
 from anc_core.records import (
     Event,
     IntervalMetrics,
+    LevelSpan,
     Metrics,
     Record,
     SessionSummary,
@@ -28,12 +29,13 @@ from anc_core.store.tables import (
     NoiseTotal,
     ProcessingMetric,
 )
+from anc_core.store.tables import LevelSpan as LevelSpanRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _R = TypeVar("_R", bound=Record)
-_Child: TypeAlias = NoiseDetection | NoiseEvent | ProcessingMetric
+_Child: TypeAlias = NoiseDetection | NoiseEvent | ProcessingMetric | LevelSpanRow
 
 METRIC_COLUMNS = tuple(
     name for name in Metrics.model_fields if name in AudioSession.__table__.columns
@@ -45,7 +47,7 @@ _PARAMETERS_AT_ONCE = 500
 
 _ROWS_AT_ONCE = 2_000
 
-_CHILD_FIELDS = {"intervals", "windows", "events"}
+_CHILD_FIELDS = {"intervals", "level_spans", "windows", "events"}
 _JSON_FIELDS = {"parameters", "metrics", "protected", "warnings"}
 _PLAIN_FIELDS = tuple(
     name
@@ -75,6 +77,7 @@ def summary_of(
     row: AudioSession,
     *,
     intervals: Sequence[IntervalMetrics] = (),
+    level_spans: Sequence[LevelSpan] = (),
     windows: Sequence[Window] = (),
     events: Sequence[Event] = (),
 ) -> SessionSummary:
@@ -83,6 +86,7 @@ def summary_of(
     return SessionSummary(
         session_id=row.id,
         intervals=tuple(intervals),
+        level_spans=tuple(level_spans),
         windows=windows,
         events=tuple(events),
         **fields,
@@ -97,12 +101,13 @@ def pages(values: Iterable[str]) -> Iterator[list[str]]:
 
 
 def replace_children(db: Session, summary: SessionSummary, *, recorded_at: datetime | None) -> None:
-    """Write intervals, windows and events of ``summary`` in place of those that were there.
+    """Write intervals, levels, windows and events of ``summary`` in place of those that were there.
 
     ``recorded_at`` is the row's, which may know more than the summary.
     """
     delete_children(db, summary.session_id)
     _insert(db, ProcessingMetric, summary.session_id, summary.intervals)
+    _insert(db, LevelSpanRow, summary.session_id, summary.level_spans)
     _insert(db, NoiseDetection, summary.session_id, summary.windows)
     _insert(db, NoiseEvent, summary.session_id, summary.events)
     totals = totals_of(summary.windows, recorded_at)
@@ -123,6 +128,11 @@ def delete_children(db: Session, session_id: str) -> None:
 def load_intervals(db: Session, session_id: str) -> tuple[IntervalMetrics, ...]:
     """Return the intervals of a session in the order they were given."""
     return _load(db, ProcessingMetric, session_id, IntervalMetrics)
+
+
+def load_level_spans(db: Session, session_id: str) -> tuple[LevelSpan, ...]:
+    """Return the levels of a session by channel and time."""
+    return _load(db, LevelSpanRow, session_id, LevelSpan)
 
 
 def load_windows(db: Session, session_id: str) -> WindowTable:

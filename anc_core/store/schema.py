@@ -18,7 +18,7 @@ from anc_core.store.tables import SQLITE_INDEXES, Base
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "v0005"
+HEAD = "v0006"
 """Newest revision in ``migrations/versions``; a test keeps it true."""
 
 _VERSION_TABLE = "alembic_version"

@@ -27,6 +27,7 @@ from anc_core.store.noise_totals import NUM_TENTHS, totals_of
 from anc_core.store.noise_view import emergency, exceeded
 from anc_core.store.scopes import STATUS
 from anc_core.store.sessions import get_session
+from anc_core.store.sound_levels import sound_levels_of_session
 from anc_core.store.statistics import statistic
 from anc_core.store.tables import PROCESSED, AudioSession
 
@@ -54,7 +55,7 @@ _SHARED = (
 )
 
 
-def analyse_session(db: Session, session_id: str) -> SessionAnalysis:
+def analyse_session(db: Session, session_id: str, *, timezone: str = "UTC") -> SessionAnalysis:
     """Return what a session comes to.
 
     Parameters
@@ -62,6 +63,8 @@ def analyse_session(db: Session, session_id: str) -> SessionAnalysis:
     db : Session
         A reading transaction is enough.
     session_id : str
+    timezone : str
+        By whose clock day, evening and night are told apart.
 
     Returns
     -------
@@ -103,6 +106,9 @@ def analyse_session(db: Session, session_id: str) -> SessionAnalysis:
         performance_statistics=_performance(db, found),
         input_levels=_input_levels(found),
         output_levels=_levels(found.intervals, lambda interval: interval.output_rms_dbfs),
+        sound_levels=sound_levels_of_session(db, found, timezone),
+        input_loudness_lufs=found.metrics.input_loudness_lufs,
+        output_loudness_lufs=found.metrics.output_loudness_lufs,
         quality_gate=_gate(found),
         timeline=stretches_of(found.windows),
     )

@@ -17,6 +17,7 @@ from anc_core.store.owner import Owner
 from anc_core.store.rows import (
     load_events,
     load_intervals,
+    load_level_spans,
     load_windows,
     pages,
     replace_children,
@@ -37,6 +38,7 @@ _KEPT = (
     "source_bytes",
     "batch_id",
     "device_id",
+    "gain_setting",
     "user_id",
     "site",
     "recorded_at",
@@ -127,7 +129,7 @@ def _forget_restless(db: Session, summary: SessionSummary) -> None:
 
 
 def get_session(db: Session, session_id: str) -> SessionSummary:
-    """Return a session with its intervals, windows and events.
+    """Return a session with its intervals, levels, windows and events.
 
     Raises
     ------
@@ -253,6 +255,7 @@ def _complete(db: Session, condition: ColumnElement[bool], what: str) -> Session
     return summary_of(
         row,
         intervals=load_intervals(db, row.id),
+        level_spans=load_level_spans(db, row.id),
         windows=load_windows(db, row.id),
         events=load_events(db, row.id),
     )

@@ -127,6 +127,7 @@ class AudioSession(Base):
     subtype: Mapped[str | None]
     recorded_at: Mapped[datetime | None] = mapped_column(index=True)
     device_id: Mapped[str | None]
+    gain_setting: Mapped[str | None]
     user_id: Mapped[str | None]
     site: Mapped[str | None]
     # request
@@ -276,6 +277,46 @@ class ProcessingMetric(Base):
     noise_floor_dbfs: Mapped[float | None]
     attenuation_db: Mapped[float | None]
     protected_share: Mapped[float]
+
+
+class LevelSpan(Base):
+    """A-weighted levels of one channel in a stretch of a session."""
+
+    __tablename__ = "level_spans"
+
+    session_id: Mapped[str] = mapped_column(
+        _ID, ForeignKey("audio_sessions.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    channel: Mapped[int]
+    start_s: Mapped[float]
+    end_s: Mapped[float]
+    input_laeq_dbfs: Mapped[float | None]
+    output_laeq_dbfs: Mapped[float | None]
+    input_lafmax_dbfs: Mapped[float | None]
+    output_lafmax_dbfs: Mapped[float | None]
+    input_lasmax_dbfs: Mapped[float | None]
+    output_lasmax_dbfs: Mapped[float | None]
+    input_levels: Mapped[list[Any]]
+    output_levels: Mapped[list[Any]]
+
+
+class Calibration(Base):
+    """What a calibrator of known level read on one channel of a device; never changed but ended."""
+
+    __tablename__ = "calibrations"
+
+    id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    device_id: Mapped[str]
+    channel: Mapped[int]
+    gain_setting: Mapped[str | None]
+    valid_from: Mapped[datetime]
+    valid_until: Mapped[datetime | None]
+    reference_db: Mapped[float]
+    reference_hz: Mapped[float]
+    measured_dbfs: Mapped[float]
+    note: Mapped[str | None]
+    created_at: Mapped[datetime]
 
 
 class ApiRequest(Base):
@@ -435,5 +476,5 @@ class EraseEntry(Base):
     actor: Mapped[str]
 
 
-CHILDREN = (NoiseDetection, NoiseTotal, NoiseEvent, ProcessingMetric)
+CHILDREN = (NoiseDetection, NoiseTotal, NoiseEvent, ProcessingMetric, LevelSpan)
 """Tables whose rows belong to one session."""

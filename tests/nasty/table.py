@@ -392,11 +392,20 @@ TABLE = {
     ),
     45: Row(
         "clips under 400 ms",
-        "no gain: loudness is neither measured nor changed",
+        "no gain; loudness (LUFS) is null with the reason",
         "",
         (f"{STORE}::test_row_45",),
     ),
-    46: Row("no calibration", "levels are dBFS; there is no SPL", "", (f"{STORE}::test_row_46",)),
+    46: Row(
+        "no calibration, an expired one, or one of another device, channel or gain",
+        "levels stay dBFS (uncalibrated); SPL, Lden and doses are null with the reason",
+        "",
+        (
+            f"{STORE}::test_row_46",
+            "store/test_sound_levels::test_a_calibration_of_something_else",
+            "store/test_sound_levels::test_a_period_that_is_calibrated_in_part",
+        ),
+    ),
 }
 
 HEAD = """# Bad inputs

@@ -7,10 +7,11 @@ import io
 import json
 import logging
 import pickle
+import re
 import sqlite3
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from anc_core.exchange.records import ExportRequest, Format
 from anc_core.jobs.report import make_report
 from anc_core.jobs.report_records import ReportFormat, ReportRequest
 from anc_core.records import Status
+from anc_core.sound_records import Calibration, SoundLevels
+from anc_core.store import add_calibration, analyse_session
 from tests.nasty import files
 from tests.nasty.bench import Bench, all_finite, samples
 from tests.nasty.files import RATE
@@ -323,20 +326,66 @@ def test_row_44_all_failed_and_all_null_have_answers(bench: Bench, anc: Anc) -> 
 
 # ------------------------------------------------------------------ rows 45 and 46
 
+RECORDED = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
 
 def test_row_45_a_short_clip_gets_no_gain(bench: Bench) -> None:
-    """No loudness is measured and no gain applied: a clip of 300 ms cannot get +52 dB."""
+    """No gain is ever applied, and no loudness told: a clip of 300 ms cannot get +52 dB."""
     source = noisy_voice(bench.inputs / "x.wav", duration_s=0.3)
     summary = bench.run(source)
     assert summary.status is Status.OK
     assert np.abs(samples(bench.outputs / "x.wav")).max() <= 1.1 * np.abs(samples(source)).max()
-    assert not any("lufs" in name for name in type(summary.metrics).model_fields)
+    for side in ("input", "output"):
+        assert summary.metrics[f"{side}_loudness_lufs"] is None
+        assert "400 ms" in summary.metrics.null_reasons[f"{side}_loudness_lufs"]
+        assert summary.metrics[f"{side}_laeq_dbfs"] is not None
     assert all_finite(summary)
 
 
-def test_row_46_there_is_no_level_that_would_need_a_calibration(bench: Bench) -> None:
-    """Levels are dBFS by name; nothing is called SPL, dose or dB(A) of a sound field."""
-    summary = bench.run(files.good(bench.inputs / "x.wav"))
-    names = [*type(summary.metrics).model_fields, *summary.model_dump()]
-    assert not any(word in name for name in names for word in ("spl", "dose", "laeq", "lden"))
-    assert "input_rms_dbfs" in type(summary.metrics).model_fields
+@pytest.mark.parametrize(
+    ("calibrated", "recorded", "reason"),
+    [
+        (None, {}, "device 'mic' has no calibration"),
+        ({"device_id": "other"}, {}, "device 'mic' has no calibration"),
+        ({"channel": 1}, {}, "channel 0 of device 'mic' has no calibration"),
+        ({"gain_setting": "high"}, {}, r"recorded at gain \(none\), calibrated at 'high'"),
+        ({}, {"gain_setting": "high"}, r"recorded at gain 'high', calibrated at \(none\)"),
+        ({"valid_until": RECORDED}, {}, "the calibration expired on 2026-05-04"),
+        ({"valid_from": RECORDED + timedelta(days=1)}, {}, "recorded before the calibration"),
+        ({}, {"recorded_at": None}, "the time of recording is not known"),
+        ({}, {"device_id": None}, "the device is not known"),
+    ],
+)
+def test_row_46_no_calibration_is_reused_for_anything_else(
+    bench: Bench, calibrated: dict[str, Any] | None, recorded: dict[str, Any], reason: str
+) -> None:
+    """Sound pressure, percentiles, Lden and doses are null with the reason; dBFS stays dBFS."""
+    told = _levels_under(bench, calibrated, recorded)
+    assert told.unit == "dBFS (uncalibrated)"
+    assert told.laeq_dbfs is not None
+    for name in ("laeq_db", "la10_db", "lden_db", "niosh_dose_percent", "who_dose_percent"):
+        assert told[name] is None
+        assert re.search(reason, told.null_reasons[name])
+
+
+def test_row_46_the_right_calibration_is_used(bench: Bench) -> None:
+    told = _levels_under(bench, {}, {})
+    assert told.laeq_dbfs is not None
+    assert told.laeq_db == pytest.approx(told.laeq_dbfs + 120.0, abs=0.011)
+
+
+def _levels_under(
+    bench: Bench, calibrated: dict[str, Any] | None, recorded: dict[str, Any]
+) -> SoundLevels:
+    """Process a recording of ``mic``, keep a calibration, and return what the input's level is."""
+    words = {"device_id": "mic", "recorded_at": RECORDED, **recorded}
+    summary = bench.run(files.good(bench.inputs / "x.wav"), **words)
+    fields = {"device_id": "mic", "channel": 0, "valid_from": RECORDED, "created_at": RECORDED}
+    if calibrated is not None:
+        if "valid_until" in calibrated:
+            fields["valid_from"] = RECORDED - timedelta(days=9)
+        one = Calibration(id="c", measured_dbfs=-26.0, **{**fields, **calibrated})
+        with bench.database.begin() as db:
+            add_calibration(db, one)
+    with bench.database.read() as db:
+        return analyse_session(db, summary.session_id).sound_levels[0]

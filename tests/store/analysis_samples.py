@@ -122,6 +122,7 @@ def _result(sample: Sample) -> Any:
         finished_at=at(sample.finished or ""),
         windows=sample.windows,
         events=sample.events,
+        level_spans=(),
         intervals=()
         if duration_s is None
         else (

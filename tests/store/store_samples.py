@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from anc_core.records import Event, IntervalMetrics, Metrics, SessionSummary, Status, Window
+from anc_core.records import (
+    Event,
+    IntervalMetrics,
+    LevelSpan,
+    Metrics,
+    SessionSummary,
+    Status,
+    Window,
+)
 from anc_core.store import Claim, ClaimRequest, Database, Outcome, Owner, claim, finish
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -42,6 +50,9 @@ def result(session_id: str, fingerprint: str = "f1", **changes: Any) -> SessionS
         "duration_s": 10.0,
         "metrics": Metrics(cancellation_db=12.5, wall_s=0.25, real_time_factor=0.025),
         "intervals": (interval(0), interval(1)),
+        "level_spans": (
+            LevelSpan(channel=0, start_s=0, end_s=10, input_laeq_dbfs=-40, input_levels=(-80, 80)),
+        ),
         "windows": (
             Window(start_s=0, end_s=1, channel=0, noise_type="siren", confidence=0.9),
             Window(start_s=1, end_s=2, channel=0, noise_type="siren", confidence=0.8),

@@ -199,6 +199,7 @@ def test_orphans_are_found(sqlite_url, open_store):
         "noise_totals: 1 rows without their session",
         "noise_events: 1 rows without their session",
         "processing_metrics: 2 rows without their session",
+        "level_spans: 1 rows without their session",
     ]
 
 

@@ -56,6 +56,7 @@ def test_old_sessions_go_with_rows_and_files_and_young_ones_stay(studio_everywhe
         "noise_totals": 1,
         "noise_events": 1,
         "processing_metrics": 2,
+        "level_spans": 1,
     }
     assert done.files == 2
     assert done.bytes > 1000

@@ -469,7 +469,7 @@ def test_a_folder_gets_a_name_and_a_misleading_one_a_warning(here, tmp_path):
 def test_a_part_of_the_tables_is_for_reading_only(database, store, other, tmp_path):
     fill(database)
     made = export(store, tmp_path / "x", include=("noise_events",))
-    assert set(made.row_counts) == {"batches", "audio_sessions", "noise_events"}
+    assert set(made.row_counts) == {"batches", "calibrations", "audio_sessions", "noise_events"}
     with pytest.raises(InputError, match="exported without noise_detections"):
         load(other, tmp_path / "x")
     with pytest.raises(InputError, match="choose from"):

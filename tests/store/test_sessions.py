@@ -15,6 +15,7 @@ from anc_core.errors import ErrorCode, InputError, SessionNotFoundError, StoreEr
 from anc_core.records import (
     Event,
     IntervalMetrics,
+    LevelSpan,
     Metrics,
     Mode,
     Remark,
@@ -89,6 +90,16 @@ INTERVALS = st.builds(
     attenuation_db=optional(FINITE),
     protected_share=FINITE,
 )
+LEVEL_SPANS = st.builds(
+    LevelSpan,
+    channel=COUNT,
+    start_s=FINITE,
+    end_s=FINITE,
+    input_laeq_dbfs=optional(FINITE),
+    output_lasmax_dbfs=optional(FINITE),
+    input_levels=tuples(COUNT),
+    output_levels=tuples(COUNT),
+)
 WINDOWS = st.builds(
     Window,
     start_s=FINITE,
@@ -138,6 +149,7 @@ FIELDS = {
     "parameters": st.dictionaries(TEXT, JSON, max_size=3),
     "metrics": METRICS,
     "intervals": tuples(INTERVALS),
+    "level_spans": tuples(LEVEL_SPANS),
     "windows": tuples(WINDOWS),
     "events": tuples(EVENTS),
     "protected": tuples(st.tuples(FINITE, FINITE)),
@@ -148,6 +160,7 @@ FIELDS = {
     "model_id": optional(TEXT),
     "core_version": optional(TEXT),
     "device_id": optional(TEXT),
+    "gain_setting": optional(TEXT),
     "user_id": optional(TEXT),
     "site": optional(TEXT),
     "batch_id": st.sampled_from([None, "b1"]),
