@@ -97,6 +97,16 @@ def _squares(filtered: Numbers, taps: Numbers, squares: Numbers) -> None:
 
 
 @part_of_kernel
+def _energies(squares: Numbers) -> tuple[float, float]:
+    """Return the sums of the squares of input and output."""
+    of_input = of_output = 0.0
+    for pair in range(len(squares) // 2):
+        of_input += squares[UNSIGNED(2 * pair)]
+        of_output += squares[UNSIGNED(2 * pair + 1)]
+    return of_input, of_output
+
+
+@part_of_kernel
 def _add_groups(squares: Numbers, sums: Numbers) -> None:
     """Write the sums of groups of eight of each signal, input and output in turns."""
     for group in range(len(sums) // 2):
@@ -144,8 +154,7 @@ def _follow(
     _time_weigh(sums[: 2 * groups], _GROUP, rates, state, figures)
     rest = count - _GROUP * groups
     if rest:
-        left = squares[2 * _GROUP * groups :]
-        sums[0], sums[1] = left[::2].sum(), left[1::2].sum()
+        sums[0], sums[1] = _energies(squares[2 * _GROUP * groups :])
         _time_weigh(sums[:2], rest, rates, state, figures)
 
 
@@ -221,8 +230,7 @@ def weigh(
         _difference(samples, twice, fourfold)
         _recur(twice, fourfold, poles, state, a_out[4 : 4 + size], k_out[4 : 4 + size])
         _squares(k_out, taps[1], twice)
-        figures[frame, 0, K_ENERGY] = twice[::2].sum()
-        figures[frame, 1, K_ENERGY] = twice[1::2].sum()
+        figures[frame, 0, K_ENERGY], figures[frame, 1, K_ENERGY] = _energies(twice)
         _squares(a_out, taps[0], fourfold)
         _follow(fourfold, twice, rates, state, figures[frame])
         samples[:8] = samples[size : size + 8]
