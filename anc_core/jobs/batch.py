@@ -73,9 +73,9 @@ def _probe(output_dir: Path) -> None:
 
 def _folders_of(plan: BatchPlan) -> set[Path]:
     """Return where the outputs of the batch lie or will lie, and where it tried to write."""
-    sinks = [*(job.sink for job in plan.jobs), *(one.sink for one in plan.duplicates)]
-    known = [Path(line.output_path) for line in plan.settled if line.output_path is not None]
-    folders = {output.parent for output in (*sinks, *known) if output is not None}
+    sinks = [*(job.sink for job in plan.jobs), *(twin.sink for twin in plan.duplicates)]
+    sinks += [Path(line.output_path) for line in plan.settled if line.output_path is not None]
+    folders = {sink.parent for sink in sinks if sink is not None}
     return folders if plan.output_dir is None else folders | {plan.output_dir}
 
 

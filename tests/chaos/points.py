@@ -23,9 +23,11 @@ from sqlalchemy.exc import OperationalError
 import anc_core.jobs.direct as direct_module
 from anc_core.jobs.direct import run_batch
 from anc_core.jobs.plan import BatchRequest
+from anc_core.pipeline.recording import process_recording
 from anc_core.presets import SuppressionOverrides
 from anc_core.settings import Settings
 from anc_core.store import open_database
+from tests.chaos.verdict import METHOD
 
 _FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.link", "os.truncate"})
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -114,6 +116,12 @@ def lose_the_database(name: str) -> None:
         raise OperationalError("statement", {}, cause)
 
 
+def warm_up(recording: Path, folder: Path) -> None:
+    """Load here the kernels that forked children then have: seconds less for each."""
+    words = {"settings": Settings(name_noises=False), "suppression": SuppressionOverrides(**METHOD)}
+    process_recording(recording, folder / "warm.wav", **words)
+
+
 def batch_in_child(
     recordings: Path,
     out: Path,
@@ -122,6 +130,7 @@ def batch_in_child(
     strike: Callable[[str], None] = die,
     at: int = -1,
     lasts: int = 1,
+    retry_delay_s: float = 0.0,
 ) -> tuple[int, list[str]]:
     """Run a batch in a child; return its exit status (-9: killed) and the moments it saw."""
     reading, writing = os.pipe()
@@ -132,7 +141,7 @@ def batch_in_child(
         try:
             points = Points(out, strike, at, lasts)
             points.install()
-            code = _batch(recordings, out, url)
+            code = _batch(recordings, out, url, retry_delay_s)
             os.write(writing, "\n".join(points.names).encode())
         except BaseException as err:  # noqa: BLE001 - a child must not run the parent's tests
             os.write(writing, f"{type(err).__name__}: {err}".encode()[:4_000])
@@ -145,17 +154,21 @@ def batch_in_child(
     return os.waitstatus_to_exitcode(status), said.split("\n")
 
 
-def _batch(recordings: Path, out: Path, url: str) -> int:
+def _batch(recordings: Path, out: Path, url: str, retry_delay_s: float) -> int:
     direct_module.WorkerPool = _InThisProcess  # type: ignore[assignment, misc]
     settings = Settings(
-        database_url=url, name_noises=False, workers=1, retry_delay_s=0.0, max_attempts=100
+        database_url=url,
+        name_noises=False,
+        workers=1,
+        retry_delay_s=retry_delay_s,
+        max_attempts=100,
     )
     database = open_database(url)
     run_batch(
         BatchRequest(
             inputs=[recordings],
             output_dir=out,
-            suppression=SuppressionOverrides(method="spectral"),
+            suppression=SuppressionOverrides(**METHOD),
         ),
         database=database,
         settings=settings,

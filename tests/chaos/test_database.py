@@ -10,6 +10,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,16 @@ from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from anc_core.store.engine import parse_url
 from tests.chaos.conftest import Repetition, repetitions
 from tests.chaos.direct import Attack, attack
+from tests.chaos.points import batch_in_child, warm_up
 from tests.chaos.site import until
-from tests.chaos.verdict import World
+from tests.chaos.verdict import World, judge, torn_outputs
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7_200)]
 
@@ -56,14 +59,17 @@ class Postgres:
         psutil.wait_procs(family, timeout=10)
 
     def start(self) -> None:
-        # After a kill the log is replayed first: pg_ctl may lose patience before that is done.
-        for _ in range(10):
-            try:
-                self.server.ensure_postgres_running()
-            except subprocess.SubprocessError:
-                time.sleep(1)
-            else:
-                return
+        """Start it and return once it lets somebody in: its log is replayed first."""
+        admin = create_engine(parse_url(self.server.get_uri()))
+        until(lambda: self._answers(admin), 240, 0.2)
+        admin.dispose()
+
+    def _answers(self, admin: Engine) -> bool:
+        with suppress(subprocess.SubprocessError, AssertionError, OperationalError):
+            self.server.ensure_postgres_running()
+            admin.connect().close()
+            return True
+        return False
 
     def stop(self) -> None:
         """Stop it as its service does: clients are thrown out."""
@@ -100,13 +106,33 @@ def away(case: Attack, postgres: Postgres, one: Repetition) -> None:
 
 
 def test_postgresql_is_killed(world: World, postgres: Postgres, tmp_path: Path) -> None:
+    """The batch is one forked process, so that little time is spent on anything else."""
+    warm_up(world.recordings / "00.wav", tmp_path)
     for one in repetitions("database: PostgreSQL, all its processes"):
-        url = postgres.fresh()
-        case = attack(world, tmp_path / str(one.number), one, ANC_DATABASE_URL=url)
-        with case.running():
-            case.wait_for_a_moment()
+        out, url = tmp_path / str(one.number) / "out", postgres.fresh()
+        words = (world.recordings, out, url)
+        outputs, rest_s = one.rng.randint(0, 12), one.rng.uniform(0.0, 0.1)
+        down_s = one.rng.uniform(0.0, 3.0)
+        with ThreadPoolExecutor(1) as thread:
+            batch = thread.submit(batch_in_child, *words, retry_delay_s=1.0)
+            until(lambda: batch.done() or len(list(out.glob("*.wav"))) >= outputs, 240, 0.005)  # noqa: B023
+            time.sleep(rest_s)
+            struck_at = time.monotonic()
             postgres.kill()
-            away(case, postgres, one)
+            time.sleep(down_s)
+            postgres.start()
+            status, said = batch.result()
+        torn = torn_outputs(world, out)
+        again, said_again = batch_in_child(*words, retry_delay_s=1.0)
+        recovery_s = time.monotonic() - struck_at
+        verdict = judge(world, out, url)
+        verdict.torn += len(torn)
+        verdict.faults += torn
+        if again != 0:
+            verdict.faults.append(f"the finishing run ended with {again}: {said_again}")
+        moment = f"{outputs} outputs + {rest_s:.3f} s, away for {down_s:.1f} s"
+        moment += "" if status == 0 else f", the batch gave up: {said[0][:200]}"
+        one.conclude(verdict, recovery_s, moment)
 
 
 def test_postgresql_is_restarted(world: World, postgres: Postgres, tmp_path: Path) -> None:

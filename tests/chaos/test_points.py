@@ -12,9 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from anc_core.pipeline.recording import process_recording
-from anc_core.presets import SuppressionOverrides
-from anc_core.settings import Settings
 from anc_core.store import open_database
 from tests.chaos.conftest import repetitions
 from tests.chaos.points import (
@@ -23,9 +20,9 @@ from tests.chaos.points import (
     fill_the_disk,
     forbid_writing,
     lose_the_database,
+    warm_up,
 )
 from tests.chaos.verdict import (
-    METHOD,
     Verdict,
     World,
     facts,
@@ -68,9 +65,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> tuple[Wor
     """Return two recordings, a twin and a bad one, what becomes of them, and the steps of it."""
     folder = tmp_path_factory.mktemp("small")
     recordings = make_recordings(folder / "in", count=2, duration_s=0.6)
-    # Forked children have the kernels that are loaded here: seconds less for each.
-    words = {"settings": Settings(name_noises=False), "suppression": SuppressionOverrides(**METHOD)}
-    process_recording(recordings / "00.wav", folder / "warm.wav", **words)
+    warm_up(recordings / "00.wav", folder)
     url = store_in(folder, migrated)
     started = time.monotonic()
     status, names = batch_in_child(recordings, folder / "out", url)
