@@ -191,10 +191,12 @@ JOBS: tuple[Job, ...] = (
     Job(
         slug=VACUUM.name,
         flow="vacuum_database",
-        description="Give free space of the database back, Saturdays at 04:00 UTC.",
+        description="Give free space of the database back, Saturdays at 04:00 UTC; "
+        "the schedule waits for running sessions, up to 6 hours.",
         tags=("upkeep",),
         queue="low",
         cron=VACUUM.cron,
+        scheduled_parameters={"wait": True},
         one_at_a_time="CANCEL_NEW",
     ),
     Job(

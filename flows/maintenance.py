@@ -165,7 +165,8 @@ def vacuum_database(wait: bool = False) -> VacuumResult:
     -------
     Bytes before and after, seconds, and why nothing was done if so.
     """
-    options = retry_options(Settings.load())
+    # Who waits has tried again for 6 h.
+    options = {} if wait else retry_options(Settings.load())
     result = compact_database.with_options(**options)(wait, flow_actor())
     words = describe_vacuum(result)
     logger().info("%s", words)

@@ -22,6 +22,8 @@ HOUR_S = 10.0
 BATCH, DURATION_S = 60, 5.0
 SEEDED, SEEDED_DAYS = 300, 60
 """Sessions that each ``anc db seed`` adds; half of them are older than what the cleanup keeps."""
+PAUSE_S = 5.0
+"""Between two of them."""
 
 
 def measure(parent: Path | None, store: str) -> None:
@@ -84,7 +86,7 @@ def _batches(here: Site, over: threading.Event) -> int:
 
 def _seeds(here: Site, over: threading.Event) -> int:
     for number in itertools.count(1):
-        if over.wait(1.0):
+        if over.wait(PAUSE_S):
             return (number - 1) * SEEDED
         done = here.anc(*_seed(number), name="seed")
         assert done.exit_code == 0, done.stderr

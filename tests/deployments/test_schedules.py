@@ -97,6 +97,10 @@ def test_what_deletes_is_a_preview_by_hand_and_means_it_on_schedule() -> None:
             assert job.scheduled_parameters["dry_run"] is False
 
 
+def test_a_batch_of_the_night_does_not_fail_the_vacuum() -> None:
+    assert BY_SLUG["vacuum"].scheduled_parameters == {"wait": True}
+
+
 @each_job
 def test_its_entrypoint_is_a_flow_and_takes_its_parameters(job: Job) -> None:
     from prefect.flows import load_flow_from_entrypoint
