@@ -11,22 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 import soundfile as sf
 
 from anc_core.audio.synth import mix, noise, voice
+from benchmarks.servers import cpu_s, prefect_server
 
 RATE_HZ = 48_000
 FILE_S = 120.0
@@ -44,10 +38,10 @@ def main() -> None:
         count = int(np.ceil(60 * minutes / per_file_s)) + 1
         _write(recordings, count)
         direct_s = _run(folder, "direct", recordings, [])[0]
-        with _server(folder) as (api_url, server):
-            before = _cpu(server)
+        with prefect_server(folder) as (api_url, server):
+            before = cpu_s(server)
             flow_s, runs = _run(folder, "flow", recordings, ["--flow"], api_url)
-            server_s = _cpu(server) - before
+            server_s = cpu_s(server) - before
         print(f"files                    {count} x {FILE_S:.0f} s at {RATE_HZ} Hz")
         print(f"anc batch                {direct_s:8.1f} CPU-s")
         print(f"anc batch --flow         {flow_s:8.1f} CPU-s (client side)")
@@ -91,54 +85,14 @@ def _run(
     before = os.times()
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
     after = os.times()
-    cpu_s = (
+    taken_s = (
         after.children_user + after.children_system - before.children_user - before.children_system
     )
     summary = json.loads(done.stdout)
     if summary["failed"] or summary["ok"] + summary["degraded"] != summary["planned"]:
         msg = f"the batch did not do its work: {summary}"
         raise RuntimeError(msg)
-    return cpu_s, summary["shards"] + 2
-
-
-@contextmanager
-def _server(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
-    environment |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    from flows.prefect_defaults import DEFAULTS
-
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    process = subprocess.Popen(
-        command, env=environment | DEFAULTS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        _wait_for(f"{url}/health")
-        time.sleep(5)  # its services settle
-        yield url, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(url: str, timeout_s: float = 300.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    msg = f"{url} did not answer within {timeout_s:.0f} s"
-    raise TimeoutError(msg)
-
-
-def _cpu(process: psutil.Process) -> float:
-    family = [process, *process.children(recursive=True)]
-    return sum(sum(member.cpu_times()[:2]) for member in family)
+    return taken_s, summary["shards"] + 2
 
 
 if __name__ == "__main__":

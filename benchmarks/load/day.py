@@ -18,8 +18,8 @@ from benchmarks.load import tables
 from benchmarks.load.recordings import write_many
 from benchmarks.load.site import Site, site
 
-HOUR_S = 10.0
-BATCH, DURATION_S = 60, 5.0
+HOUR_S = 6.0
+BATCH, DURATION_S = 40, 5.0
 SEEDED, SEEDED_DAYS = 300, 60
 """Sessions that each ``anc db seed`` adds; half of them are older than what the cleanup keeps."""
 PAUSE_S = 5.0
