@@ -7,6 +7,7 @@ does not fill the pauses; the pulses are then compared with the patterns.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -190,27 +191,15 @@ def _follow(
 
 def _cut(envelope: _Envelope, floor_db: float, max_hole: int) -> _Train:
     """Return the stretches above the floor as pulses, without short holes and clicks."""
-    is_loud, carrier = envelope.level_db > floor_db, envelope.carrier
-    start, stop = _stretches(is_loud)
-    real = start[1:] - stop[:-1] > max_hole
-    start = np.concatenate([start[:1], start[1:][real]])
-    stop = np.concatenate([stop[:-1][real], stop[-1:]])
-    lasting = stop - start >= _MIN_PULSE
-    start, stop = start[lasting], stop[lasting]
-    # About the carrier, so that squares of small numbers are summed.
-    offset = np.where(is_loud, envelope.pitch - carrier, 0.0)
-    count = np.maximum(_sums(is_loud, start, stop), 1)
-    mean = _sums(offset, start, stop) / count
-    variance = _sums(offset**2, start, stop) / count - mean**2
-    return _Train(
-        hertz=2.0**carrier,
-        start=start,
-        stop=stop,
-        pitch=carrier + mean,
-        spread=np.sqrt(np.maximum(variance, 0.0)),
-        filled=count / np.maximum(stop - start, 1),
-        fall_db_s=_falls(envelope.level_db, is_loud, start, stop),
+    carrier, num_frames = envelope.carrier, len(envelope.level_db)
+    places = np.empty((2, num_frames // 2 + 1), np.int64)
+    figures = np.empty((4, places.shape[1]))
+    num = _cut_pulses(
+        envelope.level_db, envelope.pitch, carrier, floor_db, max_hole, places, figures
     )
+    start, stop = places[:, :num].copy()
+    pitch, spread, filled, fall_db_s = figures[:, :num].copy()
+    return _Train(2.0**carrier, start, stop, pitch, spread, filled, fall_db_s)
 
 
 _SETTLED = int(0.1 * FRAMES_PER_S)
@@ -219,34 +208,66 @@ _FALL_STOP = int(0.42 * FRAMES_PER_S)
 """Frames after which the tail of the room follows the shortest pulse of a standard."""
 
 
-def _falls(
-    envelope: NDArray[np.float32],
-    is_loud: NDArray[np.bool_],
-    start: NDArray[np.intp],
-    stop: NDArray[np.intp],
-) -> NDArray[np.float64]:
-    """Return by how many dB a second the straight line through every settled pulse falls.
+@jit("int64(float32[::1], float64[::1], float64, float32, int64, int64[:, ::1], float64[:, ::1])")
+def _cut_pulses(
+    level_db: NDArray[np.float32],
+    pitch: NDArray[np.float64],
+    carrier: float,
+    floor_db: float,
+    max_hole: int,
+    places: NDArray[np.int64],
+    figures: NDArray[np.float64],
+) -> int:
+    """Write start and stop, and pitch, spread, filled, fall of every pulse; return their number.
 
-    0 for what is shorter than 0.2 s.
+    The fall is by how many dB a second the straight line through a settled pulse falls; 0 for what
+    is shorter than 0.2 s.
     """
-    first = np.minimum(start + _SETTLED, stop)
-    last = np.maximum(first, np.minimum(stop - 2, start + _FALL_STOP))
-    time_s = np.where(is_loud, np.arange(len(envelope)) / FRAMES_PER_S, 0.0)
-    level = np.where(is_loud, envelope, 0.0).astype(np.float64)
-    count = _sums(is_loud, first, last)
-    num = np.maximum(count, 1)
-    mean_s, mean_db = _sums(time_s, first, last) / num, _sums(level, first, last) / num
-    spread = _sums(time_s**2, first, last) / num - mean_s**2
-    slope = _sums(time_s * level, first, last) / num - mean_s * mean_db
-    is_enough = count >= _SETTLED
-    return np.where(is_enough, -slope / np.where(is_enough, spread, 1.0), 0.0)
-
-
-def _sums(values: NDArray[Any], start: NDArray[np.intp], stop: NDArray[np.intp]) -> NDArray[Any]:
-    """Return the sum of ``values`` over every stretch."""
-    total: NDArray[Any] = np.concatenate([[0], np.cumsum(values)])
-    sums: NDArray[Any] = total[stop] - total[start]
-    return sums
+    num_frames = len(level_db)
+    sums = np.zeros((num_frames + 1, 7))
+    num, begin, end = 0, -1, -max_hole - 1
+    for i in range(num_frames + 1):
+        is_loud = i < num_frames and level_db[i] > floor_db
+        if i < num_frames:
+            for k in range(7):
+                sums[i + 1, k] = sums[i, k]
+        if is_loud:
+            # About the carrier, so that squares of small numbers are summed.
+            offset, level, time_s = pitch[i] - carrier, np.float64(level_db[i]), i / FRAMES_PER_S
+            sums[i + 1, 0] += 1.0
+            sums[i + 1, 1] += offset
+            sums[i + 1, 2] += offset * offset
+            sums[i + 1, 3] += time_s
+            sums[i + 1, 4] += time_s * time_s
+            sums[i + 1, 5] += level
+            sums[i + 1, 6] += time_s * level
+            if begin < 0:
+                begin = i
+            end = i + 1
+        elif begin >= 0 and (i - end >= max_hole or i == num_frames):
+            if end - begin >= _MIN_PULSE:
+                places[0, num], places[1, num] = begin, end
+                num += 1
+            begin = -1
+    for n in range(num):
+        start, stop = places[0, n], places[1, n]
+        count = sums[stop, 0] - sums[start, 0]
+        mean = (sums[stop, 1] - sums[start, 1]) / count
+        variance = (sums[stop, 2] - sums[start, 2]) / count - mean * mean
+        figures[0, n] = carrier + mean
+        figures[1, n] = math.sqrt(max(variance, 0.0))
+        figures[2, n] = count / (stop - start)
+        first = min(start + _SETTLED, stop)
+        last = max(first, min(stop - 2, start + _FALL_STOP))
+        count = sums[last, 0] - sums[first, 0]
+        figures[3, n] = 0.0
+        if count >= _SETTLED:
+            mean_s = (sums[last, 3] - sums[first, 3]) / count
+            mean_db = (sums[last, 5] - sums[first, 5]) / count
+            spread = (sums[last, 4] - sums[first, 4]) / count - mean_s * mean_s
+            slope = (sums[last, 6] - sums[first, 6]) / count - mean_s * mean_db
+            figures[3, n] = -slope / spread
+    return num
 
 
 def _stretches(is_on: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
