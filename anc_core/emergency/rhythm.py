@@ -344,6 +344,8 @@ def _group_score(
 def _fits(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> NDArray[np.bool_]:
     """Return for every pulse whether it and the next ones are one group of the pattern."""
     n = pattern.num_pulses
+    if len(train.start) < n:
+        return np.zeros(0, np.bool_)
     in_time = (train.period_s >= pattern.period_s[0]) & (train.period_s <= pattern.period_s[1])
     if np.count_nonzero(in_time) < n - 1:
         return np.zeros(0, np.bool_)

@@ -18,6 +18,9 @@ import pytest
 
 from tests.chaos.verdict import Verdict, World, undisturbed
 
+collect_ignore = ["shifted"]
+"""Importing it, as a collection of doctests does, would change the clock of the tests themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
