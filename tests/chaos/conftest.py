@@ -19,7 +19,7 @@ import pytest
 from tests.chaos.verdict import Verdict, World, undisturbed
 
 collect_ignore = ["shifted"]
-"""Importing it, as a collection of doctests does, would change the clock of the tests themselves."""
+"""Importing it, as a collection of doctests does, would change the clock of the tests."""
 
 
 @dataclass(frozen=True, slots=True)
