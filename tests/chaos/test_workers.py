@@ -256,9 +256,9 @@ def test_a_server_that_is_killed_costs_nothing(here: Site, recordings: Path) -> 
 
 
 def test_two_workers_are_faster_than_one(here: Site, tmp_path: Path) -> None:
-    """Each is one process; the second one's start counts."""
+    """Each is one process; the start of the second one, 10 s, counts: so a minute a recording."""
     folder = tmp_path / "in"
-    samples, rate = sf.read(noisy_voice(folder / "000.wav", duration_s=16.0))
+    samples, rate = sf.read(noisy_voice(folder / "000.wav", duration_s=60.0))
     for index in range(1, NUM_FILES):
         sf.write(folder / f"{index:03d}.wav", samples * (1 - index / 1_000), rate)
     load = os.getloadavg()[0]
