@@ -34,11 +34,16 @@ BATCH, HELPER = "batch-process-files/batch", "help-batch/help-batch"
 
 
 @pytest.fixture
-def here(tmp_path: Path, postgres_server: str) -> Iterator[Site]:  # noqa: F811
-    """Start ``anc serve``; each run has one process for its work."""
+def here(
+    tmp_path: Path,
+    postgres_server: str,  # noqa: F811
+    request: pytest.FixtureRequest,
+) -> Iterator[Site]:
+    """Start ``anc serve``; each run has one process for its work, and shards of a second."""
+    own = getattr(request, "param", {"ANC_SHARD_S": "1"})
     with (
         fresh_postgres(postgres_server) as url,
-        site(tmp_path, free_port(), ANC_DATABASE_URL=url, ANC_WORKERS="1", ANC_SHARD_S="1") as one,
+        site(tmp_path, free_port(), ANC_DATABASE_URL=url, ANC_WORKERS="1", **own) as one,
     ):
         one.serve()
         yield one
@@ -255,6 +260,7 @@ def test_a_server_that_is_killed_costs_nothing(here: Site, recordings: Path) -> 
     check_all_is_there(here, recordings, out)
 
 
+@pytest.mark.parametrize("here", [{}], indirect=True, ids=["usual shards"])
 def test_two_workers_are_faster_than_one(here: Site, tmp_path: Path) -> None:
     """Each is one process; the start of the second one, 10 s, counts: so a minute a recording."""
     folder = tmp_path / "in"
