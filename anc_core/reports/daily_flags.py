@@ -447,7 +447,9 @@ def absent_devices(figures: ReportFigures) -> Iterator[Flag]:
 def _is_missed(device: AbsentDevice) -> bool:
     if device.days < MIN_ACTIVE_DAYS:
         return False
-    if device.days_alike >= MIN_DAYS and device.fewest >= MIN_CASES and not device.now:
+    # Of a day that is not over, or on which little came from anywhere, less is due.
+    usual = device.days_alike >= MIN_DAYS and device.fewest >= MIN_CASES
+    if usual and not device.now and device.expected >= MIN_CASES:
         return True
     from scipy.special import pdtr
 

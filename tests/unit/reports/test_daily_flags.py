@@ -218,6 +218,8 @@ def test_a_device_that_is_missed_is_flagged() -> None:
 def test_a_device_that_may_stay_away_is_not_missed() -> None:
     assert "absent_device" not in flags_of(absent_devices=(absent(expected=3.0),))
     assert "absent_device" not in flags_of(absent_devices=(absent(days=1),))
+    too_early_in_the_day = absent(expected=0.4, fewest=9)
+    assert "absent_device" not in flags_of(absent_devices=(too_early_in_the_day,))
     assert "absent_device" not in flags_of(absent_devices=(absent(now=2, expected=9.0, fewest=5),))
     nothing = flags_of(absent_devices=(absent(),), sessions=Counts(), days=(day(counts=Counts()),))
     assert "absent_device" not in nothing
