@@ -336,7 +336,7 @@ def batch_process_files(
         summary = summarise(plan, (), dry_run=True)
         publish_summary(summary)
         return summary
-    with _opened_patiently(settings) as database:
+    with _opened(settings, patiently=True) as database:
         attempts(settings)(begin, plan, database)
         with (
             helpers(request, plan, since=since, spread=spread),
@@ -380,7 +380,7 @@ def help_batch(request: BatchRequest, since: datetime, turn: int, of: int) -> Ba
     settings = Settings.load()
     plan = plan_recordings.with_options(**retry_options(settings))(request, False)
     with (
-        _opened_patiently(settings) as database,
+        _opened(settings, patiently=True) as database,
         _at_work(plan, database, settings, since=since, share=turn / of) as running,
     ):
         results = _process(running)
@@ -535,19 +535,13 @@ def _await_others(running: _Running) -> bool:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Database]:
-    """Open the store for one task: tasks may run in other threads, at other times."""
-    database = open_database(settings.resolved_database_url)
-    try:
-        yield database
-    finally:
-        database.dispose()
+def _opened(settings: Settings, *, patiently: bool = False) -> Iterator[Database]:
+    """Open the store for one task: tasks may run in other threads, at other times.
 
-
-@contextmanager
-def _opened_patiently(settings: Settings) -> Iterator[Database]:
-    """Open the store outside of a task, which Prefect would try again."""
-    database = attempts(settings)(open_database, settings.resolved_database_url)
+    Outside of a task it is done ``patiently``: there Prefect would not try again.
+    """
+    url = settings.resolved_database_url
+    database = attempts(settings)(open_database, url) if patiently else open_database(url)
     try:
         yield database
     finally:
