@@ -42,6 +42,7 @@ from anc_core.jobs.batch import (
 )
 from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, workers_for
+from anc_core.jobs.readiness import get_ready
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
 from anc_core.jobs.shards import cut_shards
@@ -77,6 +78,9 @@ _PASSING_CODES = frozenset(
 
 _ROUNDS = 10
 """So often a batch looks again at what others of it held."""
+
+_POLL_S = 0.5
+"""So often whether they are still at it: a batch that is over waits for no more than that."""
 
 ModeName = Literal["auto", "suppress", "cancel"]
 OverwriteName = Literal["skip", "fail", "replace"]
@@ -331,19 +335,21 @@ def batch_process_files(
         suppression=suppression or SuppressionOverrides(),
         cancellation=cancellation or CancellationParameters(),
     )
-    plan = plan_recordings.with_options(**retry_options(settings))(request, dry_run)
+    plan_them = plan_recordings.with_options(**retry_options(settings))
     if dry_run:
-        summary = summarise(plan, (), dry_run=True)
+        summary = summarise(plan_them(request, True), (), dry_run=True)
         publish_summary(summary)
         return summary
-    with _opened(settings, patiently=True) as database:
-        attempts(settings)(begin, plan, database)
-        with (
-            helpers(request, plan, since=since, spread=spread),
-            _at_work(plan, database, settings, since=since) as running,
-        ):
-            results = _finish_what_others_left(running, _process(running))
-        shards = len(running.shards)
+    with _pool(settings) as pool:
+        plan = plan_them(request, False)
+        with _opened(settings, patiently=True) as database:
+            attempts(settings)(begin, plan, database)
+            with (
+                helpers(request, plan, since=since, spread=spread),
+                _at_work(plan, pool, database, settings, since=since) as running,
+            ):
+                results = _finish_what_others_left(running, _process(running))
+            shards = len(running.shards)
     wall_s = time.monotonic() - started
     summary = record_sessions.with_options(**retry_options(settings))(plan, results, shards, wall_s)
     return _verdict(summary, max_failures)
@@ -378,13 +384,14 @@ def help_batch(request: BatchRequest, since: datetime, turn: int, of: int) -> Ba
     """
     started = time.monotonic()
     settings = Settings.load()
-    plan = plan_recordings.with_options(**retry_options(settings))(request, False)
-    with (
-        _opened(settings, patiently=True) as database,
-        _at_work(plan, database, settings, since=since, share=turn / of) as running,
-    ):
-        results = _process(running)
-        shards = len(running.shards)
+    with _pool(settings) as pool:
+        plan = plan_recordings.with_options(**retry_options(settings))(request, False)
+        with (
+            _opened(settings, patiently=True) as database,
+            _at_work(plan, pool, database, settings, since=since, share=turn / of) as running,
+        ):
+            results = _process(running)
+            shards = len(running.shards)
     return summarise(plan, results, shards=shards, wall_s=time.monotonic() - started)
 
 
@@ -531,7 +538,7 @@ def _await_others(running: _Running) -> bool:
             if not batch_progress(db, batch_id).running:
                 return were_there
         were_there = True
-        time.sleep(UPDATE_EVERY_S)
+        time.sleep(_POLL_S)
 
 
 @contextmanager
@@ -549,43 +556,52 @@ def _opened(settings: Settings, *, patiently: bool = False) -> Iterator[Database
 
 
 @contextmanager
+def _pool(settings: Settings) -> Iterator[WorkerPool]:
+    """Hold the workers; the first gets ready while the recordings are looked for."""
+    with WorkerPool(available_workers(settings.workers)) as pool:
+        pool.prepare(get_ready)
+        yield pool
+
+
+@contextmanager
 def _at_work(
     plan: BatchPlan,
+    pool: WorkerPool,
     database: Database,
     settings: Settings,
     *,
     since: datetime,
     share: float = 0.0,
 ) -> Iterator[_Running]:
-    """Hold the workers of ``plan``; a helper (``share`` above 0) begins further down the list."""
+    """Let the workers at ``plan``; a helper (``share`` above 0) begins further down the list."""
     workers = workers_for(plan, settings)
+    pool.limit(workers)
     shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
     first = int(share * len(shards))
-    with WorkerPool(workers) as pool:
-        running = _Running(
-            plan=plan,
-            shards=[*shards[first:], *shards[:first]],
-            pool=pool,
-            database=database,
-            settings=settings,
-            since=since,
-        )
-        _RUNNING[plan.batch_id] = running
-        try:
-            with log_ids(batch_id=plan.batch_id):
-                yield running
-        except BaseException as err:
-            # Ctrl-C or a crash: end the workers first, then free what they held.
-            pool.stop()
-            if isinstance(err, Pause):
-                tell_of_suspension()
-            if share:
-                reconcile(database, batch_id=plan.batch_id, deliberate=True)
-            else:
-                abandon(plan, database)
-            raise
-        finally:
-            del _RUNNING[plan.batch_id]
+    running = _Running(
+        plan=plan,
+        shards=[*shards[first:], *shards[:first]],
+        pool=pool,
+        database=database,
+        settings=settings,
+        since=since,
+    )
+    _RUNNING[plan.batch_id] = running
+    try:
+        with log_ids(batch_id=plan.batch_id):
+            yield running
+    except BaseException as err:
+        # Ctrl-C or a crash: end the workers first, then free what they held.
+        pool.stop()
+        if isinstance(err, Pause):
+            tell_of_suspension()
+        if share:
+            reconcile(database, batch_id=plan.batch_id, deliberate=True)
+        else:
+            abandon(plan, database)
+        raise
+    finally:
+        del _RUNNING[plan.batch_id]
 
 
 def _log_results(results: Sequence[RecordingResult], *, retries: int) -> None:

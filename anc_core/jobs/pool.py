@@ -90,9 +90,11 @@ class WorkerPool:
             msg = f"workers is {workers}; a pool needs at least 1"
             raise InputError(msg)
         self._workers = [_Worker() for _ in range(workers)]
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        # Who was at work last starts first: it runs already.
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
             self._idle.put(worker)
+        self._turns = threading.Semaphore(workers)
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -121,12 +123,38 @@ class WorkerPool:
         Exception
             Whatever ``function`` raised.
         """
-        worker = self._idle.get()
-        try:
-            answer: T = worker.run(function, arguments)
-        finally:
-            self._idle.put(worker)
+        with self._turns:
+            worker = self._idle.get_nowait()  # there are as many as turns, or more
+            try:
+                answer: T = worker.run(function, arguments)
+            finally:
+                self._idle.put(worker)
         return answer
+
+    def prepare(self, function: Callable[[], object]) -> None:
+        """Start one worker and have it call ``function``, without waiting for it.
+
+        What comes of it is of no interest: a call that needs the same will say what is wrong.
+        """
+        threading.Thread(target=self._try, args=(function,), daemon=True).start()
+
+    def limit(self, workers: int) -> None:
+        """Have no more than ``workers`` at work from now on; not to be called amid calls.
+
+        Raises
+        ------
+        InputError
+            If that is less than 1 or more than there are.
+        """
+        if not 1 <= workers <= len(self._workers):
+            msg = f"workers is {workers}; this pool has 1 to {len(self._workers)}"
+            raise InputError(msg)
+        for _ in range(len(self._workers) - workers):
+            self._turns.acquire()
+
+    def _try(self, function: Callable[[], object]) -> None:
+        with contextlib.suppress(Exception):
+            self.run(function)
 
     def stop(self) -> None:
         """End all workers at once, whatever they do, and see them dead.

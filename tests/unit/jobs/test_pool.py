@@ -128,6 +128,40 @@ def test_argument_that_cannot_be_pickled_costs_no_worker(shared: WorkerPool) -> 
     assert shared.run(calls.pid) == before
 
 
+def test_prepared_worker_takes_the_first_call(new_children: NewChildren) -> None:
+    with WorkerPool(3) as pool:
+        pool.prepare(calls.pid)
+        wait_for(lambda: len(new_children()) == 1, "the prepared worker")
+        wait_for(lambda: pool._turns._value == 3, "its answer")
+        assert [pool.run(calls.pid)] == [child.pid for child in new_children()]
+
+
+def test_call_waits_for_the_worker_that_gets_ready_if_there_is_no_other() -> None:
+    with WorkerPool(1) as pool:
+        pool.prepare(calls.pid)
+        first = pool.run(calls.pid)
+        assert pool.run(calls.pid) == first
+
+
+def test_preparation_that_fails_is_told_by_the_call_that_needs_it() -> None:
+    with WorkerPool(1) as pool:
+        pool.prepare(calls.fail_pickily)
+        assert pool.run(calls.add, 2, 3) == 5
+
+
+def test_no_more_workers_than_the_limit_are_at_work() -> None:
+    with WorkerPool(3) as pool, ThreadPoolExecutor(3) as threads:
+        pool.limit(1)
+        pids = set(threads.map(lambda _: pool.run(calls.pid), range(6)))
+    assert len(pids) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+def test_limit_that_the_pool_cannot_keep_is_refused(workers: int) -> None:
+    with WorkerPool(3) as pool, pytest.raises(InputError, match="this pool has 1 to 3"):
+        pool.limit(workers)
+
+
 # ----------------------------------------------------------------------------- deaths
 
 
