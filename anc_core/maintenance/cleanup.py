@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from anc_core.files import printable
 from anc_core.maintenance.cleanup_records import CleanupRequest, CleanupResult
@@ -21,6 +21,7 @@ from anc_core.settings import Settings
 from anc_core.store import (
     Database,
     candidates,
+    close_silent_batches,
     count_day,
     count_retention,
     count_rows,
@@ -31,6 +32,9 @@ from anc_core.store import (
 )
 
 _log = logging.getLogger(__name__)
+
+_BATCH_SILENCE = timedelta(hours=1)
+"""Longest that a living batch has nothing in work: between the tries of a shard lie minutes."""
 
 
 class Cleanup:
@@ -179,9 +183,16 @@ def audit_detail(result: CleanupResult) -> dict[str, object]:
 
 
 def reconcile_interrupted(database: Database, settings: Settings) -> int:
-    """Mark running sessions of dead workers failed (INTERRUPTED); return how many there were."""
+    """Mark running sessions of dead workers failed (INTERRUPTED); return how many there were.
+
+    Batches that died are closed after their last session.
+    """
+    now = datetime.now(UTC)
     with database.begin() as db:
-        released = release(db, now=datetime.now(UTC), stale_after_s=settings.stale_after_s)
+        released = release(db, now=now, stale_after_s=settings.stale_after_s)
+        closed = close_silent_batches(db, now - _BATCH_SILENCE)
+    for batch_id in closed:
+        _log.warning("%s: its process is dead: closed", batch_id)
     remover = FileRemover(settings.allowed_roots)
     for one in released:
         _log.warning("%s: its worker is dead: interrupted", printable(one.source_path))

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
         record_api_requests,
     )
     from anc_core.store.audit import record_audit
-    from anc_core.store.batches import BatchProgress, batch_progress, close_batch, open_batch
+    from anc_core.store.batches import (
+        BatchProgress,
+        batch_progress,
+        close_batch,
+        close_silent_batches,
+        open_batch,
+    )
     from anc_core.store.bulk import insert_rows
     from anc_core.store.calibrations import (
         add_calibration,
@@ -205,7 +211,13 @@ _HOMES = {
     ),
     "analyses": ("analyse_period",),
     "audit": ("record_audit",),
-    "batches": ("BatchProgress", "batch_progress", "close_batch", "open_batch"),
+    "batches": (
+        "BatchProgress",
+        "batch_progress",
+        "close_batch",
+        "close_silent_batches",
+        "open_batch",
+    ),
     "bulk": ("insert_rows",),
     "sound_levels": ("sound_levels_between",),
     "calibrations": ("add_calibration", "end_calibration", "list_calibrations"),
@@ -428,6 +440,7 @@ __all__ = [
     "claimed_paths",
     "clock_error_s",
     "close_batch",
+    "close_silent_batches",
     "confidence_facts",
     "count_day",
     "count_retention",

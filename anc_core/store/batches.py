@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, exists, func, select, update
 
 from anc_core.errors import StoreError
 from anc_core.store.identifiers import validate_session_id
@@ -97,6 +97,45 @@ def close_batch(
     if changed.first() is None:
         msg = f"batch {batch_id!r} is not in the store"
         raise StoreError(msg)
+
+
+def close_silent_batches(db: Session, before: datetime) -> list[str]:
+    """Close batches whose process must have been killed, as one that was stopped closes itself.
+
+    One that lives after all closes itself again at its end, and a rerun opens it again.
+
+    Parameters
+    ----------
+    db : Session
+        From :meth:`Database.begin`.
+    before : datetime
+        Aware. Nothing of the batch has begun, or ended, since then, and nothing is in work.
+
+    Returns
+    -------
+    list of str
+        Their ids.
+    """
+    of_batch = AudioSession.batch_id == Batch.id
+    in_work = exists().where(of_batch, AudioSession.status == RUNNING)
+    last_end = select(func.max(AudioSession.finished_at)).where(of_batch).scalar_subquery()
+    closed = db.execute(
+        update(Batch)
+        .where(
+            Batch.finished_at.is_(None),
+            Batch.created_at < before,
+            func.coalesce(last_end, Batch.created_at) < before,
+            ~in_work,
+        )
+        .values(
+            status=FAILED,
+            counts={"stopped": True},
+            finished_at=func.coalesce(last_end, Batch.created_at),
+        )
+        .returning(Batch.id),
+        execution_options={"synchronize_session": False},
+    )
+    return list(closed.scalars())
 
 
 def batch_progress(db: Session, batch_id: str) -> BatchProgress:

@@ -8,16 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import event, insert, select, text, update
 from store_samples import NOW, dead_owner, process, result, take
 
 from anc_core.errors import ErrorCode, InputError, StoreError
 from anc_core.records import Status
 from anc_core.store import (
     BatchProgress,
+    backlog,
     batch_progress,
     check_integrity,
     close_batch,
+    close_silent_batches,
     finished_by_fingerprint,
     finished_sources,
     is_known_output,
@@ -127,6 +129,40 @@ def test_a_batch_tells_how_far_it_is(database):
     with database.read() as db:
         assert batch_progress(db, "b1") == BatchProgress(done=2, failed=1, running=1, audio_s=12.5)
         assert batch_progress(db, "b2") == BatchProgress(done=0, failed=0, running=0, audio_s=0.0)
+
+
+def test_a_batch_whose_process_was_killed_is_closed_when_its_last_session_ended(database):
+    ended = NOW - timedelta(hours=3)
+    with database.begin() as db:
+        for name in ("killed", "at-work", "resting", "empty"):
+            open_batch(db, name, {}, 5, now=NOW - timedelta(hours=4))
+        open_batch(db, "young", {}, 5, now=NOW)
+        open_batch(db, "over", {}, 5, now=NOW - timedelta(hours=4))
+        close_batch(db, "over", {"ok": 5}, "ok", now=ended)
+    process(database, "a", batch_id="killed")
+    process(database, "b", batch_id="at-work")
+    take(database, "c", batch_id="at-work")
+    process(database, "d", batch_id="resting")
+    with database.begin() as db:
+        rows = update(AudioSession).where(AudioSession.batch_id.in_(["killed", "at-work"]))
+        db.execute(rows.where(AudioSession.finished_at.is_not(None)).values(finished_at=ended))
+        db.execute(
+            update(AudioSession)
+            .where(AudioSession.batch_id == "resting")
+            .values(finished_at=NOW - timedelta(minutes=59))
+        )
+    with database.begin() as db:
+        assert set(close_silent_batches(db, NOW - timedelta(hours=1))) == {"killed", "empty"}
+        assert close_silent_batches(db, NOW - timedelta(hours=1)) == []
+    with database.read() as db:
+        killed, empty, over = (db.get(Batch, name) for name in ("killed", "empty", "over"))
+        assert (killed.status, killed.counts, killed.finished_at) == (
+            *("failed", {"stopped": True}),
+            ended,
+        )
+        assert empty.finished_at == NOW - timedelta(hours=4)
+        assert (over.status, over.counts) == ("ok", {"ok": 5})
+        assert backlog(db).open_batches == 3
 
 
 def test_a_closed_batch_keeps_its_counts(database):
