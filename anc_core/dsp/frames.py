@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
@@ -70,8 +69,31 @@ def analyse(samples: FloatArray, window: FloatArray) -> NDArray[np.complex64]:
     -------
     complex64, shape (num_frames, frame_length // 2 + 1), C-contiguous
     """
-    hop_length = len(window) // 2
-    return spectra_of(sliding_window_view(samples, len(window))[::hop_length] * window)
+    return spectra_of(windowed(samples, window, len(window) // 2))
+
+
+def windowed(samples: FloatArray, window: FloatArray, hop_length: int) -> FloatArray:
+    """Return all whole frames in ``samples``, times ``window``.
+
+    Parameters
+    ----------
+    samples : float32, shape (num_samples,), C-contiguous
+        One frame or more.
+    window : float32, shape (frame_length,)
+    hop_length : int
+        Samples from one frame to the next.
+
+    Returns
+    -------
+    float32, shape (num_frames, frame_length)
+    """
+    # Loads numba: only who transforms pays.
+    from anc_core.dsp.frame_kernels import window_frames
+
+    num_frames = (len(samples) - len(window)) // hop_length + 1
+    frames = np.empty((num_frames, len(window)), np.float32)
+    window_frames(samples, window, hop_length, frames)
+    return frames
 
 
 def spectra_of(frames: FloatArray) -> NDArray[np.complex64]:
