@@ -99,12 +99,11 @@ def limit(samples: FloatArray, limited: FloatArray) -> None:
 
     Like :func:`anc_core.dsp.finite.tame` with a lower limit, and in one pass.
     """
-    for i in range(samples.shape[0]):
-        for c in range(samples.shape[1]):
-            x = samples[i, c]
-            magnitude = abs(x)
-            usable = magnitude >= MIN_MAGNITUDE and magnitude < np.float32(np.inf)
-            limited[i, c] = max(min(x, _MAX_MAGNITUDE), -_MAX_MAGNITUDE) if usable else _0
+    flat, out = samples.reshape(samples.size), limited.reshape(limited.size)
+    for n in range(len(flat)):
+        magnitude = abs(flat[n])
+        usable = (magnitude >= MIN_MAGNITUDE) & (magnitude < np.float32(np.inf))
+        out[n] = max(min(flat[n], _MAX_MAGNITUDE), -_MAX_MAGNITUDE) if usable else _0
 
 
 @jit("void(complex64[:, ::1], float32[:, ::1], float64[::1])")

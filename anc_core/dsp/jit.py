@@ -51,6 +51,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.block_gradient",
     "anc_core.dsp.clicks",
     "anc_core.dsp.content_kernels",
+    "anc_core.dsp.finite_kernels",
     "anc_core.dsp.frame_kernels",
     "anc_core.dsp.hum",
     "anc_core.dsp.identification_phases",

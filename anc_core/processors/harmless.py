@@ -21,7 +21,7 @@ from anc_core.arrays import Chunk, check_chunk
 from anc_core.dsp.buffer import SampleBuffer
 from anc_core.dsp.content import HALF_WINDOW, ContentMeter
 from anc_core.dsp.content_model import strength_of
-from anc_core.dsp.finite import repair
+from anc_core.dsp.finite import energy, repair
 from anc_core.dsp.levels import power_to_db
 from anc_core.dsp.slow_curve import SlowCurve
 from anc_core.metrics.findings import bandwidth_hz
@@ -217,12 +217,9 @@ class HarmlessMix:
             if ready < length and not (self._has_ended and ready > 0):
                 return
             end = start + min(ready, length)
-            before, after = (
-                float(np.sum(np.square(buffer.peek(end)[start:], dtype=np.float64)))
-                for buffer in (self._original, self._processed)
-            )
+            before, after = (b.peek(end)[start:] for b in (self._original, self._processed))
             self._num_compared += 1
-            self._energies.append((before, after))
+            self._energies.append((energy(before), energy(after)))
 
     def _judge(self) -> None:
         """Turn scores into points of the strength curve, as far as all around them is known."""
