@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.emergency.cell_figures import cell_figures
+from anc_core.emergency.cell_figures import NUM_FRAME_FIGURES, cell_figures, frame_figures
 from anc_core.emergency.figure_names import (
     CELL_FRAMES,
     CELL_START,
@@ -43,6 +43,7 @@ class CellContext:
         self._fast.reset()
         self._frames = np.zeros((CONTEXT_FRAMES, NUM_ROWS, NUM_PEAKS), np.float32)
         self._frames[:, :3] = np.nan
+        self._of_frames = np.zeros((CONTEXT_FRAMES, NUM_FRAME_FIGURES))
         self._num_cells: int = 0
 
     def hear(
@@ -91,16 +92,16 @@ class CellContext:
     def _described(
         self, frames: NDArray[np.float32], short: NDArray[np.float32]
     ) -> list[NDArray[np.float32]]:
-        long = np.ascontiguousarray(frames[:, :3].swapaxes(0, 1))
+        long = frames[:, :3].swapaxes(0, 1)
         known = np.concatenate([self._frames, frames])
+        of_known = np.concatenate([self._of_frames, frame_figures(frames)])
         described = []
         for start in range(0, len(frames), CELL_FRAMES):
             now = slice(start, start + CELL_FRAMES)
-            slow = self._slow.extend(np.ascontiguousarray(long[:, now]))
-            fast = self._fast.extend(np.ascontiguousarray(short[:, now]))
+            slow, fast = self._slow.extend(long[:, now]), self._fast.extend(short[:, now])
             self._num_cells += 1
             if self._num_cells > CELLS_AFTER:
-                stop = start + CELL_FRAMES + CONTEXT_FRAMES
-                described.append(cell_figures(slow, fast, known[stop - CONTEXT_FRAMES : stop]))
-        self._frames = known[len(frames) :]
+                around = slice(start + CELL_FRAMES, start + CELL_FRAMES + CONTEXT_FRAMES)
+                described.append(cell_figures(slow, fast, known[around], of_known[around]))
+        self._frames, self._of_frames = known[len(frames) :], of_known[len(frames) :]
         return described
