@@ -68,6 +68,7 @@ _KERNEL_MODULES = (
     "anc_core.emergency.paths",
     "anc_core.emergency.rhythm_kernels",
     "anc_core.emergency.ridges",
+    "anc_core.emergency.sweeps",
     "anc_core.emergency.tracks",
     "anc_core.features.frame_kernels",
     "anc_core.metrics.frame_kernels",

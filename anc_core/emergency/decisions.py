@@ -243,7 +243,7 @@ def _is_protected(
 
 
 def _logistic(log_odds: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-np.clip(log_odds, -60.0, 60.0))))
+    return float(1.0 / (1.0 + np.exp(-min(max(log_odds, -60.0), 60.0))))
 
 
 class WindowLog:
@@ -267,7 +267,10 @@ class WindowLog:
         """
         for key in [key for key in self._open if self._is_over(key, decision)]:
             self._close(key, end_s)
-        for channel, group in np.argwhere(decision.scores >= self._threshold):
+        is_heard = decision.scores >= self._threshold
+        if not is_heard.any():
+            return
+        for channel, group in np.argwhere(is_heard):
             key = (int(channel), int(group))
             score = float(decision.scores[key])
             window = self._open.setdefault(key, _OpenWindow(decision.cell, decision.cell, 0.0, 0.0))

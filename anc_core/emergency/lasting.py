@@ -163,11 +163,16 @@ class LastingRidges:
         if not self._scores:
             return needed
         scores = np.array(self._scores)
-        cells = (self._num_judged + np.arange(num_frames)) // CELL_FRAMES - self._first_scored
-        around = cells[:, np.newaxis] + np.arange(-_DOUBT_REACH_CELLS, _DOUBT_REACH_CELLS + 1)
-        best = scores[np.clip(around, 0, len(scores) - 1)].max(axis=1)
-        # What is no number never raises what is asked for.
-        needed += self._per_doubt * np.fmax(_DOUBT_BELOW - best, 0.0)
+        stop = self._num_judged + num_frames
+        for cell in range(self._num_judged // CELL_FRAMES, -(-stop // CELL_FRAMES)):
+            place, last = cell - self._first_scored, len(scores) - 1
+            near = scores[
+                min(max(place - _DOUBT_REACH_CELLS, 0), last) : place + _DOUBT_REACH_CELLS + 1
+            ]
+            begin = max(cell * CELL_FRAMES - self._num_judged, 0)
+            end = (cell + 1) * CELL_FRAMES - self._num_judged
+            # What is no number never raises what is asked for.
+            needed[begin:end] += self._per_doubt * np.fmax(_DOUBT_BELOW - near.max(), 0.0)
         return needed
 
     def _forget_scores(self) -> None:
@@ -200,6 +205,7 @@ class _Channel:
         self._level_db = np.zeros((0, 0), np.float32)
         self._prominence_db = np.zeros((0, 0), np.float32)
         self._number = np.zeros((0, 0), np.int64)
+        self._top_db = np.zeros(0, np.float32)
         self._num_before = 0
 
     @property
@@ -208,6 +214,8 @@ class _Channel:
         return len(self._pitch) - self._num_before
 
     def add(self, ridges: Ridges, tracks: Tracks) -> None:
+        top_db = np.fmax.reduce(ridges.level_db, axis=1, initial=_ABSENT_DB)
+        self._top_db = np.concatenate([self._top_db, top_db])
         if not len(self._pitch):
             self._pitch, self._level_db = ridges.pitch, ridges.level_db
             self._prominence_db = ridges.prominence_db
@@ -228,7 +236,7 @@ class _Channel:
         first, stop = self._num_before, self._num_before + num_frames
         seen = slice(0, stop + CONTEXT_FRAMES)
         pitch, level_db, number = self._pitch[seen], self._level_db[seen], self._number[seen]
-        top = np.fmax.reduce(level_db, axis=1, initial=_ABSENT_DB)
+        top = self._top_db[seen]
         place = int(_LOUD_SHARE * (len(top) - 1))
         loud_db = float(np.partition(top, place)[place])
         found = np.empty((3, num_frames * (2 * pitch.shape[1])), np.float64)
@@ -247,7 +255,7 @@ class _Channel:
         drop = max(0, stop - CONTEXT_FRAMES)
         self._pitch, self._level_db = self._pitch[drop:], self._level_db[drop:]
         self._prominence_db = self._prominence_db[drop:]
-        self._number = self._number[drop:]
+        self._number, self._top_db = self._number[drop:], self._top_db[drop:]
         self._num_before = stop - drop
         return found[:, :num_found]
 
