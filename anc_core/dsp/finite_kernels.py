@@ -41,3 +41,23 @@ def energy(samples: NDArray[np.float32]) -> float:
         value = np.float64(samples[n])
         total += value * value
     return total
+
+
+@jit("void(float32[:, ::1], int64[::1], float64[:, ::1])")
+def energies(
+    samples: NDArray[np.float32], starts: NDArray[np.int64], sums: NDArray[np.float64]
+) -> None:
+    """Write the sum of the squares of each column between one of ``starts`` and the next.
+
+    ``samples`` is (num_samples, num_channels), ``sums`` (len(starts), num_channels); the last
+    stretch ends with the samples.
+    """
+    num_channels = samples.shape[1]
+    for i in range(len(starts)):
+        stop = starts[i + 1] if i + 1 < len(starts) else len(samples)
+        for channel in range(num_channels):
+            total = 0.0
+            for n in range(starts[i], stop):
+                value = np.float64(samples[n, channel])
+                total += value * value
+            sums[i, channel] = total

@@ -58,6 +58,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.noise_floor",
     "anc_core.dsp.online_identification_kernel",
     "anc_core.dsp.path_filter",
+    "anc_core.dsp.rank_kernels",
     "anc_core.dsp.ridge_mask",
     "anc_core.dsp.selective_kernel",
     "anc_core.dsp.suppression",

@@ -144,9 +144,10 @@ class LastingRidges:
             needed = self._needed(due)
             found = [c.judge(due, needed, self._min_prominence_db) for c in self._channels]
             frame, pitch, slope = np.concatenate(found, axis=1)
-            order = np.argsort(frame, kind="stable")
-            time_s = (frame[order] + self._num_judged) * _FRAME_S + _CENTRE_S
-            self._points.append(RidgePoints(time_s, pitch[order], slope[order] / _FRAME_S))
+            if len(frame):
+                order = np.argsort(frame, kind="stable")
+                time_s = (frame[order] + self._num_judged) * _FRAME_S + _CENTRE_S
+                self._points.append(RidgePoints(time_s, pitch[order], slope[order] / _FRAME_S))
             self._num_judged += due
             self._forget_scores()
         self._has_ended = is_last
@@ -186,15 +187,11 @@ class LastingRidges:
 
         Final where ``stop_s <= decided_s``.
         """
-        while self._points and self._ends_before(start_s):
+        while self._points and self._points[0].time_s[-1] < start_s:
             del self._points[0]
         parts = [np.stack([p.time_s, p.pitch, p.slope]) for p in self._points]
         rows = np.concatenate([np.zeros((3, 0)), *parts], axis=1)
         return RidgePoints(*rows[:, (rows[0] >= start_s) & (rows[0] < stop_s)])
-
-    def _ends_before(self, start_s: float) -> bool:
-        time_s = self._points[0].time_s
-        return not len(time_s) or bool(time_s[-1] < start_s)
 
 
 class _Channel:

@@ -255,10 +255,11 @@ class HarmlessMix:
     def _certainty_of_no_voice(self) -> float:
         """Return 0 to 1 for the next segment, from what is left of all around it."""
         num_before = min(self._num_segments, HALF_WINDOW)
-        before, after = np.sum([*islice(self._energies, num_before + 1 + HALF_WINDOW)], axis=0)
+        around = islice(self._energies, num_before + 1 + HALF_WINDOW)
+        before, after = map(sum, zip(*around, strict=True))
         left_db = float(power_to_db(after / before)) if before > 0.0 else 0.0
         doubtful_db, sure_db = _NO_VOICE_DB
-        return float(np.clip((doubtful_db - left_db) / (doubtful_db - sure_db), 0.0, 1.0))
+        return min(max((doubtful_db - left_db) / (doubtful_db - sure_db), 0.0), 1.0)
 
     def _mixed(self) -> Chunk:
         """Return the mixture of all that both sides have and whose strength is known."""
