@@ -83,5 +83,5 @@ def noise_floor(power: FloatArray) -> FloatArray:
     from anc_core.dsp.rank_kernels import ranked
 
     floor = np.empty(power.shape[1], np.float32)
-    ranked(np.ascontiguousarray(power), int(_FLOOR_QUANTILE * len(power)), floor)
+    ranked(np.ascontiguousarray(power.T), int(_FLOOR_QUANTILE * len(power)), floor)
     return floor

@@ -7,7 +7,7 @@ from anc_core.dsp.rank_kernels import ranked
 
 
 def of_rank(values: np.ndarray, rank: int) -> np.ndarray:
-    out = np.empty(values.shape[1], np.float32)
+    out = np.empty(len(values), np.float32)
     ranked(values, rank, out)
     return out
 
@@ -17,14 +17,14 @@ def of_rank(values: np.ndarray, rank: int) -> np.ndarray:
 def test_the_value_of_a_rank_is_that_of_sorting(shape, share):
     rng = np.random.default_rng(1)
     values = (rng.standard_normal(shape) * 10.0 ** rng.uniform(-20, 20, shape)).astype(np.float32)
-    rank = int(share * (shape[0] - 1))
-    np.testing.assert_array_equal(of_rank(values, rank), np.sort(values, axis=0)[rank])
+    rank = int(share * (shape[1] - 1))
+    np.testing.assert_array_equal(of_rank(values, rank), np.sort(values, axis=1)[:, rank])
 
 
 def test_equal_values_zeros_and_infinities_are_ordinary():
-    values = np.array([[2, 0, np.inf], [2, -1, -np.inf], [2, 0, 1], [2, 0, 3]], np.float32)
+    values = np.array([[2, 2, 2, 2], [0, -1, 0, 0], [np.inf, -np.inf, 1, 3]], np.float32)
     for rank in range(4):
-        np.testing.assert_array_equal(of_rank(values, rank), np.sort(values, axis=0)[rank])
+        np.testing.assert_array_equal(of_rank(values, rank), np.sort(values, axis=1)[:, rank])
 
 
 def test_the_values_stay_as_they_are():
