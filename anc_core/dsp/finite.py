@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +21,8 @@ MIN_MAGNITUDE = np.float32(1e-15)
 
 def repair(chunk: Chunk) -> Chunk:
     """Return a copy of ``chunk`` with NaN and infinities replaced by 0, all else bit for bit."""
-    # Loads numba: only who processes pays.
-    from anc_core.dsp import finite_kernels
-
     repaired = np.empty(chunk.shape, chunk.dtype)
-    finite_kernels.repair(chunk.dtype)(_flat(chunk), repaired.reshape(-1))
+    _kernels().repair(chunk.dtype)(_flat(chunk), repaired.reshape(-1))
     return repaired
 
 
@@ -39,11 +37,9 @@ def tame(chunk: Chunk) -> Chunk:
     >>> tame(np.array([0.5, np.nan, 1e-30, -1e30], np.float32)).tolist()
     [0.5, 0.0, 0.0, -1000000000.0]
     """
-    from anc_core.dsp import finite_kernels
-
     real = chunk.dtype.type
     tamed = np.empty(chunk.shape, chunk.dtype)
-    finite_kernels.tame(chunk.dtype)(
+    _kernels().tame(chunk.dtype)(
         _flat(chunk), real(MIN_MAGNITUDE), real(MAX_MAGNITUDE), tamed.reshape(-1)
     )
     return tamed
@@ -51,9 +47,16 @@ def tame(chunk: Chunk) -> Chunk:
 
 def energy(chunk: Chunk) -> float:
     """Return the sum of the squares of all samples, in float64."""
+    total: float = _kernels().energy(_flat(chunk))
+    return total
+
+
+@cache
+def _kernels() -> Any:  # noqa: ANN401 - a module
+    """Load numba: only who processes pays, and once."""
     from anc_core.dsp import finite_kernels
 
-    return finite_kernels.energy(_flat(chunk))
+    return finite_kernels
 
 
 def _flat(chunk: Chunk) -> NDArray[np.float32]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,13 +89,18 @@ def windowed(samples: FloatArray, window: FloatArray, hop_length: int) -> FloatA
     -------
     float32, shape (num_frames, frame_length)
     """
-    # Loads numba: only who transforms pays.
-    from anc_core.dsp.frame_kernels import window_frames
-
     num_frames = (len(samples) - len(window)) // hop_length + 1
     frames = np.empty((num_frames, len(window)), np.float32)
-    window_frames(samples, window, hop_length, frames)
+    _kernels().window_frames(samples, window, hop_length, frames)
     return frames
+
+
+@cache
+def _kernels() -> Any:  # noqa: ANN401 - a module
+    """Load numba: only who transforms pays, and once."""
+    from anc_core.dsp import frame_kernels
+
+    return frame_kernels
 
 
 def spectra_of(frames: FloatArray) -> NDArray[np.complex64]:
@@ -104,10 +111,15 @@ def spectra_of(frames: FloatArray) -> NDArray[np.complex64]:
     SciPy transforms several rows at once in SIMD registers, which numpy does not: 1.7 times as fast
     for 32 rows of 512, 7 times for 600. Its import takes 0.2 s: only who transforms pays.
     """
+    spectra: NDArray[np.complex64] = _scipy_fft().rfft(frames, axis=-1)
+    return spectra
+
+
+@cache
+def _scipy_fft() -> Any:  # noqa: ANN401 - a module
     from scipy import fft
 
-    spectra: NDArray[np.complex64] = fft.rfft(frames, axis=-1)
-    return spectra
+    return fft
 
 
 def synthesise(

@@ -161,12 +161,16 @@ def jit_by_dtype(signature: str) -> Callable[[Kernel], Callable[[DTypeLike], Ker
     """
 
     def decorate(function: Kernel) -> Callable[[DTypeLike], Kernel]:
-        @cache
-        def for_name(name: str) -> Kernel:
-            return jit(signature.replace("real", name))(function)
+        found: dict[Any, Kernel] = {}
 
         def for_dtype(dtype: DTypeLike) -> Kernel:
-            return for_name(check_dtype(dtype).name)
+            # First what costs nothing: samples are asked for their kernels with every chunk.
+            if isinstance(dtype, np.dtype) and dtype in found:
+                return found[dtype]
+            known = check_dtype(dtype)
+            if known not in found:
+                found[known] = jit(signature.replace("real", known.name))(function)
+            return found[known]
 
         _KERNELS_BY_DTYPE.append(for_dtype)
         return for_dtype
