@@ -71,6 +71,17 @@ def _sorted_share(
 
 
 @part_of_kernel
+def _num_same(later: NDArray[np.float32], earlier: NDArray[np.float32]) -> tuple[int, int]:
+    """Return in how many frames a contour is what it was before, and in how many it is at all."""
+    same = there = np.int32(0)
+    for i in range(len(later)):
+        is_there = later[i] > 0.0
+        there += np.int32(is_there)
+        same += np.int32(is_there & (abs(later[i] - earlier[i]) < _SAME))
+    return same, there
+
+
+@part_of_kernel
 def _contour(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of their names
     pitch: NDArray[np.float32],
     level: NDArray[np.float32],
@@ -267,11 +278,7 @@ def _contour(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of t
     at = 36
     best_lag, best, has_left, mean = 0, 0.0, False, 0.0
     for lag in range(4, 129, 4):
-        same = there = 0
-        for i in range(lag, n):
-            if pitch[i] > 0.0:
-                there += 1
-                same += abs(pitch[i] - pitch[i - lag]) < _SAME
+        same, there = _num_same(pitch[lag:], pitch)
         share = same / max(there, 1)
         mean += share / 32.0
         for k in range(len(lags)):

@@ -75,8 +75,9 @@ def run_findings(tracks: Tracks, level_db: NDArray[np.float32], first_frame: int
     frame, peak = np.nonzero(tracks.smooth_frames >= _MIN_RUN)
     begin = frame - tracks.smooth_frames[frame, peak]
     # The last peak of every run knows all of it.
-    keys = np.stack([tracks.number[frame, peak], begin])
-    _, last = np.unique(keys[:, ::-1], axis=1, return_index=True)
+    # Two whole numbers as one: runs begin up to some seconds before the block.
+    keys = (tracks.number[frame, peak] << 32) - begin
+    _, last = np.unique(keys[::-1], return_index=True)
     top = np.nanmax(np.where(np.isnan(level_db), -np.inf, level_db), axis=1)
     findings = []
     for index in np.sort(len(frame) - 1 - last):
