@@ -78,7 +78,7 @@ def _num_same(later: NDArray[np.float32], earlier: NDArray[np.float32]) -> tuple
         is_there = later[i] > 0.0
         there += np.int32(is_there)
         same += np.int32(is_there & (abs(later[i] - earlier[i]) < _SAME))
-    return same, there
+    return int(same), int(there)
 
 
 @part_of_kernel

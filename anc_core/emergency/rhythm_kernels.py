@@ -224,7 +224,7 @@ def _is_group(
             low, high = min(low, period), max(high, period)
     is_length = least >= limits[0] and most <= limits[1] and most - least <= 2.0 * max_spread
     is_in_time = low >= limits[2] and high <= limits[3] and high - low <= max_spread
-    return is_length and is_in_time
+    return bool(is_length and is_in_time)
 
 
 @jit("void(int64[:, ::1], int64[:, :, :, ::1], int64, float64[::1], float64, boolean[:, :, ::1])")
