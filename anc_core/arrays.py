@@ -67,6 +67,8 @@ def check_chunk(chunk: NDArray[Any], num_channels: int) -> Chunk:
             "one column a channel"
         )
         raise InputError(msg)
+    if chunk.dtype == np.float32 and chunk.flags.c_contiguous:
+        return chunk
     if not np.issubdtype(chunk.dtype, np.floating):
         msg = f"chunk has dtype {chunk.dtype}; it must be floating point with full scale +-1"
         raise InputError(msg)

@@ -79,7 +79,9 @@ def features(power: FloatArray, level: float) -> FloatArray:
 
 def noise_floor(power: FloatArray) -> FloatArray:
     """Return the power that each bin falls below for 15 % of the time, shape (num_bins,)."""
-    bins = np.ascontiguousarray(power.T)
-    rank = int(_FLOOR_QUANTILE * bins.shape[1])
-    floor: FloatArray = np.partition(bins, rank, axis=1)[:, rank]
+    # Loads numba: only who suppresses pays.
+    from anc_core.dsp.rank_kernels import ranked
+
+    floor = np.empty(power.shape[1], np.float32)
+    ranked(np.ascontiguousarray(power.T), int(_FLOOR_QUANTILE * len(power)), floor)
     return floor

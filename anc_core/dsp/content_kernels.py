@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anc_core.dsp.finite import MIN_MAGNITUDE
-from anc_core.dsp.jit import jit
+from anc_core.dsp.jit import jit, part_of_kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,12 +99,11 @@ def limit(samples: FloatArray, limited: FloatArray) -> None:
 
     Like :func:`anc_core.dsp.finite.tame` with a lower limit, and in one pass.
     """
-    for i in range(samples.shape[0]):
-        for c in range(samples.shape[1]):
-            x = samples[i, c]
-            magnitude = abs(x)
-            usable = magnitude >= MIN_MAGNITUDE and magnitude < np.float32(np.inf)
-            limited[i, c] = max(min(x, _MAX_MAGNITUDE), -_MAX_MAGNITUDE) if usable else _0
+    flat, out = samples.reshape(samples.size), limited.reshape(limited.size)
+    for n in range(len(flat)):
+        magnitude = abs(flat[n])
+        usable = (magnitude >= MIN_MAGNITUDE) & (magnitude < np.float32(np.inf))
+        out[n] = max(min(flat[n], _MAX_MAGNITUDE), -_MAX_MAGNITUDE) if usable else _0
 
 
 @jit("void(complex64[:, ::1], float32[:, ::1], float64[::1])")
@@ -138,6 +137,16 @@ def least_power(power: FloatArray, audible: NDArray[np.bool_], lowest: FloatArra
             for k in range(NUM_BINS):
                 mean = (power[i - 1, k] + power[i, k] + power[i + 1, k]) * third
                 lowest[k] = min(lowest[k], mean)
+
+
+@part_of_kernel
+def _find_peaks(p: FloatArray, floor: FloatArray, is_peak: NDArray[np.bool_]) -> None:
+    """Say which bins are peaks that stand out, without a branch: few are."""
+    for k in range(_FIRST_BIN + 6, NUM_BINS - 8):
+        beside = (p[k - 4] + p[k - 3] + p[k + 3] + p[k + 4]) * _QUARTER
+        is_highest = (p[k] > p[k - 1]) & (p[k] >= p[k + 1])
+        stands_out = (p[k] > np.float32(2.0) * floor[k]) & (p[k] > _STANDS_OUT * beside)
+        is_peak[k] = is_highest & stands_out
 
 
 @jit(
@@ -190,6 +199,7 @@ def measure_frames(  # noqa: PLR0912, PLR0915 - one recipe: excess, then peaks, 
     amplitude = np.zeros(NUM_BINS, np.float32)
     new_places = np.empty(NUM_BINS, np.float32)
     new_ages = np.empty(NUM_BINS, np.float32)
+    is_peak = np.zeros(NUM_BINS, np.bool_)
     last = NUM_BINS - 7
     for i in range(power.shape[0]):
         if not audible[i]:
@@ -228,11 +238,9 @@ def measure_frames(  # noqa: PLR0912, PLR0915 - one recipe: excess, then peaks, 
         top = _0
         peaks = 0.0
         peaks_squared = 0.0
+        _find_peaks(p, floor, is_peak)
         for k in range(_FIRST_BIN + 6, last - 1):
-            if not (p[k] > p[k - 1] and p[k] >= p[k + 1] and p[k] > np.float32(2.0) * floor[k]):
-                continue
-            beside = (p[k - 4] + p[k - 3] + p[k + 3] + p[k + 4]) * _QUARTER
-            if not p[k] > _STANDS_OUT * beside:
+            if not is_peak[k]:
                 continue
             # Vertex of the parabola through the logarithms of three bins.
             left = np.log(p[k - 1] + _TINY)

@@ -51,20 +51,25 @@ _KERNEL_MODULES = (
     "anc_core.dsp.block_gradient",
     "anc_core.dsp.clicks",
     "anc_core.dsp.content_kernels",
+    "anc_core.dsp.finite_kernels",
+    "anc_core.dsp.frame_kernels",
     "anc_core.dsp.hum",
     "anc_core.dsp.identification_phases",
     "anc_core.dsp.noise_floor",
     "anc_core.dsp.online_identification_kernel",
     "anc_core.dsp.path_filter",
+    "anc_core.dsp.rank_kernels",
     "anc_core.dsp.ridge_mask",
     "anc_core.dsp.selective_kernel",
     "anc_core.dsp.suppression",
     "anc_core.emergency.cell_figures",
+    "anc_core.emergency.decisions",
     "anc_core.emergency.head",
     "anc_core.emergency.lasting",
     "anc_core.emergency.paths",
-    "anc_core.emergency.rhythm",
+    "anc_core.emergency.rhythm_kernels",
     "anc_core.emergency.ridges",
+    "anc_core.emergency.sweeps",
     "anc_core.emergency.tracks",
     "anc_core.features.frame_kernels",
     "anc_core.metrics.frame_kernels",
@@ -156,12 +161,16 @@ def jit_by_dtype(signature: str) -> Callable[[Kernel], Callable[[DTypeLike], Ker
     """
 
     def decorate(function: Kernel) -> Callable[[DTypeLike], Kernel]:
-        @cache
-        def for_name(name: str) -> Kernel:
-            return jit(signature.replace("real", name))(function)
+        found: dict[Any, Kernel] = {}
 
         def for_dtype(dtype: DTypeLike) -> Kernel:
-            return for_name(check_dtype(dtype).name)
+            # First what costs nothing: samples are asked for their kernels with every chunk.
+            if isinstance(dtype, np.dtype) and dtype in found:
+                return found[dtype]
+            known = check_dtype(dtype)
+            if known not in found:
+                found[known] = jit(signature.replace("real", known.name))(function)
+            return found[known]
 
         _KERNELS_BY_DTYPE.append(for_dtype)
         return for_dtype

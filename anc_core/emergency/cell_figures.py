@@ -71,6 +71,17 @@ def _sorted_share(
 
 
 @part_of_kernel
+def _num_same(later: NDArray[np.float32], earlier: NDArray[np.float32]) -> tuple[int, int]:
+    """Return in how many frames a contour is what it was before, and in how many it is at all."""
+    same = there = np.int32(0)
+    for i in range(len(later)):
+        is_there = later[i] > 0.0
+        there += np.int32(is_there)
+        same += np.int32(is_there & (abs(later[i] - earlier[i]) < _SAME))
+    return int(same), int(there)
+
+
+@part_of_kernel
 def _contour(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of their names
     pitch: NDArray[np.float32],
     level: NDArray[np.float32],
@@ -267,11 +278,7 @@ def _contour(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of t
     at = 36
     best_lag, best, has_left, mean = 0, 0.0, False, 0.0
     for lag in range(4, 129, 4):
-        same = there = 0
-        for i in range(lag, n):
-            if pitch[i] > 0.0:
-                there += 1
-                same += abs(pitch[i] - pitch[i - lag]) < _SAME
+        same, there = _num_same(pitch[lag:], pitch)
         share = same / max(there, 1)
         mean += share / 32.0
         for k in range(len(lags)):
@@ -356,41 +363,42 @@ def _best_run(
     return number
 
 
-@part_of_kernel
-def _peaks(
-    start: int,
-    stop: int,
-    pitch: NDArray[np.float32],
-    prominence: NDArray[np.float32],
-    smooth: NDArray[np.float32],
-    steady: NDArray[np.float32],
-    moving: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
-    n = stop - start
-    hertz = np.empty(pitch.shape[1])
-    count = count_14 = count_20 = 0
-    sum_top = sum_top2 = 0.0
-    stacks = 0.0
-    sum_apart, num_apart = 0.0, 0
-    num_smooth = num_moving = num_steady = 0
-    for i in range(start, stop):
+# What is said of the peaks of one frame.
+(
+    _NUM,
+    _OVER_14,
+    _OVER_20,
+    _TOP,
+    _STACK,
+    _IS_STACKED,
+    _APART,
+    _NUM_SMOOTH,
+    _NUM_MOVING,
+    _NUM_STEADY,
+) = range(10)
+NUM_FRAME_FIGURES = 10
+
+
+@jit("void(float32[:, :, ::1], float64[:, ::1])")
+def _fill_frames(frames: NDArray[np.float32], out: NDArray[np.float64]) -> None:
+    num_peaks = frames.shape[2]
+    hertz = np.empty(num_peaks)
+    for i in range(len(frames)):
         num = 0
-        for k in range(pitch.shape[1]):
-            if not pitch[i, k] > 0.0:
+        for k in range(num_peaks):
+            if not frames[i, _PITCH, k] > 0.0:
                 continue
-            hertz[num] = pitch[i, k]
+            hertz[num] = frames[i, _PITCH, k]
             num += 1
-            count_14 += prominence[i, k] > 14.0
-            count_20 += prominence[i, k] > 20.0
-            if smooth[i, k] >= 24:
-                num_smooth += 1
-                num_moving += moving[i, k] > 0.5
-            num_steady += steady[i, k] >= 24
-        count += num
-        top = prominence[i, 0] if num else 0.0
-        sum_top += top
-        sum_top2 += top * top
+            out[i, _OVER_14] += frames[i, _PROMINENCE, k] > 14.0
+            out[i, _OVER_20] += frames[i, _PROMINENCE, k] > 20.0
+            if frames[i, _SMOOTH, k] >= 24:
+                out[i, _NUM_SMOOTH] += 1.0
+                out[i, _NUM_MOVING] += frames[i, _MOVING, k] > 0.5
+            out[i, _NUM_STEADY] += frames[i, _STEADY, k] >= 24
+        out[i, _NUM] = num
+        if num:
+            out[i, _TOP] = frames[i, _PROMINENCE, 0]
         if num < 3:
             continue
         hertz[:num].sort()
@@ -404,33 +412,63 @@ def _peaks(
             if 70.0 < between < 450.0:
                 close += 1
                 apart += between
-        stacks += close / (num - 1)
+        out[i, _STACK] = close / (num - 1)
         if close:
-            sum_apart += apart / close
-            num_apart += 1
-    out[0], out[1], out[2] = count / n, count_14 / n, count_20 / n
-    out[3] = sum_top / n
-    out[4] = np.sqrt(max(sum_top2 / n - out[3] * out[3], 0.0))
-    out[5] = stacks / n
-    out[6] = sum_apart / max(num_apart, 1)
-    out[7], out[8], out[9] = num_smooth / n, num_moving / n, num_steady / n
+            out[i, _IS_STACKED] = 1.0
+            out[i, _APART] = apart / close
+
+
+def frame_figures(frames: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return what is said of the peaks of each frame: every cell around it adds that up.
+
+    Parameters
+    ----------
+    frames : ndarray of float32, shape (num_frames, NUM_ROWS, NUM_PEAKS)
+        As for :func:`cell_figures`.
+
+    Returns
+    -------
+    ndarray of float64, shape (num_frames, NUM_FRAME_FIGURES)
+    """
+    out = np.zeros((len(frames), NUM_FRAME_FIGURES))
+    _fill_frames(frames, out)
+    return out
+
+
+@part_of_kernel
+def _peaks(start: int, stop: int, figures: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+    n = stop - start
+    sums = np.zeros(NUM_FRAME_FIGURES)
+    squares = 0.0
+    for i in range(start, stop):
+        for k in range(NUM_FRAME_FIGURES):
+            sums[k] += figures[i, k]
+        squares += figures[i, _TOP] * figures[i, _TOP]
+    out[0], out[1], out[2] = sums[_NUM] / n, sums[_OVER_14] / n, sums[_OVER_20] / n
+    out[3] = sums[_TOP] / n
+    out[4] = np.sqrt(max(squares / n - out[3] * out[3], 0.0))
+    out[5] = sums[_STACK] / n
+    out[6] = sums[_APART] / max(sums[_IS_STACKED], 1.0)
+    out[7], out[8] = sums[_NUM_SMOOTH] / n, sums[_NUM_MOVING] / n
+    out[9] = sums[_NUM_STEADY] / n
 
 
 @jit(
-    "void(float32[:, ::1], float32[:, ::1], float32[:, :, ::1], float32[:, ::1], float32[:, ::1],"
-    " int64[::1], int64[:, ::1], float32[::1])"
+    "void(float32[:, ::1], float32[:, ::1], float32[:, :, ::1], float64[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], int64[::1], int64[:, ::1], float32[::1])"
 )
 def fill_cell(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of their names
     slow: NDArray[np.float32],
     fast: NDArray[np.float32],
     frames: NDArray[np.float32],
+    of_frames: NDArray[np.float64],
     cosine: NDArray[np.float32],
     sine: NDArray[np.float32],
     lags: NDArray[np.int64],
     rates: NDArray[np.int64],
     out: NDArray[np.float32],
 ) -> None:
-    """Write the figures of one cell; all arrays hold its context."""
+    """Write the figures of one cell; the first four arrays hold its context."""
     n = len(frames)
     pitch, prominence = frames[:, _PITCH], frames[:, _PROMINENCE]
     total = frames[:, TOTAL_ROW, 0].copy()
@@ -456,8 +494,7 @@ def fill_cell(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of 
     at += _NUM_RUN
     _best_run(frames, total, 0, n, _NO_RUN, out[at : at + _NUM_RUN])
     at += _NUM_RUN
-    smooth, steady = frames[:, _SMOOTH], frames[:, _STEADY]
-    moving, anchor = frames[:, _MOVING], frames[:, _ANCHOR]
+    steady, anchor = frames[:, _STEADY], frames[:, _ANCHOR]
     most, most_i, most_k = np.float32(0.0), 0, 0
     for i in range(_NEAR_START, _NEAR_STOP):
         for k in range(pitch.shape[1]):
@@ -468,18 +505,9 @@ def fill_cell(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of 
         out[at + 1] = anchor[most_i, most_k]
         out[at + 2] = prominence[most_i, most_k]
     at += 3
-    _peaks(
-        _NEAR_START,
-        _NEAR_STOP,
-        pitch,
-        prominence,
-        smooth,
-        steady,
-        moving,
-        out[at : at + _NUM_PEAKS],
-    )
+    _peaks(_NEAR_START, _NEAR_STOP, of_frames, out[at : at + _NUM_PEAKS])
     at += _NUM_PEAKS
-    _peaks(0, n, pitch, prominence, smooth, steady, moving, out[at : at + _NUM_PEAKS])
+    _peaks(0, n, of_frames, out[at : at + _NUM_PEAKS])
     at += _NUM_PEAKS
     # --- the whole spectrum
     num_bands = NUM_BANDS
@@ -527,7 +555,10 @@ def fill_cell(  # noqa: PLR0912, PLR0915 - one list of figures, in the order of 
 
 
 def cell_figures(
-    slow: NDArray[np.float32], fast: NDArray[np.float32], frames: NDArray[np.float32]
+    slow: NDArray[np.float32],
+    fast: NDArray[np.float32],
+    frames: NDArray[np.float32],
+    of_frames: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """Return the figures of one cell, in the order of :data:`CELL_FIGURES`.
 
@@ -539,7 +570,9 @@ def cell_figures(
         Rows 0 to 2: pitch, level and prominence of the peaks. Rows 3 to 13: the columns of
         :class:`anc_core.emergency.tracks.Tracks` in their order. Then the levels of the bands and
         of all, dBFS.
+    of_frames : ndarray of float64, shape (CONTEXT_FRAMES, NUM_FRAME_FIGURES)
+        Their :func:`frame_figures`.
     """
     out = np.zeros(NUM_CELL_FIGURES, np.float32)
-    fill_cell(slow, fast, frames, _COSINE, _SINE, _LAGS, _RATES, out)
+    fill_cell(slow, fast, frames, of_frames, _COSINE, _SINE, _LAGS, _RATES, out)
     return out

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.emergency.cell_figures import cell_figures
+from anc_core.emergency.cell_figures import NUM_FRAME_FIGURES, cell_figures, frame_figures
 from anc_core.emergency.figure_names import (
     CELL_FRAMES,
     CELL_START,
@@ -16,6 +16,7 @@ from anc_core.emergency.figure_names import (
     TOTAL_ROW,
 )
 from anc_core.emergency.paths import PathFinder
+from anc_core.emergency.recent import Recent
 from anc_core.emergency.ridges import NUM_PEAKS, Ridges, band_levels
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class CellContext:
         """Forget everything heard."""
         self._slow.reset()
         self._fast.reset()
-        self._frames = np.zeros((CONTEXT_FRAMES, NUM_ROWS, NUM_PEAKS), np.float32)
-        self._frames[:, :3] = np.nan
+        # What came before the recording: the first block says how loud it was.
+        self._frames: Recent | None = None
+        self._of_frames = Recent(np.zeros((CONTEXT_FRAMES, NUM_FRAME_FIGURES)))
         self._num_cells: int = 0
 
     def hear(
@@ -76,9 +78,12 @@ class CellContext:
         frames[:, TOTAL_ROW - 2 : TOTAL_ROW] = bands.reshape(num, 2, NUM_BANDS // 2)
         frames[:, TOTAL_ROW] = total[:, np.newaxis]
         short = np.stack([fast.pitch[:num], fast.level_db[:num], fast.prominence_db[:num]])
-        if not self._num_cells:
-            # What came before the recording was as loud as its beginning.
-            self._frames[:, TOTAL_ROW - 2 :] = frames[0, TOTAL_ROW - 2 :]
+        if self._frames is None:
+            before = np.zeros((CONTEXT_FRAMES, NUM_ROWS, NUM_PEAKS), np.float32)
+            before[:, :3] = np.nan
+            # It was as loud as the beginning.
+            before[:, TOTAL_ROW - 2 :] = frames[0, TOTAL_ROW - 2 :]
+            self._frames = Recent(before)
         if is_last:
             missing = -num % CELL_FRAMES + CELLS_AFTER * CELL_FRAMES
             frames = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
@@ -86,21 +91,25 @@ class CellContext:
             frames[num:, 3 : TOTAL_ROW - 2] = 0.0
             silence = np.full((3, missing, NUM_PEAKS), np.nan, np.float32)
             short = np.concatenate([short, silence], axis=1)
-        return self._described(frames, short)
+        self._frames.append(frames)
+        self._of_frames.append(frame_figures(frames))
+        num_known = CONTEXT_FRAMES + len(frames)
+        return self._described(self._frames.last(num_known), self._of_frames.last(num_known), short)
 
     def _described(
-        self, frames: NDArray[np.float32], short: NDArray[np.float32]
+        self,
+        known: NDArray[np.float32],
+        of_known: NDArray[np.float64],
+        short: NDArray[np.float32],
     ) -> list[NDArray[np.float32]]:
-        long = np.ascontiguousarray(frames[:, :3].swapaxes(0, 1))
-        known = np.concatenate([self._frames, frames])
+        """Return the figures of the cells that the frames of ``short`` complete."""
+        long = known[CONTEXT_FRAMES:, :3].swapaxes(0, 1)
         described = []
-        for start in range(0, len(frames), CELL_FRAMES):
+        for start in range(0, long.shape[1], CELL_FRAMES):
             now = slice(start, start + CELL_FRAMES)
-            slow = self._slow.extend(np.ascontiguousarray(long[:, now]))
-            fast = self._fast.extend(np.ascontiguousarray(short[:, now]))
+            slow, fast = self._slow.extend(long[:, now]), self._fast.extend(short[:, now])
             self._num_cells += 1
             if self._num_cells > CELLS_AFTER:
-                stop = start + CELL_FRAMES + CONTEXT_FRAMES
-                described.append(cell_figures(slow, fast, known[stop - CONTEXT_FRAMES : stop]))
-        self._frames = known[len(frames) :]
+                around = slice(start + CELL_FRAMES, start + CELL_FRAMES + CONTEXT_FRAMES)
+                described.append(cell_figures(slow, fast, known[around], of_known[around]))
         return described

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.dsp.jit import jit
 from anc_core.emergency.figure_names import CELL_FRAMES, FRAMES_PER_S
 from anc_core.emergency.findings import GROUP_OF, GROUPS, Finding
 from anc_core.records import Window
@@ -39,7 +40,7 @@ SURE_OF_THEMSELVES = ("smoke_alarm", "co_alarm")
 """Groups that protect and count whatever the head says: an average over seconds blurs a rhythm."""
 EVENT_THRESHOLD = 0.6
 """Score that an event must reach somewhere; protection begins below it."""
-_WATCHED = [i for i, group in enumerate(GROUPS) if group.noise_type not in SURE_OF_THEMSELVES]
+_IS_WATCHED = np.array([group.noise_type not in SURE_OF_THEMSELVES for group in GROUPS])
 _MIN_COVER_FRAMES = CELL_FRAMES // 4
 
 
@@ -97,7 +98,7 @@ class CellBoard:
             hold_share = 2.0 * _logistic(thresholds.hold - thresholds.protect)
             self._count = _logistic(thresholds.count - thresholds.protect)
         self._acts = np.array(acts)
-        self._on = np.full(len(acts), threshold)
+        self._on = np.full(len(acts), threshold, np.float64)
         self._hold = threshold * np.array([*[_HOLD_SHARE] * len(GROUPS), hold_share, _HOLD_SHARE])
         self._next = 0
         self._last_on = np.full(len(acts), -(10**9))
@@ -144,12 +145,18 @@ class CellBoard:
         """Decide the cells before ``stop``, knowing the scores before ``horizon``."""
         while self._next < stop:
             cell = self._next
-            ahead = np.arange(cell, max(cell + 1, horizon)) % _RING_CELLS
-            merged = np.vstack(
-                [self._scores.max(axis=0)[:, ahead], self._learned[ahead], self._standard[ahead]]
-            )
             scores = self._scores[:, :, cell % _RING_CELLS].copy()
-            is_protected = self._is_protected(cell, merged)
+            is_protected = _is_protected(
+                self._scores,
+                self._learned,
+                self._standard,
+                cell,
+                max(cell + 1, horizon),
+                self._on,
+                self._hold,
+                self._acts,
+                self._last_on,
+            )
             if self._thresholds is not None:
                 self._fuse(
                     scores,
@@ -177,36 +184,66 @@ class CellBoard:
         What is not protected is not reported; what the head doubts stays below what counts as an
         event. On the head's word alone a stretch is protected and not named.
         """
-        uncounted = EVENT_THRESHOLD - 0.01
-        watched = scores[:, _WATCHED]
         if not is_protected:
-            watched = np.zeros_like(watched)
+            scores[:, _IS_WATCHED] = 0.0
         elif learned < self._count and not counts_alone:
-            watched = np.minimum(watched, uncounted)
-        scores[:, _WATCHED] = watched
+            uncounted = EVENT_THRESHOLD - 0.01
+            np.minimum(scores, uncounted, out=scores, where=_IS_WATCHED)
 
-    def _is_protected(self, cell: int, ahead: NDArray[np.float64]) -> bool:
-        """Apply threshold, hysteresis and gap closing; ``ahead[:, 0]`` is the cell itself."""
-        is_on = ahead >= self._on[:, np.newaxis]
-        was_on = self._last_on == cell - 1
-        holds = ahead >= self._hold[:, np.newaxis]
-        # Hysteresis works from both ends: a score that swells is held back to where it began.
-        reaches = np.array([_reaches(on, hold) for on, hold in zip(is_on, holds, strict=True)])
-        on_now = is_on[:, 0] | (holds[:, 0] & (was_on | reaches))
-        next_on = np.where(is_on.any(axis=1), is_on.argmax(axis=1), 10**9) + cell
-        in_gap = next_on - self._last_on - 1 <= _GAP_CELLS
-        self._last_on[on_now] = cell
-        return bool(np.any((on_now | in_gap) & self._acts))
+
+@jit(
+    "boolean(float64[:, :, ::1], float64[::1], float64[::1], int64, int64, float64[::1],"
+    " float64[::1], boolean[::1], int64[::1])"
+)
+def _is_protected(
+    rules: NDArray[np.float64],
+    learned: NDArray[np.float64],
+    standard: NDArray[np.float64],
+    cell: int,
+    horizon: int,
+    on: NDArray[np.float64],
+    hold: NDArray[np.float64],
+    acts: NDArray[np.bool_],
+    last_on: NDArray[np.int64],
+) -> bool:
+    """Apply threshold, hysteresis and gap closing to a cell, **changing** ``last_on``.
+
+    Scores are known before ``horizon``; the last three arrays have a place for each group, then for
+    the head and for the standard signals.
+    """
+    num_channels, num_groups, num_cells = rules.shape
+    is_protected = False
+    for g in range(len(on)):
+        next_on = 10**9
+        is_held, reaches, is_on, holds = True, False, False, False
+        for ahead in range(cell, horizon):
+            place = ahead % num_cells
+            if g < num_groups:
+                score = rules[0, g, place]
+                for channel in range(1, num_channels):
+                    score = max(score, rules[channel, g, place])
+            else:
+                score = learned[place] if g == num_groups else standard[place]
+            if ahead == cell:
+                is_on, holds = score >= on[g], score >= hold[g]
+            is_held = is_held and score >= hold[g]
+            if score >= on[g]:
+                next_on = ahead
+                # Hysteresis works from both ends: a score that swells is held back to where it
+                # began.
+                reaches = is_held
+                break
+        was_on = last_on[g] == cell - 1
+        in_gap = next_on - last_on[g] - 1 <= _GAP_CELLS[g]
+        on_now = is_on or (holds and (was_on or reaches))
+        if on_now:
+            last_on[g] = cell
+        is_protected = is_protected or (acts[g] and (on_now or in_gap))
+    return is_protected
 
 
 def _logistic(log_odds: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-np.clip(log_odds, -60.0, 60.0))))
-
-
-def _reaches(is_on: NDArray[np.bool_], holds: NDArray[np.bool_]) -> bool:
-    """Return whether the unbroken hold from the first cell leads to a cell that is on."""
-    stop = len(holds) if holds.all() else int(np.argmin(holds))
-    return bool(is_on[:stop].any())
+    return float(1.0 / (1.0 + np.exp(-min(max(log_odds, -60.0), 60.0))))
 
 
 class WindowLog:
@@ -230,7 +267,10 @@ class WindowLog:
         """
         for key in [key for key in self._open if self._is_over(key, decision)]:
             self._close(key, end_s)
-        for channel, group in np.argwhere(decision.scores >= self._threshold):
+        is_heard = decision.scores >= self._threshold
+        if not is_heard.any():
+            return
+        for channel, group in np.argwhere(is_heard):
             key = (int(channel), int(group))
             score = float(decision.scores[key])
             window = self._open.setdefault(key, _OpenWindow(decision.cell, decision.cell, 0.0, 0.0))

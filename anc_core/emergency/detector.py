@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 
 from anc_core.arrays import Chunk, check_chunk, check_num_channels, check_sample_rate
+from anc_core.dsp.finite import energy
 from anc_core.emergency.choice import HeadChoice, choose_head
 from anc_core.emergency.decisions import (
     CELLS_PER_S,
@@ -245,12 +246,12 @@ class AlarmDetector:
             self._decide_heard()
 
     def _hear(self, samples: Chunk, num_frames: int, *, is_last: bool = False) -> None:
-        advance = samples[: num_frames * HOP_LENGTH].astype(np.float64)
-        for begin in range(0, len(advance), _CELL_SAMPLES):
-            self._powers.append(np.mean(advance[begin : begin + _CELL_SAMPLES] ** 2, axis=0))
+        columns = np.ascontiguousarray(samples.T)
+        for begin in range(0, num_frames * HOP_LENGTH, _CELL_SAMPLES):
+            cell = columns[:, begin : min(begin + _CELL_SAMPLES, num_frames * HOP_LENGTH)]
+            self._powers.append(np.array([energy(part) for part in cell]) / cell.shape[1])
         for channel, listener in enumerate(self._listeners):
-            column = np.ascontiguousarray(samples[:, channel])
-            findings = listener.hear(column, is_last=is_last)
+            findings = listener.hear(columns[channel], is_last=is_last)
             if self._scorer is not None:
                 self._scorer.take(channel, listener.figures)
             for finding in findings:

@@ -144,9 +144,10 @@ class LastingRidges:
             needed = self._needed(due)
             found = [c.judge(due, needed, self._min_prominence_db) for c in self._channels]
             frame, pitch, slope = np.concatenate(found, axis=1)
-            order = np.argsort(frame, kind="stable")
-            time_s = (frame[order] + self._num_judged) * _FRAME_S + _CENTRE_S
-            self._points.append(RidgePoints(time_s, pitch[order], slope[order] / _FRAME_S))
+            if len(frame):
+                order = np.argsort(frame, kind="stable")
+                time_s = (frame[order] + self._num_judged) * _FRAME_S + _CENTRE_S
+                self._points.append(RidgePoints(time_s, pitch[order], slope[order] / _FRAME_S))
             self._num_judged += due
             self._forget_scores()
         self._has_ended = is_last
@@ -163,11 +164,16 @@ class LastingRidges:
         if not self._scores:
             return needed
         scores = np.array(self._scores)
-        cells = (self._num_judged + np.arange(num_frames)) // CELL_FRAMES - self._first_scored
-        around = cells[:, np.newaxis] + np.arange(-_DOUBT_REACH_CELLS, _DOUBT_REACH_CELLS + 1)
-        best = scores[np.clip(around, 0, len(scores) - 1)].max(axis=1)
-        # What is no number never raises what is asked for.
-        needed += self._per_doubt * np.fmax(_DOUBT_BELOW - best, 0.0)
+        stop = self._num_judged + num_frames
+        for cell in range(self._num_judged // CELL_FRAMES, -(-stop // CELL_FRAMES)):
+            place, last = cell - self._first_scored, len(scores) - 1
+            near = scores[
+                min(max(place - _DOUBT_REACH_CELLS, 0), last) : place + _DOUBT_REACH_CELLS + 1
+            ]
+            begin = max(cell * CELL_FRAMES - self._num_judged, 0)
+            end = (cell + 1) * CELL_FRAMES - self._num_judged
+            # What is no number never raises what is asked for.
+            needed[begin:end] += self._per_doubt * np.fmax(_DOUBT_BELOW - near.max(), 0.0)
         return needed
 
     def _forget_scores(self) -> None:
@@ -181,15 +187,11 @@ class LastingRidges:
 
         Final where ``stop_s <= decided_s``.
         """
-        while self._points and self._ends_before(start_s):
+        while self._points and self._points[0].time_s[-1] < start_s:
             del self._points[0]
         parts = [np.stack([p.time_s, p.pitch, p.slope]) for p in self._points]
         rows = np.concatenate([np.zeros((3, 0)), *parts], axis=1)
         return RidgePoints(*rows[:, (rows[0] >= start_s) & (rows[0] < stop_s)])
-
-    def _ends_before(self, start_s: float) -> bool:
-        time_s = self._points[0].time_s
-        return not len(time_s) or bool(time_s[-1] < start_s)
 
 
 class _Channel:
@@ -200,6 +202,7 @@ class _Channel:
         self._level_db = np.zeros((0, 0), np.float32)
         self._prominence_db = np.zeros((0, 0), np.float32)
         self._number = np.zeros((0, 0), np.int64)
+        self._top_db = np.zeros(0, np.float32)
         self._num_before = 0
 
     @property
@@ -208,6 +211,8 @@ class _Channel:
         return len(self._pitch) - self._num_before
 
     def add(self, ridges: Ridges, tracks: Tracks) -> None:
+        top_db = np.fmax.reduce(ridges.level_db, axis=1, initial=_ABSENT_DB)
+        self._top_db = np.concatenate([self._top_db, top_db])
         if not len(self._pitch):
             self._pitch, self._level_db = ridges.pitch, ridges.level_db
             self._prominence_db = ridges.prominence_db
@@ -228,7 +233,7 @@ class _Channel:
         first, stop = self._num_before, self._num_before + num_frames
         seen = slice(0, stop + CONTEXT_FRAMES)
         pitch, level_db, number = self._pitch[seen], self._level_db[seen], self._number[seen]
-        top = np.fmax.reduce(level_db, axis=1, initial=_ABSENT_DB)
+        top = self._top_db[seen]
         place = int(_LOUD_SHARE * (len(top) - 1))
         loud_db = float(np.partition(top, place)[place])
         found = np.empty((3, num_frames * (2 * pitch.shape[1])), np.float64)
@@ -247,7 +252,7 @@ class _Channel:
         drop = max(0, stop - CONTEXT_FRAMES)
         self._pitch, self._level_db = self._pitch[drop:], self._level_db[drop:]
         self._prominence_db = self._prominence_db[drop:]
-        self._number = self._number[drop:]
+        self._number, self._top_db = self._number[drop:], self._top_db[drop:]
         self._num_before = stop - drop
         return found[:, :num_found]
 

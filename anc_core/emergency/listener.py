@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anc_core.emergency.context import CellContext
 from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import Finding
+from anc_core.emergency.recent import Recent
 from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
 from anc_core.emergency.ridges import (
     FAST_FRAME_LENGTH,
@@ -56,9 +57,9 @@ class Listener:
         self.figures: list[NDArray[np.float32]] = []
         """Of the cells that the last block completed."""
         empty = np.full((CONTEXT_FRAMES, NUM_PEAKS), np.nan, np.float32)
-        self._pitch, self._level_db = empty, empty
-        self._fast_pitch, self._fast_level_db = empty, empty
-        self._steady = np.zeros((CONTEXT_FRAMES, NUM_PEAKS), np.int64)
+        self._pitch, self._level_db = Recent(empty), Recent(empty)
+        self._fast_pitch, self._fast_level_db = Recent(empty), Recent(empty)
+        self._steady = Recent(np.zeros((CONTEXT_FRAMES, NUM_PEAKS), np.int64))
         self._num_frames = 0
         self.heard: tuple[Ridges, Tracks] | None = None
         """Peaks of the last block and their tracks."""
@@ -82,41 +83,27 @@ class Listener:
         self.heard = (long, tracks)
         first = self._num_frames
         self._num_frames += num
-        self._pitch = _append(self._pitch, long.pitch)
-        self._level_db = _append(self._level_db, long.level_db)
-        self._fast_pitch = _append(self._fast_pitch, fast.pitch[:num])
-        self._fast_level_db = _append(self._fast_level_db, fast.level_db[:num])
-        self._steady = _append(self._steady, tracks.steady_frames)
+        heard = Heard(
+            pitch=self._pitch.append(long.pitch),
+            level_db=self._level_db.append(long.level_db),
+            fast_pitch=self._fast_pitch.append(fast.pitch[:num]),
+            fast_level_db=self._fast_level_db.append(fast.level_db[:num]),
+            steady_frames=self._steady.append(tracks.steady_frames),
+            first_frame=self._num_frames - CONTEXT_FRAMES,
+            is_complete=is_last,
+        )
         self.figures = self._context.hear(long, fast, tracks, power, is_last=is_last)
         findings = run_findings(tracks, long.level_db, first)
-        findings += self._contour_findings(num)
+        findings += self._contour_findings(heard.fast_pitch[-CONTOUR_FRAMES - num :])
         if is_last or self._num_frames % _RHYTHM_STEP == 0:
-            findings += self._rhythm_findings(is_complete=is_last)
+            findings += rhythm_findings(heard)
         return findings
 
-    def _rhythm_findings(self, *, is_complete: bool) -> list[Finding]:
-        return rhythm_findings(
-            Heard(
-                pitch=self._pitch,
-                level_db=self._level_db,
-                fast_pitch=self._fast_pitch,
-                fast_level_db=self._fast_level_db,
-                steady_frames=self._steady,
-                first_frame=self._num_frames - CONTEXT_FRAMES,
-                is_complete=is_complete,
-            )
-        )
-
-    def _contour_findings(self, num_new: int) -> list[Finding]:
-        contour = contour_of(self._fast_pitch[-CONTOUR_FRAMES - num_new :])
+    def _contour_findings(self, fast_pitch: NDArray[np.float32]) -> list[Finding]:
+        contour = contour_of(fast_pitch)
         findings: list[Finding] = []
         for stop in range(len(contour), CONTOUR_FRAMES, -_CONTOUR_STEP):
             start = stop - CONTOUR_FRAMES
             first = self._num_frames - len(contour) + start
             findings += contour_findings(contour[start:stop], first)
         return findings
-
-
-def _append(past: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    """Return the last frames of ``past`` and ``new``, as many as ``past`` has."""
-    return np.concatenate([past[len(new) :], new])

@@ -19,6 +19,8 @@ from anc_core.emergency.ridges import NUM_PEAKS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_ROOM = 4
+"""Times the frames that are asked for: so they need not be moved each time."""
 _REWARD_FROM_DB, _REWARD_TO_DB = 8.0, 30.0
 _REWARD_SCALE_DB = 10.0
 _PAUSE_COST = 0.8
@@ -47,11 +49,13 @@ class PathFinder:
 
     def reset(self) -> None:
         """Forget all paths."""
-        shape = (self._num_frames, NUM_PEAKS)
+        shape = (_ROOM * self._num_frames, NUM_PEAKS)
         self._score = np.zeros(NUM_PEAKS + 1)
         self._last = np.full(NUM_PEAKS, np.nan, np.float32)
-        self._back = np.full((self._num_frames, NUM_PEAKS + 1), NUM_PEAKS, np.int8)
+        # Frames are appended, and the last ones brought to the front when there is no more room.
+        self._back = np.full((shape[0], NUM_PEAKS + 1), NUM_PEAKS, np.int8)
         self._peaks = np.full((3, *shape), np.nan, np.float32)
+        self._stop = self._num_frames
 
     def extend(self, peaks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the next frames; return the best path over the last ones, newest last.
@@ -59,39 +63,47 @@ class PathFinder:
         Parameters
         ----------
         peaks : ndarray of float32, shape (3, num_new, NUM_PEAKS)
-            Pitch, level and prominence; NaN where there is no peak.
+            Pitch, level and prominence; NaN where there is no peak. No more than ``num_frames``.
 
         Returns
         -------
         ndarray of float32, shape (3, num_frames)
             The same of the path, 0 where it rests.
         """
-        num_new = peaks.shape[1]
-        back = np.empty((num_new, NUM_PEAKS + 1), np.int8)
-        _extend(peaks[0], peaks[2], self._reach, self._last, self._score, back)
-        self._peaks = np.concatenate([self._peaks[:, num_new:], peaks], axis=1)
-        self._back = np.concatenate([self._back[num_new:], back])
+        start, stop = self._stop, self._stop + peaks.shape[1]
+        if stop > len(self._back):
+            kept = slice(start - self._num_frames, start)
+            start, stop = self._num_frames, self._num_frames + peaks.shape[1]
+            self._peaks[:, :start] = self._peaks[:, kept]
+            self._back[:start] = self._back[kept]
+        self._peaks[:, start:stop] = peaks
+        self._stop = stop
+        _extend(self._peaks, start, stop, self._reach, self._last, self._score, self._back)
         contour = np.zeros((3, self._num_frames), np.float32)
-        _trace(self._score, self._back, self._peaks, contour)
+        _trace(self._score, self._back, self._peaks, stop, contour)
         return contour
 
 
-@jit("void(float32[:, ::1], float32[:, ::1], float64, float32[::1], float64[::1], int8[:, ::1])")
+@jit("void(float32[:, :, ::1], int64, int64, float64, float32[::1], float64[::1], int8[:, ::1])")
 def _extend(
-    pitch: NDArray[np.float32],
-    prominence: NDArray[np.float32],
+    peaks: NDArray[np.float32],
+    start: int,
+    stop: int,
     reach: float,
     last: NDArray[np.float32],
     score: NDArray[np.float64],
     back: NDArray[np.int8],
 ) -> None:
-    """Write which place every place is best reached from, **changing** ``last`` and ``score``.
+    """Write which place every place of frames ``start`` to ``stop`` is best reached from.
+
+    **Changes** ``last``, ``score`` and ``back``.
 
     The place after the last peak is silence.
     """
-    num_peaks = pitch.shape[1]
+    num_peaks = peaks.shape[2]
+    pitch, prominence = peaks[0], peaks[2]
     now = np.zeros(num_peaks + 1)
-    for i in range(len(pitch)):
+    for i in range(start, stop):
         top = score[num_peaks]
         for k in range(num_peaks):
             top = max(top, score[k])
@@ -123,22 +135,23 @@ def _extend(
         score[num_peaks] = now[num_peaks] - top
 
 
-@jit("void(float64[::1], int8[:, ::1], float32[:, :, ::1], float32[:, ::1])")
+@jit("void(float64[::1], int8[:, ::1], float32[:, :, ::1], int64, float32[:, ::1])")
 def _trace(
     score: NDArray[np.float64],
     back: NDArray[np.int8],
     peaks: NDArray[np.float32],
+    stop: int,
     contour: NDArray[np.float32],
 ) -> None:
-    """Write the path that ends best, from its end to its beginning."""
-    num_frames, num_peaks = peaks.shape[1], peaks.shape[2]
+    """Write the path that ends best before ``stop``, from its end to its beginning."""
+    num_frames, num_peaks = contour.shape[1], peaks.shape[2]
     place = num_peaks
     for k in range(num_peaks):
         if score[k] > score[place]:
             place = k
     for step in range(num_frames):
-        i = num_frames - 1 - step
+        i = stop - 1 - step
         if place < num_peaks:
             for n in range(3):
-                contour[n, i] = peaks[n, i, place]
+                contour[n, num_frames - 1 - step] = peaks[n, i, place]
         place = back[i, place]

@@ -7,41 +7,34 @@ does not fill the pauses; the pulses are then compared with the patterns.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from anc_core.dsp.jit import jit
+from anc_core.emergency import rhythm_kernels as kernels
 from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import Finding, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 CONTEXT_FRAMES = int(12.5 * FRAMES_PER_S)
 """Three cycles of T3, two groups of T4."""
-STEADY_FRAMES = 5
-"""Frames after which a peak at one pitch counts towards a carrier."""
-_MIN_PEAKS = 8
-_NUM_CARRIERS = 8
-_BINS_PER_OCTAVE = 48
-_REACH = 0.03
-"""Octaves around a carrier that belong to it."""
-_DEPTH_DB = 8.0
-_QUICK_DEPTHS_DB = (5.0, 3.0)
+_DEPTH_DB = np.float32(8.0)
+_QUICK_DEPTHS_DB = (np.float32(5.0), np.float32(3.0))
 """For T4, whose pauses a room half fills, or fills but for this."""
 _LOUD_FRAMES = 16
 """What so many frames (0.25 s) exceed is loud as well: T4 is silent nine tenths of the time, and
 what noise leaves at its pitch would be most of what sounds."""
-_ABSENT_DB = np.float32(-200.0)
 _MAX_HOLE = 2
 """Frames that a pulse may miss."""
 _MAX_NULL = 7
 """Frames that a pulse of T3 may miss: as the reflections come in, 0.05 to 0.15 s after the onset,
 they can cancel the tone for that long; its pauses last three times as long at the least."""
-_MIN_PULSE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,211 +62,173 @@ class Heard:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Train:
-    """Pulses of one carrier, in frames of the context."""
+def rhythm_findings(heard: Heard) -> list[Finding]:
+    """Return the rhythms in the context."""
+    carriers = np.empty(kernels.NUM_CARRIERS)
+    carriers = carriers[: kernels.find_carriers(heard.pitch, heard.steady_frames, carriers)]
+    if not len(carriers):
+        return []
+    long = _Envelopes.of(heard.pitch, heard.level_db, carriers)
+    quick = _Envelopes.of(heard.fast_pitch, heard.fast_level_db, carriers)
+    floor_db = long.usual_db - _DEPTH_DB
+    cuts = _Cuts(long, np.stack([floor_db, floor_db], axis=1), (_MAX_HOLE, _MAX_NULL))
+    floors_db = [loud - d for loud in (quick.usual_db, quick.loud_db) for d in _QUICK_DEPTHS_DB]
+    quick_cuts = _Cuts(quick, np.sort(floors_db, axis=0).T, (_MAX_HOLE,) * len(floors_db))
+    findings: list[list[Finding]] = [[] for _ in carriers]
+    for some, pattern in ((quick_cuts, _FOUR), (cuts, _THREE)):
+        for carrier, train, onsets in some.groups(pattern, is_complete=heard.is_complete):
+            findings[carrier] += _groups(train, onsets, pattern, heard)
+    trains = [cuts.train(carrier, 0) for carrier in range(len(carriers))]
+    for carrier, train in enumerate(trains):
+        findings[carrier] += _regular(train, heard)
+    together = [finding for of_carrier in findings for finding in of_carrier]
+    # Where floors are equal, or nothing is bridged, several cuts say the same.
+    return list(dict.fromkeys(together + _two_tone(trains, heard)))
 
-    hertz: float
-    start: NDArray[np.intp]
-    stop: NDArray[np.intp]
+
+@dataclass(frozen=True, slots=True)
+class _Envelopes:
+    """Level and pitch of all carriers, frame by frame; shape (num_carriers, num_frames).
+
+    ``usual_db`` is what a fifth of the frames in which a carrier sounds exceeds, ``loud_db`` what
+    :data:`_LOUD_FRAMES` of them do; shape (num_carriers,).
+    """
+
+    carriers: NDArray[np.float64]
+    level_db: NDArray[np.float32]
     pitch: NDArray[np.float64]
-    """log2 Hz, the mean of every pulse."""
-    spread: NDArray[np.float64]
-    """Octaves, the standard deviation of the pitch within every pulse."""
-    filled: NDArray[np.float64]
-    """Share of the frames of every pulse that have a peak."""
-    fall_db_s: NDArray[np.float64]
-    """dB a second that every pulse loses once it has settled."""
+    usual_db: NDArray[np.float32]
+    loud_db: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        pitch: NDArray[np.float32],
+        level_db: NDArray[np.float32],
+        carriers: NDArray[np.float64],
+    ) -> Self:
+        envelope = np.full((len(carriers), len(pitch)), kernels.ABSENT_DB)
+        heard = np.zeros(envelope.shape)
+        kernels.follow_carriers(pitch, level_db, carriers, envelope, heard)
+        # What is absent comes first.
+        ordered, rows = np.sort(envelope, axis=1), np.arange(len(carriers))
+        num = np.count_nonzero(envelope > kernels.ABSENT_DB, axis=1)
+        usual = ordered[rows, len(pitch) - np.maximum(num - num * 4 // 5, 1)]
+        loud = ordered[rows, len(pitch) - np.clip(num, 1, _LOUD_FRAMES)]
+        # A carrier that never sounds has no pulses: it lies below any floor.
+        usual[num == 0] = loud[num == 0] = 0.0
+        return cls(carriers, envelope, heard, usual, loud)
+
+
+class _Train:
+    """Pulses of one carrier, in frames of the context.
+
+    Parameters
+    ----------
+    envelopes : _Envelopes
+    carrier : int
+        Which of them.
+    floor_db : float
+        Above it a pulse sounds.
+    places : int64, shape (2, num_pulses)
+        Start and stop.
+    """
+
+    def __init__(
+        self,
+        envelopes: _Envelopes,
+        carrier: int,
+        floor_db: np.float32,
+        places: NDArray[np.int64],
+    ) -> None:
+        self._envelopes = envelopes
+        self._carrier = carrier
+        self._floor_db = floor_db
+        self.places = places
+        self.start, self.stop = places
+        self.hertz = 2.0 ** float(envelopes.carriers[carrier])
 
     @property
     def length_s(self) -> NDArray[np.float64]:
         return (self.stop - self.start) / FRAMES_PER_S
 
     @property
-    def period_s(self) -> NDArray[np.float64]:
-        return np.diff(self.start) / FRAMES_PER_S
+    def pitch(self) -> NDArray[np.float64]:
+        """log2 Hz, the mean of every pulse."""
+        return self._figures[0]
 
     @property
-    def pause_s(self) -> NDArray[np.float64]:
-        return (self.start[1:] - self.stop[:-1]) / FRAMES_PER_S
+    def spread(self) -> NDArray[np.float64]:
+        """Octaves, the standard deviation of the pitch within every pulse."""
+        return self._figures[1]
+
+    @property
+    def filled(self) -> NDArray[np.float64]:
+        """Share of the frames of every pulse that have a peak."""
+        return self._figures[2]
+
+    @property
+    def fall_db_s(self) -> NDArray[np.float64]:
+        """Level that every pulse loses once it has settled, dB a second."""
+        return self._figures[3]
+
+    @cached_property
+    def _figures(self) -> NDArray[np.float64]:
+        figures = np.empty((4, self.places.shape[1]))
+        heard, row = self._envelopes, self._carrier
+        kernels.describe_pulses(
+            heard.level_db[row],
+            heard.pitch[row],
+            float(heard.carriers[row]),
+            self._floor_db,
+            self.places,
+            figures,
+        )
+        return figures
 
 
-def rhythm_findings(heard: Heard) -> list[Finding]:
-    """Return the rhythms in the context."""
-    carriers = _carriers(heard)
-    if not carriers:
-        return []
-    envelopes = [_envelope(heard.pitch, heard.level_db, carrier) for carrier in carriers]
-    trains = [_cut(one, one.usual_db - _DEPTH_DB, _MAX_HOLE) for one in envelopes]
-    num_frames = len(heard.pitch)
-    findings: list[Finding] = []
-    for envelope, train in zip(envelopes, trains, strict=True):
-        quick = _envelope(heard.fast_pitch, heard.fast_level_db, envelope.carrier)
-        floors = {loud - d for loud in (quick.usual_db, quick.loud_db) for d in _QUICK_DEPTHS_DB}
-        for floor_db in sorted(floors):
-            findings += _groups(_cut(quick, floor_db, _MAX_HOLE), _FOUR, heard, num_frames)
-        bridged = _cut(envelope, envelope.usual_db - _DEPTH_DB, _MAX_NULL)
-        for pulses in (train, bridged):
-            findings += _groups(pulses, _THREE, heard, num_frames)
-        findings += _regular(train, heard)
-    findings += _two_tone(trains, heard)
-    return list(dict.fromkeys(findings))  # where nothing is bridged both cuts say the same
+class _Cuts:
+    """The pulses of all carriers, each cut in several ways.
 
-
-def _carriers(heard: Heard) -> list[float]:
-    """Return the pitches (log2 Hz) where steady peaks pile up, the busiest first."""
-    steady = heard.pitch[heard.steady_frames >= STEADY_FRAMES]
-    if len(steady) < _MIN_PEAKS:
-        return []
-    place = np.rint(steady * _BINS_PER_OCTAVE).astype(np.int64)
-    count = np.bincount(place, minlength=int(place.max()) + 3)
-    around = count.copy()
-    around[1:] += count[:-1]
-    around[:-1] += count[1:]
-    carriers: list[float] = []
-    for _ in range(_NUM_CARRIERS):
-        top = int(np.argmax(around))
-        if around[top] < _MIN_PEAKS:
-            break
-        near = steady[np.abs(place - top) <= 1]
-        carriers.append(float(np.median(near)))
-        around[max(0, top - 2) : top + 3] = 0
-    return carriers
-
-
-@dataclass(frozen=True, slots=True)
-class _Envelope:
-    """Level and pitch of one carrier, frame by frame."""
-
-    carrier: float
-    """log2 Hz."""
-    level_db: NDArray[np.float32]
-    pitch: NDArray[np.float64]
-    usual_db: float
-    """What a fifth of the frames in which it sounds exceeds."""
-    loud_db: float
-    """What :data:`_LOUD_FRAMES` exceed."""
-
-
-def _envelope(
-    pitch: NDArray[np.float32], level_db: NDArray[np.float32], carrier: float
-) -> _Envelope:
-    envelope = np.full(len(pitch), _ABSENT_DB)
-    heard = np.zeros(len(pitch))
-    _follow(pitch, level_db, carrier - _REACH, carrier + _REACH, envelope, heard)
-    sounding = np.sort(envelope[envelope > _ABSENT_DB])
-    usual, loud = 0.0, 0.0
-    if len(sounding):
-        usual = sounding[len(sounding) * 4 // 5]
-        loud = sounding[max(0, len(sounding) - _LOUD_FRAMES)]
-    return _Envelope(carrier, envelope, heard, usual, loud)
-
-
-@jit("void(float32[:, ::1], float32[:, ::1], float64, float64, float32[::1], float64[::1])")
-def _follow(
-    pitch: NDArray[np.float32],
-    level_db: NDArray[np.float32],
-    low: float,
-    high: float,
-    envelope: NDArray[np.float32],
-    heard: NDArray[np.float64],
-) -> None:
-    """Write level and pitch of the loudest peak in [low, high) of every frame that has one."""
-    for i in range(len(pitch)):
-        for k in range(pitch.shape[1]):
-            now = np.float64(pitch[i, k])
-            if not (now >= low and now < high) or level_db[i, k] < envelope[i]:
-                continue
-            # Of equally loud ones the higher.
-            if level_db[i, k] > envelope[i] or now >= heard[i]:
-                envelope[i], heard[i] = level_db[i, k], now
-
-
-def _cut(envelope: _Envelope, floor_db: float, max_hole: int) -> _Train:
-    """Return the stretches above the floor as pulses, without short holes and clicks."""
-    carrier, num_frames = envelope.carrier, len(envelope.level_db)
-    places = np.empty((2, num_frames // 2 + 1), np.int64)
-    figures = np.empty((4, places.shape[1]))
-    num = _cut_pulses(
-        envelope.level_db, envelope.pitch, carrier, floor_db, max_hole, places, figures
-    )
-    start, stop = places[:, :num].copy()
-    pitch, spread, filled, fall_db_s = figures[:, :num].copy()
-    return _Train(2.0**carrier, start, stop, pitch, spread, filled, fall_db_s)
-
-
-_SETTLED = int(0.1 * FRAMES_PER_S)
-"""Frames after which the first reflections have come: they may raise or lower a tone at once."""
-_FALL_STOP = int(0.42 * FRAMES_PER_S)
-"""Frames after which the tail of the room follows the shortest pulse of a standard."""
-
-
-@jit("int64(float32[::1], float64[::1], float64, float32, int64, int64[:, ::1], float64[:, ::1])")
-def _cut_pulses(
-    level_db: NDArray[np.float32],
-    pitch: NDArray[np.float64],
-    carrier: float,
-    floor_db: float,
-    max_hole: int,
-    places: NDArray[np.int64],
-    figures: NDArray[np.float64],
-) -> int:
-    """Write start and stop, and pitch, spread, filled, fall of every pulse; return their number.
-
-    The fall is by how many dB a second the straight line through a settled pulse falls; 0 for what
-    is shorter than 0.2 s.
+    Parameters
+    ----------
+    envelopes : _Envelopes
+    floor_db : float32, shape (num_carriers, num_cuts)
+    max_holes : tuple of int
+        Frames that a pulse may miss, for each cut.
     """
-    num_frames = len(level_db)
-    sums = np.zeros((num_frames + 1, 7))
-    num, begin, end = 0, -1, -max_hole - 1
-    for i in range(num_frames + 1):
-        is_loud = i < num_frames and level_db[i] > floor_db
-        if i < num_frames:
-            for k in range(7):
-                sums[i + 1, k] = sums[i, k]
-        if is_loud:
-            # About the carrier, so that squares of small numbers are summed.
-            offset, level, time_s = pitch[i] - carrier, np.float64(level_db[i]), i / FRAMES_PER_S
-            sums[i + 1, 0] += 1.0
-            sums[i + 1, 1] += offset
-            sums[i + 1, 2] += offset * offset
-            sums[i + 1, 3] += time_s
-            sums[i + 1, 4] += time_s * time_s
-            sums[i + 1, 5] += level
-            sums[i + 1, 6] += time_s * level
-            if begin < 0:
-                begin = i
-            end = i + 1
-        elif begin >= 0 and (i - end >= max_hole or i == num_frames):
-            if end - begin >= _MIN_PULSE:
-                places[0, num], places[1, num] = begin, end
-                num += 1
-            begin = -1
-    for n in range(num):
-        start, stop = places[0, n], places[1, n]
-        count = sums[stop, 0] - sums[start, 0]
-        mean = (sums[stop, 1] - sums[start, 1]) / count
-        variance = (sums[stop, 2] - sums[start, 2]) / count - mean * mean
-        figures[0, n] = carrier + mean
-        figures[1, n] = math.sqrt(max(variance, 0.0))
-        figures[2, n] = count / (stop - start)
-        first = min(start + _SETTLED, stop)
-        last = max(first, min(stop - 2, start + _FALL_STOP))
-        count = sums[last, 0] - sums[first, 0]
-        figures[3, n] = 0.0
-        if count >= _SETTLED:
-            mean_s = (sums[last, 3] - sums[first, 3]) / count
-            mean_db = (sums[last, 5] - sums[first, 5]) / count
-            spread = (sums[last, 4] - sums[first, 4]) / count - mean_s * mean_s
-            slope = (sums[last, 6] - sums[first, 6]) / count - mean_s * mean_db
-            figures[3, n] = -slope / spread
-    return num
 
+    def __init__(
+        self, envelopes: _Envelopes, floor_db: NDArray[np.float32], max_holes: tuple[int, ...]
+    ) -> None:
+        self._envelopes = envelopes
+        self._floor_db = np.ascontiguousarray(floor_db)
+        self._num_frames = envelopes.level_db.shape[1]
+        self._count = np.empty(floor_db.shape, np.int64)
+        shape = (*floor_db.shape, 2, kernels.most_pulses(self._num_frames))
+        self._places = np.empty(shape, np.int64)
+        kernels.cut_pulses(
+            envelopes.level_db, self._floor_db, np.array(max_holes), self._count, self._places
+        )
 
-def _stretches(is_on: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where the stretches of True begin and end, half open."""
-    edges = np.diff(np.concatenate([[False], is_on, [False]]).astype(np.int8))
-    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    def train(self, carrier: int, cut: int) -> _Train:
+        """Return the pulses of a carrier in one of the cuts."""
+        places = self._places[carrier, cut, :, : self._count[carrier, cut]].copy()
+        return _Train(self._envelopes, carrier, self._floor_db[carrier, cut], places)
+
+    def groups(
+        self, pattern: _Pattern, *, is_complete: bool
+    ) -> Iterator[tuple[int, _Train, NDArray[np.intp]]]:
+        """Yield every train in which groups of the pattern begin: carrier, train, their pulses."""
+        fits = np.zeros((*self._count.shape, self._places.shape[3]), np.bool_)
+        end = np.inf if is_complete else float(self._num_frames)
+        kernels.fit_groups(self._count, self._places, *pattern.numbers, end, fits)
+        for carrier, cut in np.argwhere(fits.any(axis=2)).tolist():
+            train, onsets = self.train(carrier, cut), np.flatnonzero(fits[carrier, cut])
+            pitch = np.lib.stride_tricks.sliding_window_view(train.pitch, pattern.num_pulses)
+            is_in_tune = np.ptp(pitch[onsets], axis=1) <= _MAX_DETUNE
+            if is_in_tune.any():
+                yield carrier, train, onsets[is_in_tune]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,17 +245,22 @@ class _Pattern:
     """Least silence before and after the group."""
     cycle_s: tuple[float, float]
 
+    @property
+    def numbers(self) -> tuple[int, NDArray[np.float64]]:
+        """The number of pulses and what the kernel calls the limits."""
+        limits = (*self.length_s, *self.period_s, self.max_spread_s, self.pause_s)
+        return self.num_pulses, np.array(limits)
+
 
 # The standards allow +-10 %; rooms and noise move an edge by some frames more.
 _THREE = _Pattern(Kind.TEMPORAL_THREE, 3, (0.34, 0.74), (0.8, 1.25), 0.12, 0.9, (3.2, 4.8))
 _FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.06, 0.19), (0.13, 0.30), 0.09, 1.2, (4.5, 7.0))
 
 
-def _groups(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> list[Finding]:
-    """Return the stretch in which the pattern repeats, if it is there."""
-    onsets = np.flatnonzero(_fits(train, pattern, heard, num_frames))
-    if not len(onsets):
-        return []
+def _groups(
+    train: _Train, onsets: NDArray[np.intp], pattern: _Pattern, heard: Heard
+) -> list[Finding]:
+    """Return the stretch in which the pattern repeats; a group begins at each of ``onsets``."""
     n = pattern.num_pulses
     begins = train.start[onsets]
     spacing_s = np.diff(begins) / FRAMES_PER_S
@@ -341,38 +301,6 @@ def _group_score(
     return 0.75 if is_alone else 0.45
 
 
-def _fits(train: _Train, pattern: _Pattern, heard: Heard, num_frames: int) -> NDArray[np.bool_]:
-    """Return for every pulse whether it and the next ones are one group of the pattern."""
-    n = pattern.num_pulses
-    if len(train.start) < n:
-        return np.zeros(0, np.bool_)
-    in_time = (train.period_s >= pattern.period_s[0]) & (train.period_s <= pattern.period_s[1])
-    if np.count_nonzero(in_time) < n - 1:
-        return np.zeros(0, np.bool_)
-    last_stop = train.stop[-1]
-    rest = np.inf if heard.is_complete else (num_frames - last_stop) / FRAMES_PER_S
-    # Silence before pulse i, and after pulse i: nothing is known before the first.
-    before = np.concatenate([[np.inf], train.pause_s])[: len(train.start) - n + 1]
-    after = np.concatenate([train.pause_s, [rest]])[n - 1 :]
-    length = _each(train.length_s, n)
-    period = _each(train.period_s, n - 1)
-    pitch = _each(train.pitch, n)
-    fits: NDArray[np.bool_] = (
-        (np.minimum(before, after) >= pattern.pause_s)
-        & np.all((length >= pattern.length_s[0]) & (length <= pattern.length_s[1]), axis=1)
-        & np.all(_each(in_time, n - 1), axis=1)
-        & (np.ptp(period, axis=1) <= pattern.max_spread_s)
-        & (np.ptp(length, axis=1) <= 2.0 * pattern.max_spread_s)
-        & (np.ptp(pitch, axis=1) <= _MAX_DETUNE)
-    )
-    return fits
-
-
-def _each(values: NDArray[Any], num: int) -> NDArray[Any]:
-    """Return every run of ``num`` neighbours, shape (len(values) - num + 1, num)."""
-    return np.lib.stride_tricks.sliding_window_view(values, num)
-
-
 _LONELY_S = 2.5
 """A single group must have its carrier for itself that long before and after."""
 _MAX_DETUNE = 0.012
@@ -386,19 +314,16 @@ _REGULAR_SPREAD = 0.1
 
 def _regular(train: _Train, heard: Heard) -> list[Finding]:
     """Return a train of at least five equal pulses at equal distances."""
-    num = len(train.start)
-    if num < _REGULAR_PULSES or train.hertz < _REGULAR_HZ:
+    if len(train.start) < _REGULAR_PULSES or train.hertz < _REGULAR_HZ:
         return []
-    period, length = train.period_s, train.length_s
-    typical = float(np.median(period))
-    if not _REGULAR_PERIOD_S[0] <= typical <= _REGULAR_PERIOD_S[1]:
-        return []
-    in_tune = np.abs(np.diff(train.pitch)) <= _MAX_DETUNE
-    even = np.abs(period - typical) <= max(_REGULAR_SPREAD * typical, 1.5 / FRAMES_PER_S)
-    usual = float(np.median(length))
-    alike = np.abs(length - usual) <= max(0.2 * usual, 1.5 / FRAMES_PER_S)
-    fits = even & in_tune & alike[1:] & alike[:-1]
-    begin, stop = _longest(fits)
+    begin, stop, typical, usual = kernels.find_regular(
+        train.places,
+        train.pitch,
+        *_REGULAR_PERIOD_S,
+        _REGULAR_SPREAD,
+        1.5 / FRAMES_PER_S,
+        _MAX_DETUNE,
+    )
     if stop - begin < _REGULAR_PULSES - 1 or usual > 0.9 * typical:
         return []
     return [
@@ -414,15 +339,6 @@ def _regular(train: _Train, heard: Heard) -> list[Finding]:
             onsets=tuple(int(heard.first_frame + s) for s in train.start[begin : stop + 1]),
         )
     ]
-
-
-def _longest(fits: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the longest stretch of True as (start, stop)."""
-    start, stop = _stretches(fits)
-    if not len(start):
-        return 0, 0
-    best = int(np.argmax(stop - start))
-    return int(start[best]), int(stop[best])
 
 
 _NOTE_S = (0.09, 3.2)
@@ -456,24 +372,15 @@ def _two_tone(trains: list[_Train], heard: Heard) -> list[Finding]:
 
 
 def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
-    start = np.concatenate([low.start, high.start])
-    stop = np.concatenate([low.stop, high.stop])
-    is_high = np.repeat([False, True], [len(low.start), len(high.start)])
-    order = np.argsort(start, kind="stable")
-    start, stop, is_high = start[order], stop[order], is_high[order]
-    length = (stop - start) / FRAMES_PER_S
-    join = (start[1:] - stop[:-1]) / FRAMES_PER_S
-    usual = np.where(is_high, _median(length[is_high]), _median(length[~is_high]))
-    alike = np.abs(length - usual) <= np.maximum(0.2 * usual, 0.05)
-    # The first and the last note of a context are cut.
-    alike[[0, -1]] |= length[[0, -1]] <= usual[[0, -1]]
-    alike &= (usual >= _NOTE_S[0]) & (usual <= _NOTE_S[1])
-    fits = (np.abs(join) <= _MAX_JOIN_S) & (is_high[1:] != is_high[:-1]) & alike[1:] & alike[:-1]
-    begin, end = _longest(fits)
+    num = len(low.start) + len(high.start)
+    order, is_high = np.empty(num, np.int64), np.empty(num, np.bool_)
+    begin, end = kernels.find_turns(low.places, high.places, *_NOTE_S, _MAX_JOIN_S, order, is_high)
     num_notes = end - begin + 1
     members = slice(begin, end + 1)
     if num_notes < _MIN_NOTES:
         return []
+    start, stop = np.concatenate([low.places, high.places], axis=1)[:, order]
+    length = (stop - start) / FRAMES_PER_S
     if float(np.median(length[members])) < _QUICK_NOTE_S:
         spread = np.concatenate([low.spread, high.spread])[order][members]
         filled = np.concatenate([low.filled, high.filled])[order][members]
@@ -496,7 +403,3 @@ def _alternation(low: _Train, high: _Train, heard: Heard) -> list[Finding]:
             fall_db_s=float(np.median(falls)),
         )
     ]
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    return float(np.sort(values)[len(values) // 2]) if len(values) else 0.0

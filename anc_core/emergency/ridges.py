@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anc_core.dsp.frames import spectra_of
+from anc_core.dsp.frames import spectra_of, windowed
 from anc_core.dsp.jit import jit, part_of_kernel
 from anc_core.emergency.figure_names import FRAMES_PER_S, NUM_BANDS
 
@@ -121,11 +121,15 @@ def ridges_and_power(
         A full-scale sine has 0.5 in its bin.
     """
     analysis = _analysis(frame_length)
-    power = _powers(samples, analysis)
-    level: NDArray[np.float32] = np.log10(power + _TINY_POWER)
+    spectra = spectra_of(windowed(samples, analysis.window, HOP_LENGTH))
+    num_frames, num_bins = len(spectra), analysis.stop_bin - analysis.first_bin
+    power = np.empty((num_frames, num_bins), np.float32)
+    level = np.empty((num_bins, num_frames), np.float32)
+    _find_powers(spectra.view(np.float32), analysis.first_bin, analysis.power_scale, power, level)
+    np.log10(level, out=level)
     level *= np.float32(10.0)
-    places = np.full((3, len(level), NUM_PEAKS), np.nan, np.float32)
-    hertz = np.full((len(level), NUM_PEAKS), np.nan)
+    places = np.full((3, num_frames, NUM_PEAKS), np.nan, np.float32)
+    hertz = np.full((num_frames, NUM_PEAKS), np.nan)
     _pick(level, _background(level), analysis.first_bin, analysis.bin_hz, hertz, *places[1:])
     places[0] = np.log2(hertz)
     return Ridges(*places), power
@@ -154,23 +158,46 @@ def band_levels(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
     )
 
 
-def _powers(samples: NDArray[np.float32], analysis: _Analysis) -> NDArray[np.float32]:
-    """Return the power per frame and bin of the analysed band."""
-    length = len(analysis.window)
-    frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::HOP_LENGTH]
-    spectrum = spectra_of(frames * analysis.window)
-    spectrum = spectrum[:, analysis.first_bin : analysis.stop_bin]
-    power = spectrum.real**2 + spectrum.imag**2
-    power *= analysis.power_scale
-    return np.asarray(power, np.float32)
+@part_of_kernel
+def _square(parts: NDArray[np.float32], first: int, squares: NDArray[np.float32]) -> None:
+    for k in range(len(squares)):
+        squares[k] = parts[first + 2 * k] * parts[first + 2 * k]
+
+
+@jit("void(float32[:, ::1], int64, float32, float32[:, ::1], float32[:, ::1])")
+def _find_powers(
+    spectra: NDArray[np.float32],
+    first_bin: int,
+    scale: np.float32,
+    power: NDArray[np.float32],
+    level: NDArray[np.float32],
+) -> None:
+    """Write the power per frame and bin of the analysed band, and per bin and frame a bit more.
+
+    ``spectra`` holds real and imaginary parts in turns. The second array is what logarithms are
+    taken of, so that they exist; what follows looks at the same bin of many frames at once.
+    """
+    num_frames, num_bins = power.shape
+    real, imag = np.empty(num_bins, np.float32), np.empty(num_bins, np.float32)
+    for i in range(num_frames):
+        _square(spectra[i], 2 * first_bin, real)
+        _square(spectra[i], 2 * first_bin + 1, imag)
+        for k in range(num_bins):
+            power[i, k] = (real[k] + imag[k]) * scale
+    for k in range(num_bins):
+        for i in range(num_frames):
+            level[k, i] = power[i, k] + _TINY_POWER
 
 
 def _background(level: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the 40 % quantile of the neighbourhood of every fourth bin, in dB."""
-    neighbours = _neighbours(level.shape[1])
-    background = np.empty((len(neighbours), len(level)), np.float32)
-    _quantiles(np.ascontiguousarray(level.T), neighbours, background)
-    return np.ascontiguousarray(background.T)
+    """Return the 40 % quantile of the neighbourhood of every fourth bin, in dB.
+
+    ``level`` is (num_bins, num_frames), what is returned (num_places, num_frames).
+    """
+    neighbours = _neighbours(len(level))
+    background = np.empty((len(neighbours), level.shape[1]), np.float32)
+    _quantiles(level, neighbours, background)
+    return background
 
 
 @lru_cache(maxsize=2)
@@ -212,6 +239,30 @@ def _quantiles(
         background[place] = smallest[_QUANTILE_RANK]
 
 
+@part_of_kernel
+def _raise_floor(level: NDArray[np.float32], floor: NDArray[np.float32]) -> None:
+    for i in range(len(floor)):
+        floor[i] = max(floor[i], level[i] - np.float32(_RANGE_DB))
+
+
+@part_of_kernel
+def _prominences(
+    left: NDArray[np.float32],
+    level: NDArray[np.float32],
+    right: NDArray[np.float32],
+    floor: NDArray[np.float32],
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    share: np.float32,
+    prominence: NDArray[np.float32],
+) -> None:
+    """Write how far a bin stands over its background in each frame, 0 where it is no peak."""
+    for i in range(len(level)):
+        over = level[i] - (before[i] + (after[i] - before[i]) * share)
+        is_peak = (level[i] > left[i]) & (level[i] >= right[i]) & (level[i] > floor[i])
+        prominence[i] = over if is_peak else np.float32(0.0)
+
+
 @jit(
     "void(float32[:, ::1], float32[:, ::1], int64, float64, float64[:, ::1], float32[:, ::1],"
     " float32[:, ::1])"
@@ -227,35 +278,47 @@ def _pick(
 ) -> None:
     """Write the most prominent peaks of every frame, as far as there are any.
 
-    Each is interpolated with a parabola through its three bins (Smith & Serra 1987).
+    ``level`` is (num_bins, num_frames), ``background`` (num_places, num_frames); the other arrays
+    are (num_frames, NUM_PEAKS). Each peak is interpolated with a parabola through its three bins
+    (Smith & Serra 1987).
     """
-    num_bins = level.shape[1]
-    bins = np.zeros(NUM_PEAKS, np.int64)
-    for i in range(len(level)):
-        row, behind, best = level[i], background[i], prominence_db[i]
-        floor = np.float32(_SILENCE_DB)
-        for k in range(1, num_bins - 1):
-            floor = max(floor, row[k] - np.float32(_RANGE_DB))
-        found = 0
-        for k in range(1, num_bins - 1):
-            if not (row[k] > row[k - 1] and row[k] >= row[k + 1] and row[k] > floor):
-                continue
-            before, after = behind[k // _STRIDE], behind[k // _STRIDE + 1]
-            share = np.float32(k % _STRIDE) / np.float32(_STRIDE)
-            prominence = row[k] - (before + (after - before) * share)
+    num_bins, num_frames = level.shape
+    floor = np.empty(num_frames, np.float32)
+    for i in range(num_frames):
+        floor[i] = np.float32(_SILENCE_DB)
+    for k in range(1, num_bins - 1):
+        _raise_floor(level[k], floor)
+    bins = np.zeros((num_frames, NUM_PEAKS), np.int64)
+    found = np.zeros(num_frames, np.int64)
+    prominences = np.empty(num_frames, np.float32)
+    for k in range(1, num_bins - 1):
+        _prominences(
+            level[k - 1],
+            level[k],
+            level[k + 1],
+            floor,
+            background[k // _STRIDE],
+            background[k // _STRIDE + 1],
+            np.float32(k % _STRIDE) / np.float32(_STRIDE),
+            prominences,
+        )
+        for i in range(num_frames):
+            prominence = prominences[i]
             if prominence < np.float32(MIN_PROMINENCE_DB):
                 continue
-            if found == NUM_PEAKS and prominence <= best[found - 1]:
+            if found[i] == NUM_PEAKS and prominence <= prominence_db[i, NUM_PEAKS - 1]:
                 continue
-            place = min(found, NUM_PEAKS - 1)
-            while place > 0 and prominence > best[place - 1]:
-                best[place], bins[place] = best[place - 1], bins[place - 1]
+            place = min(found[i], NUM_PEAKS - 1)
+            while place > 0 and prominence > prominence_db[i, place - 1]:
+                prominence_db[i, place] = prominence_db[i, place - 1]
+                bins[i, place] = bins[i, place - 1]
                 place -= 1
-            best[place], bins[place] = prominence, k
-            found = min(found + 1, NUM_PEAKS)
-        for place in range(found):
-            k = bins[place]
-            left, top, right = row[k - 1], row[k], row[k + 1]
+            prominence_db[i, place], bins[i, place] = prominence, k
+            found[i] = min(found[i] + 1, NUM_PEAKS)
+    for i in range(num_frames):
+        for place in range(found[i]):
+            k = bins[i, place]
+            left, top, right = level[k - 1, i], level[k, i], level[k + 1, i]
             curvature = min(left - np.float32(2.0) * top + right, np.float32(-1e-3))
             offset = np.float32(0.5) * (left - right) / curvature
             offset = min(max(offset, np.float32(-0.5)), np.float32(0.5))

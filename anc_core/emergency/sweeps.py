@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anc_core.dsp.jit import jit, part_of_kernel
 from anc_core.emergency.figure_names import FRAMES_PER_S
 from anc_core.emergency.findings import SOUNDER_HZ, Finding, Kind
 from anc_core.emergency.tracks import SETTLING, Tracks
@@ -47,10 +48,15 @@ _LONGEST_LAG = 72
 """1.1 s: DIN sweeps repeat every second."""
 _SHORT_LAG = 8
 """125 ms."""
-_SEARCHED_HZ = (390.0, 2200.0)
-_SAME = 0.1
+_SEARCHED = np.log2([390.0, 2200.0])
+"""log2 Hz."""
+_SAME = np.float32(0.1)
 """Octaves within which two pitches agree."""
 _NONE = np.float32(-99.0)
+_MIN_CONTINUITY = 0.4
+"""Share of steps between frames that are below ..."""
+_LINKED = np.float32(0.25)
+"""... a quarter of an octave."""
 
 
 def run_findings(tracks: Tracks, level_db: NDArray[np.float32], first_frame: int) -> list[Finding]:
@@ -64,13 +70,14 @@ def run_findings(tracks: Tracks, level_db: NDArray[np.float32], first_frame: int
     first_frame : int
         Number of the first frame of the block.
     """
-    frame, peak = np.nonzero(tracks.smooth_frames >= _MIN_RUN)
-    if not len(frame):
+    if tracks.smooth_frames.max() < _MIN_RUN:
         return []
+    frame, peak = np.nonzero(tracks.smooth_frames >= _MIN_RUN)
     begin = frame - tracks.smooth_frames[frame, peak]
     # The last peak of every run knows all of it.
-    keys = np.stack([tracks.number[frame, peak], begin])
-    _, last = np.unique(keys[:, ::-1], axis=1, return_index=True)
+    # Two whole numbers as one: runs begin up to some seconds before the block.
+    keys = (tracks.number[frame, peak] << 32) - begin
+    _, last = np.unique(keys[::-1], return_index=True)
     top = np.nanmax(np.where(np.isnan(level_db), -np.inf, level_db), axis=1)
     findings = []
     for index in np.sort(len(frame) - 1 - last):
@@ -171,11 +178,20 @@ def contour_of(pitch: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     ndarray of float32, shape (num_frames,)
     """
-    low, high = np.log2(_SEARCHED_HZ)
-    inside = (pitch > low) & (pitch < high)
-    first = np.argmax(inside, axis=1)
-    rows = np.arange(len(pitch))
-    return np.where(inside[rows, first], pitch[rows, first], _NONE).astype(np.float32)
+    contour = np.full(len(pitch), _NONE)
+    _fill_contour(np.ascontiguousarray(pitch), *_SEARCHED, contour)
+    return contour
+
+
+@jit("void(float32[:, ::1], float64, float64, float32[::1])")
+def _fill_contour(
+    pitch: NDArray[np.float32], low: float, high: float, contour: NDArray[np.float32]
+) -> None:
+    for i in range(len(pitch)):
+        for k in range(pitch.shape[1]):
+            if np.float64(pitch[i, k]) > low and np.float64(pitch[i, k]) < high:
+                contour[i] = pitch[i, k]
+                break
 
 
 def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Finding]:
@@ -194,13 +210,9 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
     earlier; missing pitches disagree. Slow sweep: A(8) less the mean of A(24..72). Fast sweep: the
     best A(lag) after a lag at which A was below 1/4, less the mean of all.
     """
-    is_there = contour > 0
-    if np.count_nonzero(is_there) < 0.5 * len(contour):
+    agreement = np.empty(_LONGEST_LAG + 1)
+    if not _find_agreement(contour, agreement):
         return []
-    step = np.diff(contour)[is_there[1:] & is_there[:-1]]
-    if np.count_nonzero(np.abs(step) < 0.25) < _MIN_CONTINUITY * len(contour):
-        return []
-    agreement = _agreement(contour)
     slow = agreement[_SHORT_LAG] - np.mean(agreement[3 * _SHORT_LAG :])
     fast, lag = _repetition(agreement)
     stop = first_frame + len(contour)
@@ -230,8 +242,6 @@ def contour_findings(contour: NDArray[np.float32], first_frame: int) -> list[Fin
     return findings
 
 
-_MIN_CONTINUITY = 0.4
-"""Share of steps between frames that are below a quarter of an octave."""
 _SLOW_RANGE = (0.1, 0.34)
 """Agreement that scores 0 and 1; voices stay below 0.2 (98 %), noises below 0.25."""
 _FAST_RANGE = (0.25, 0.55)
@@ -278,14 +288,34 @@ def _motion(contour: NDArray[np.float32], limits: _MotionLimits) -> _Motion:
     )
 
 
-def _agreement(contour: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return A(lag) for lag 0 to :data:`_LONGEST_LAG`."""
+@part_of_kernel
+def _num_same(earlier: NDArray[np.float32], later: NDArray[np.float32]) -> int:
+    count = np.int32(0)
+    for i in range(len(later)):
+        count += np.int32((abs(earlier[i] - later[i]) < _SAME) & (later[i] > 0))
+    return count
+
+
+@jit("boolean(float32[::1], float64[::1])")
+def _find_agreement(contour: NDArray[np.float32], agreement: NDArray[np.float64]) -> bool:
+    """Write A(lag) for lag 0 to :data:`_LONGEST_LAG`, if the contour is there and holds together.
+
+    Otherwise return False.
+    """
+    num_frames = len(contour)
+    num_there, num_linked = 0, 0
+    for i in range(num_frames):
+        num_there += contour[i] > 0
+    for i in range(1, num_frames):
+        is_step = (contour[i] > 0) & (contour[i - 1] > 0)
+        num_linked += is_step & (abs(contour[i] - contour[i - 1]) < _LINKED)
+    if num_there < 0.5 * num_frames or num_linked < _MIN_CONTINUITY * num_frames:
+        return False
+    num_later = num_frames - _LONGEST_LAG
     later = contour[_LONGEST_LAG:]
-    # Row j of the reversed windows begins _LONGEST_LAG - j frames into the contour.
-    earlier = np.lib.stride_tricks.sliding_window_view(contour, len(later))[::-1]
-    same = (np.abs(earlier - later) < _SAME) & (later > 0)
-    share: NDArray[np.float64] = np.mean(same, axis=1)
-    return share
+    for lag in range(_LONGEST_LAG + 1):
+        agreement[lag] = _num_same(contour[_LONGEST_LAG - lag :], later) / num_later
+    return True
 
 
 def _repetition(agreement: NDArray[np.float64]) -> tuple[float, int]:

@@ -148,14 +148,24 @@ def crowd_of(ridges: Ridges) -> NDArray[np.float32]:
     -------
     ndarray of float32, shape (num_frames, num_peaks)
     """
-    hertz = np.exp2(ridges.pitch)
-    # Comparisons with NaN are False: what is no peak has no neighbours and is nobody's.
-    is_near = np.abs(hertz[:, :, np.newaxis] - hertz[:, np.newaxis, :]) < _CROWD_HZ
-    level = ridges.level_db
-    is_loud = level[:, np.newaxis, :] > level[:, :, np.newaxis] - _CROWD_DB
-    others = np.count_nonzero(is_near & is_loud, axis=2) - 1
-    crowd: NDArray[np.float32] = np.maximum(others, 0).astype(np.float32)
+    crowd = np.empty(ridges.pitch.shape, np.float32)
+    _count_crowd(np.exp2(ridges.pitch), np.ascontiguousarray(ridges.level_db), crowd)
     return crowd
+
+
+@jit("void(float32[:, ::1], float32[:, ::1], float32[:, ::1])")
+def _count_crowd(
+    hertz: NDArray[np.float32], level_db: NDArray[np.float32], crowd: NDArray[np.float32]
+) -> None:
+    # Comparisons with NaN are False: what is no peak has no neighbours and is nobody's.
+    for i in range(len(hertz)):
+        for k in range(hertz.shape[1]):
+            count = 0
+            for other in range(hertz.shape[1]):
+                is_near = abs(hertz[i, k] - hertz[i, other]) < _CROWD_HZ
+                if is_near and level_db[i, other] > level_db[i, k] - _CROWD_DB:
+                    count += 1
+            crowd[i, k] = np.float32(max(count - 1, 0))
 
 
 # Columns of the state of a slot.

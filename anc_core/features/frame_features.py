@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from anc_core.dsp.frames import spectra_of, windowed
 from anc_core.features.filterbanks import mel_filters, octave_bins
 
 FloatArray = NDArray[np.float32]
@@ -130,11 +130,11 @@ def frame_features(samples: FloatArray) -> FrameFeatures:
     frame_kernels.short_powers(samples, HOP_LENGTH // FAST_PER_FRAME, found.fast_power)
     crossings = found.scalars[SCALARS.index("zero_crossings")]
     frame_kernels.crossing_shares(samples, FRAME_LENGTH, HOP_LENGTH, crossings)
-    frames = sliding_window_view(samples, FRAME_LENGTH)[::HOP_LENGTH]
     # Of a size that stays in the cache; the figures of a frame do not depend on the others.
     for start in range(0, num_frames, _BLOCK_FRAMES):
         now = slice(start, min(start + _BLOCK_FRAMES, num_frames))
-        _fill(found, now, frames[now])
+        end = (now.stop - 1) * HOP_LENGTH + FRAME_LENGTH
+        _fill(found, now, samples[start * HOP_LENGTH : end])
     return found
 
 
@@ -149,14 +149,15 @@ def num_whole_frames(num_samples: int) -> int:
     return max(0, (num_samples - FRAME_LENGTH) // HOP_LENGTH + 1)
 
 
-def _fill(found: FrameFeatures, now: slice, frames: FloatArray) -> None:
+def _fill(found: FrameFeatures, now: slice, samples: FloatArray) -> None:
+    """Write the figures of the frames ``now``, which are those of ``samples``."""
     from scipy import fft  # several frames at once in SIMD registers, which numpy does not
 
     from anc_core.features import frame_kernels as kernels
 
     tables = _tables()
-    spectra = fft.rfft(frames * tables.window, axis=-1, overwrite_x=True)
-    power = np.empty((len(frames), NUM_BINS), np.float32)
+    spectra = spectra_of(windowed(samples, tables.window, HOP_LENGTH))
+    power = np.empty((len(spectra), NUM_BINS), np.float32)
     kernels.powers_and_mels(
         spectra.view(np.float32),
         tables.mel_first,
@@ -179,7 +180,7 @@ def _fill(found: FrameFeatures, now: slice, frames: FloatArray) -> None:
         found.contrast[:, now],
         found.band_flatness[:, now],
     )
-    shapes = np.empty((4 + len(_ROLLOFF_SHARES), len(frames)), np.float32)
+    shapes = np.empty((4 + len(_ROLLOFF_SHARES), len(spectra)), np.float32)
     kernels.spectral_shapes(power, logs, _BIN_HZ, np.array(_ROLLOFF_SHARES, np.float32), shapes)
     scalars = found.scalars[:, now]
     flatness, centroid, bandwidth, crest = shapes[:4]
@@ -190,7 +191,7 @@ def _fill(found: FrameFeatures, now: slice, frames: FloatArray) -> None:
     scalars[7] = crest
     # The autocorrelation is the cosine transform of the power, which is real and even.
     correlation = fft.dct(power, type=1, axis=-1, overwrite_x=True)
-    lags = np.empty(len(frames), np.float32)
+    lags = np.empty(len(spectra), np.float32)
     kernels.highest_lags(correlation, tables.lags.start, tables.lag_weights, scalars[8], lags)
     scalars[9] = _octaves(np.float32(SAMPLE_RATE) / lags)
 

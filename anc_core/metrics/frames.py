@@ -36,7 +36,7 @@ SPEECH_BAND_HZ = (200.0, 7_000.0)
 LOWEST_THIRD_OCTAVE_HZ = 50.0
 """Below, a band is narrower than the main lobe of a 125 ms Hann window can tell apart."""
 
-_FRAMES_PER_BLOCK = 125
+_FRAMES_PER_BLOCK = 250
 _MAX_BLOCK_SAMPLES = 2**21
 _LARGEST_SAMPLE = 1e12
 """Spectra are formed in float32, whose squares end at 1e38; only damaged files come near."""
@@ -127,7 +127,7 @@ class FrameGrid:
     frame_length, slot_length : int
         Samples; a frame is 25 ms rounded to whole samples, a slot is exactly 5 frames.
     frames_per_block : int
-        A multiple of 5: 3.1 s of audio, less where many channels or high rates need the memory.
+        A multiple of 5: 6.2 s of audio, less where many channels or high rates need the memory.
     third_octaves : ThirdOctaveBands
     """
 

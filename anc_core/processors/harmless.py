@@ -21,7 +21,7 @@ from anc_core.arrays import Chunk, check_chunk
 from anc_core.dsp.buffer import SampleBuffer
 from anc_core.dsp.content import HALF_WINDOW, ContentMeter
 from anc_core.dsp.content_model import strength_of
-from anc_core.dsp.finite import repair
+from anc_core.dsp.finite import energy, repair
 from anc_core.dsp.levels import power_to_db
 from anc_core.dsp.slow_curve import SlowCurve
 from anc_core.metrics.findings import bandwidth_hz
@@ -119,6 +119,9 @@ class HarmlessMix:
         self._curve = SlowCurve(self._meter.segment_length, self._meter.first_centre)
         self._original = SampleBuffer(engine.num_channels)
         self._processed = SampleBuffer(engine.num_channels)
+        # The same samples once more, as far as they are not compared yet: what waits for a verdict
+        # is long, and to look into the midst of it would join it each time.
+        self._to_compare = (SampleBuffer(engine.num_channels), SampleBuffer(engine.num_channels))
         self._has_ended: bool = False
         self._has_delayed: bool = False
         self.reset()
@@ -167,7 +170,11 @@ class HarmlessMix:
             self.reset()
         chunk = repair(check_chunk(chunk, self.num_channels))
         self._original.put(chunk)
-        self._processed.put(self._engine.process(chunk))
+        processed = self._engine.process(chunk)
+        self._processed.put(processed)
+        if self._engine_knows_speech:
+            self._to_compare[0].put(chunk)
+            self._to_compare[1].put(processed)
         self._scores.extend(self._meter.push(chunk))
         return self._advance()
 
@@ -175,7 +182,10 @@ class HarmlessMix:
         """Return the rest, so that in all num_samples + latency came out, and reset."""
         if self._has_ended:
             self.reset()
-        self._processed.put(self._engine.flush())
+        rest = self._engine.flush()
+        self._processed.put(rest)
+        if self._engine_knows_speech:
+            self._to_compare[1].put(rest)
         self._scores.extend(self._meter.flush())
         self._has_ended = True
         return self._advance()
@@ -185,8 +195,8 @@ class HarmlessMix:
         self._engine.reset()
         self._meter.reset()
         self._curve.reset()
-        self._original.clear()
-        self._processed.clear()
+        for buffer in (self._original, self._processed, *self._to_compare):
+            buffer.clear()
         self._has_delayed = False
         self._has_ended = False
         self._num_mixed = 0
@@ -212,17 +222,12 @@ class HarmlessMix:
         """Note how much the engine has left of each segment that it is through with."""
         while self._engine_knows_speech:
             length = self._meter.segment_length
-            start = self._num_compared * length - self._num_mixed
-            ready = min(len(self._original), len(self._processed)) - start
+            ready = min(map(len, self._to_compare))
             if ready < length and not (self._has_ended and ready > 0):
                 return
-            end = start + min(ready, length)
-            before, after = (
-                float(np.sum(np.square(buffer.peek(end)[start:], dtype=np.float64)))
-                for buffer in (self._original, self._processed)
-            )
+            before, after = (buffer.take(min(ready, length)) for buffer in self._to_compare)
             self._num_compared += 1
-            self._energies.append((before, after))
+            self._energies.append((energy(before), energy(after)))
 
     def _judge(self) -> None:
         """Turn scores into points of the strength curve, as far as all around them is known."""
@@ -250,10 +255,11 @@ class HarmlessMix:
     def _certainty_of_no_voice(self) -> float:
         """Return 0 to 1 for the next segment, from what is left of all around it."""
         num_before = min(self._num_segments, HALF_WINDOW)
-        before, after = np.sum([*islice(self._energies, num_before + 1 + HALF_WINDOW)], axis=0)
+        around = islice(self._energies, num_before + 1 + HALF_WINDOW)
+        before, after = map(sum, zip(*around, strict=True))
         left_db = float(power_to_db(after / before)) if before > 0.0 else 0.0
         doubtful_db, sure_db = _NO_VOICE_DB
-        return float(np.clip((doubtful_db - left_db) / (doubtful_db - sure_db), 0.0, 1.0))
+        return min(max((doubtful_db - left_db) / (doubtful_db - sure_db), 0.0), 1.0)
 
     def _mixed(self) -> Chunk:
         """Return the mixture of all that both sides have and whose strength is known."""

@@ -120,17 +120,17 @@ class NeuralSuppressor(FramewiseSuppressor):
         ``num_ahead`` frames beyond them may be looked at.
         """
         before = self._num_before
-        known = self._buffer.peek((before + num_frames + num_ahead + 1) * self._hop_length)
         # What the network sees: all stretches are of one length; that of the very first block,
         # which has no past, sees more of the future.
         seen = min(num_frames + 2 * LOOK_AHEAD_FRAMES, before + num_frames + num_ahead)
+        known = self._buffer.peek((seen + 1) * self._hop_length)
         due = slice(before, before + num_frames)
-        linked = self._linked(known, seen, due) if self._is_linked else None
+        linked = self._linked(known, due) if self._is_linked else None
         output = np.empty((num_frames * self._hop_length, self._num_channels), np.float32)
         for index in range(self._num_channels):
             spectra = self._spectra(known, index)
             now = spectra[due]
-            now *= self._gains(spectra[:seen])[due] if linked is None else linked
+            now *= self._gains(spectra)[due] if linked is None else linked
             output[:, index], self._tails[index] = synthesise(now, self._window, self._tails[index])
         self._num_before = min(LOOK_AHEAD_FRAMES, before + num_frames)
         self._buffer.drop((before + num_frames - self._num_before) * self._hop_length)
@@ -139,12 +139,12 @@ class NeuralSuppressor(FramewiseSuppressor):
     def _spectra(self, known: Chunk, channel: int) -> NDArray[np.complex64]:
         return analyse(np.ascontiguousarray(known[:, channel]), self._window)
 
-    def _linked(self, known: Chunk, seen: int, due: slice) -> NDArray[np.float32]:
+    def _linked(self, known: Chunk, due: slice) -> NDArray[np.float32]:
         """Return the gain that all channels share; their spectra are not kept, they may be many."""
         linked = LinkedGain(due.stop - due.start, self._hop_length + 1)
         for index in range(self._num_channels):
             spectra = self._spectra(known, index)
-            linked.add(self._gains(spectra[:seen])[due], _power(spectra[due]))
+            linked.add(self._gains(spectra)[due], _power(spectra[due]))
         return linked.result()
 
     def _gains(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -206,6 +206,8 @@ class RidgeGuard:
         start_s = self._time_s(first) - _REACH_S
         stop_s = self._time_s(first + _BLOCK_FRAMES - 1) + _REACH_S
         points = self._source.within(start_s, stop_s)
+        if not len(points.time_s):
+            return _Bands(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
         nearest = np.ceil((points.time_s - _REACH_S) / hop_s).astype(np.int64) - first
         frame = nearest[:, np.newaxis] + np.arange(int(2 * _REACH_S / hop_s) + 1)
         ahead_s = (frame + first) * hop_s - points.time_s[:, np.newaxis]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anc_core.emergency.cell_figures import cell_figures
+from anc_core.emergency.cell_figures import cell_figures, frame_figures
 from anc_core.emergency.figure_names import CELL_FIGURES, CELL_START, CONTEXT_FRAMES, NUM_ROWS
 
 NUM_PEAKS = 6
@@ -24,7 +24,7 @@ def context(seed: int) -> np.ndarray:
 
 def described(frames: np.ndarray, which: str) -> np.ndarray:
     contour = np.full((3, CONTEXT_FRAMES), np.nan, np.float32)
-    found = cell_figures(contour, contour, frames)
+    found = cell_figures(contour, contour, frames, frame_figures(frames))
     return found[[name.startswith(f"{which}_") for name in CELL_FIGURES]][:10]
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from anc_core.emergency.findings import Kind
-from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, _follow, rhythm_findings
+from anc_core.emergency.rhythm import CONTEXT_FRAMES, Heard, rhythm_findings
+from anc_core.emergency.rhythm_kernels import follow_carriers
 
 RATE = 64
 
@@ -149,7 +150,7 @@ def test_the_envelope_of_a_carrier_is_its_loudest_peak_and_of_equals_the_higher(
     level_db = np.array(
         [[-30.0, -20.0, -5.0], [-9.0, -9.0, np.nan], [-1.0, -1.0, -1.0]], np.float32
     )
-    envelope, found = np.full(3, -200.0, np.float32), np.zeros(3)
-    _follow(pitch, level_db, 9.97, 10.03, envelope, found)
-    assert envelope.tolist() == [-20.0, -9.0, -200.0]
-    np.testing.assert_allclose(found, [10.01, 10.02, 0.0], atol=1e-6)
+    envelope, found = np.full((2, 3), -200.0, np.float32), np.zeros((2, 3))
+    follow_carriers(pitch, level_db, np.array([10.0, 9.0]), envelope, found)
+    assert envelope.tolist() == [[-20.0, -9.0, -200.0], [-5.0, -200.0, -200.0]]
+    np.testing.assert_allclose(found, [[10.01, 10.02, 0.0], [9.0, 0.0, 0.0]], atol=1e-6)

@@ -12,8 +12,8 @@ from anc_core.emergency.ridges import (
     MIN_PROMINENCE_DB,
     NUM_PEAKS,
     _analysis,
-    _powers,
     find_ridges,
+    ridges_and_power,
 )
 
 
@@ -94,7 +94,7 @@ def test_peaks_are_those_of_the_rule(frame_length):
     samples = (chord + rng.normal(0, 0.003, len(chord))).astype(np.float32)
     ridges = find_ridges(samples, frame_length)
     analysis = _analysis(frame_length)
-    power = _powers(samples, analysis)
+    _, power = ridges_and_power(samples, frame_length)
     levels = np.float32(10.0) * np.log10(power + _TINY_POWER)
     assert np.isfinite(ridges.pitch).sum() > 3 * len(levels)
     for i, level in enumerate(levels):
