@@ -153,7 +153,8 @@ def _zombies() -> AutomationCore:
         name="anc: silent run -> Crashed",
         description=f"A run without a heartbeat for {_DEAD_AFTER.seconds} s is dead.",
         trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
+            # Its first heartbeat may be lost, with a server that is not well.
+            after={"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
             # Any event of the run, not only a heartbeat: a run that has ended is not crashed.
             expect={"prefect.flow-run.*"},
             match=_ANY_RUN,

@@ -54,6 +54,11 @@ def test_a_silent_run_has_three_more_heartbeats() -> None:
     assert trigger.expect == {"prefect.flow-run.*"}  # not only heartbeats: it may have ended
 
 
+def test_a_run_whose_first_heartbeat_was_lost_is_noticed_too() -> None:
+    trigger = BY_NAME["silent run -> Crashed"].trigger
+    assert trigger.after == {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
+
+
 def test_a_tagged_batch_is_analysed_by_the_name_that_it_gave_itself() -> None:
     one = BY_NAME["batch tagged then-report -> analysis"]
     assert "prefect.flow-run.CompletedWithErrors" in one.trigger.expect  # one bad file is no reason
