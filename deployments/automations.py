@@ -14,8 +14,8 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from anc_core.alerts import ALERT_EVENT
-from deployments.environment import HEARTBEAT_S
 from deployments.schedules import REPORT_TAG, SCHEDULED_TAG
+from flows.prefect_defaults import HEARTBEAT_S
 
 _DEAD_AFTER = timedelta(seconds=4 * HEARTBEAT_S)
 _ENDED_BADLY = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}

@@ -277,6 +277,29 @@ def test_a_server_that_is_killed_costs_nothing(here: Site, recordings: Path) -> 
     check_all_is_there(here, recordings, out)
 
 
+@pytest.mark.parametrize("here", [{"ANC_SHARD_S": "1", "ANC_RETRIES": "5"}], indirect=True)
+@pytest.mark.parametrize("urls", ["Prefect on PostgreSQL"], indirect=True)
+def test_no_run_is_stuck_after_both_databases_were_away(
+    here: Site, postgres: Postgres, recordings: Path
+) -> None:
+    """For 12 s, while a batch works, one run begins and others wait for its slot."""
+    run, batch_id, out = start_batch(here, recordings)
+    until(lambda: done(here, batch_id) >= 50, 240)
+    words = {"overwrite": "replace", "output_path": str(here.folder / "one.wav")}
+    others = [
+        here.run("process-audio-file/process", file_path=str(recordings / name), **words)
+        for name in ("001.wav", "002.wav", "003.wav")
+    ]
+    until(lambda: here.look(others[0])["state_type"] in {"PENDING", "RUNNING"}, 60, 0.05)
+    postgres.stop()
+    time.sleep(12)
+    postgres.start()
+    assert [here.end(one)["state_name"] for one in others] == ["Completed"] * 3
+    assert here.end(run)["state_name"] == "CompletedWithErrors"
+    assert here.artifact(run, "batch-summary")["description"] == "400 files: 399 ok, 1 failed"
+    assert len(outputs(out)) == NUM_FILES - 1
+
+
 @pytest.mark.parametrize("here", [{}], indirect=True, ids=["usual shards"])
 @pytest.mark.parametrize("urls", ["Prefect on SQLite"], indirect=True)
 def test_two_workers_are_faster_than_one(here: Site, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from anc_core.alerts import EmergencyAlert
 from deployments.automations import automations
-from deployments.environment import HEARTBEAT_S
 from deployments.schedules import JOBS, SCHEDULED_TAG
+from flows.prefect_defaults import HEARTBEAT_S
 
 IDS = {job.slug: UUID(int=number) for number, job in enumerate(JOBS, 1)}
 BY_NAME = {one.name.removeprefix("anc: "): one for one in automations(IDS)}
