@@ -14,8 +14,8 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from anc_core.alerts import ALERT_EVENT
-from deployments.environment import HEARTBEAT_S
 from deployments.schedules import REPORT_TAG, SCHEDULED_TAG
+from flows.prefect_defaults import HEARTBEAT_S
 
 _DEAD_AFTER = timedelta(seconds=4 * HEARTBEAT_S)
 _ENDED_BADLY = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
@@ -153,7 +153,8 @@ def _zombies() -> AutomationCore:
         name="anc: silent run -> Crashed",
         description=f"A run without a heartbeat for {_DEAD_AFTER.seconds} s is dead.",
         trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
+            # Its first heartbeat may be lost, with a server that is not well.
+            after={"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
             # Any event of the run, not only a heartbeat: a run that has ended is not crashed.
             expect={"prefect.flow-run.*"},
             match=_ANY_RUN,

@@ -21,9 +21,6 @@ from anc_core.settings import Settings
 from anc_core.store.engine import parse_url, sqlite_file
 from flows.prefect_defaults import DEFAULTS
 
-HEARTBEAT_S = 30
-"""How often a run says that it is alive."""
-
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 _OURS = ("ANC_", "AUDIO_", "ML_")
 _NOT_THEIRS = ("PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")
@@ -37,7 +34,9 @@ _TASTE = {
     ),
     # 22 kB a task run: its own tables grow for ever otherwise.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+    # A server whose PostgreSQL is away answers 500, which is tried again for a minute only where
+    # that is said: else runs die, and their worker can't tell.
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
     "PREFECT_WORKER_QUERY_SECONDS": "3",
     "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
     "DO_NOT_TRACK": "1",

@@ -27,6 +27,7 @@ from anc_core.errors import AncError, InputError
 from anc_core.files import write_text_atomic
 from anc_core.settings import Settings
 from deployments.environment import Place, environment
+from deployments.prefect_store import check_prefect_database
 from deployments.schedules import OTHERS_QUEUE, POOL, QUEUES
 from flows.standing_server import StandingServer, note_of
 
@@ -64,7 +65,7 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
     ------
     InputError
         If the port, the next one, where the worker tells of its health, or that of the metrics is
-        taken.
+        taken, or Prefect's own database cannot be used.
     ServeError
         If the server does not start, or a child ends by itself.
     """
@@ -72,6 +73,8 @@ def serve_machine(place: Place, *, normal_limit: int, say: Say) -> None:
     _check_port("127.0.0.1", place.worker_port)
     if place.metrics_port is not None:
         _check_port(place.metrics_host, place.metrics_port)
+    if place.prefect_database_url is not None:
+        check_prefect_database(place.prefect_database_url)
     os.environ.update(environment(place, os.environ))
     for name in set(os.environ) & {"PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}:
         del os.environ[name]

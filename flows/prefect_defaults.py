@@ -11,7 +11,13 @@ from __future__ import annotations
 
 import os
 
+HEARTBEAT_S = 30
+"""How often a run says that it is alive."""
+
 DEFAULTS = {
+    # By default every 180 s; ``anc serve`` calls a run dead that is silent for 120 s, also one that
+    # was started by hand.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
     # The embedded server migrates its database first: 12 to 33 s were measured on busy machines,
     # and its own limit is 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",

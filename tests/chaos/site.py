@@ -43,6 +43,8 @@ class Site:
     folder: Path
     port: int
     environment: dict[str, str]
+    prefect_database_url: str | None = None
+    """Of Prefect's own database; SQLite if it is not set."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -67,7 +69,10 @@ class Site:
 
     def serve(self) -> subprocess.Popen[bytes]:
         """Start ``anc serve`` and return once it is ready."""
-        process = self.start("serve", "flows", "serve", "--port", str(self.port))
+        words = ["flows", "serve", "--port", str(self.port)]
+        if self.prefect_database_url is not None:
+            words += ["--prefect-database-url", self.prefect_database_url]
+        process = self.start("serve", *words)
         until(lambda: process.poll() is not None or "ready: " in self.log("serve"), 240)
         assert process.poll() is None, self.log("serve")
         return process
@@ -148,7 +153,9 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, port: int, **environment: str) -> Iterator[Site]:
+def site(
+    folder: Path, port: int, prefect_database_url: str | None = None, **environment: str
+) -> Iterator[Site]:
     """Yield a place that leaves no process behind."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "ANC_"))}
     here = Site(
@@ -164,6 +171,7 @@ def site(folder: Path, port: int, **environment: str) -> Iterator[Site]:
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             **environment,
         },
+        prefect_database_url=prefect_database_url,
     )
     try:
         yield here

@@ -1,6 +1,7 @@
 """A batch that is shared, suspended, killed and cut off from its server, on ``anc serve``.
 
-Prefect's own database is SQLite; the session store is PostgreSQL, as for several machines.
+The session store is PostgreSQL, as for several machines; Prefect's own database is SQLite, or
+PostgreSQL as well where a server with the extension that it needs is installed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from anc_core.jobs.audit import missing_outputs
 from anc_core.store import batch_progress, check_integrity, list_sessions, open_database
 from tests.chaos.site import Site, end_family, site, until
 from tests.noise_clips import write_clips
+from tests.postgresql import Postgres, own_postgres
 from tests.receiver import free_port
 from tests.recordings import noisy_voice
 from tests.store.conftest import fresh_postgres, postgres_server  # noqa: F401 - a fixture
@@ -35,17 +37,32 @@ BATCH, HELPER = "batch-process-files/batch", "help-batch/help-batch"
 
 
 @pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    with own_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["Prefect on SQLite", "Prefect on PostgreSQL"])
+def urls(request: pytest.FixtureRequest) -> Iterator[tuple[str, str | None]]:
+    """Return where the store is, and where Prefect's own database."""
+    if request.param == "Prefect on PostgreSQL":
+        server: Postgres = request.getfixturevalue("postgres")
+        yield server.store_url, server.prefect_url
+    else:
+        with fresh_postgres(request.getfixturevalue("postgres_server")) as url:
+            yield url, None
+
+
+@pytest.fixture
 def here(
-    tmp_path: Path,
-    postgres_server: str,  # noqa: F811
-    request: pytest.FixtureRequest,
+    tmp_path: Path, urls: tuple[str, str | None], request: pytest.FixtureRequest
 ) -> Iterator[Site]:
     """Start ``anc serve``; each run has one process for its work, and shards of a second."""
     own = getattr(request, "param", {"ANC_SHARD_S": "1"})
-    with (
-        fresh_postgres(postgres_server) as url,
-        site(tmp_path, free_port(), ANC_DATABASE_URL=url, ANC_WORKERS="1", **own) as one,
-    ):
+    store, prefect = urls
+    with site(
+        tmp_path, free_port(), prefect, ANC_DATABASE_URL=store, ANC_WORKERS="1", **own
+    ) as one:
         one.serve()
         yield one
 
@@ -261,7 +278,31 @@ def test_a_server_that_is_killed_costs_nothing(here: Site, recordings: Path) -> 
     check_all_is_there(here, recordings, out)
 
 
+@pytest.mark.parametrize("here", [{"ANC_SHARD_S": "1", "ANC_RETRIES": "5"}], indirect=True)
+@pytest.mark.parametrize("urls", ["Prefect on PostgreSQL"], indirect=True)
+def test_no_run_is_stuck_after_both_databases_were_away(
+    here: Site, postgres: Postgres, recordings: Path
+) -> None:
+    """For 12 s, while a batch works, one run begins and others wait for its slot."""
+    run, batch_id, out = start_batch(here, recordings)
+    until(lambda: done(here, batch_id) >= 50, 240)
+    words = {"overwrite": "replace", "output_path": str(here.folder / "one.wav")}
+    others = [
+        here.run("process-audio-file/process", file_path=str(recordings / name), **words)
+        for name in ("001.wav", "002.wav", "003.wav")
+    ]
+    until(lambda: here.look(others[0])["state_type"] in {"PENDING", "RUNNING"}, 60, 0.05)
+    postgres.stop()
+    time.sleep(12)
+    postgres.start()
+    assert [here.end(one)["state_name"] for one in others] == ["Completed"] * 3
+    assert here.end(run)["state_name"] == "CompletedWithErrors"
+    assert here.artifact(run, "batch-summary")["description"] == "400 files: 399 ok, 1 failed"
+    assert len(outputs(out)) == NUM_FILES - 1
+
+
 @pytest.mark.parametrize("here", [{}], indirect=True, ids=["usual shards"])
+@pytest.mark.parametrize("urls", ["Prefect on SQLite"], indirect=True)
 def test_two_workers_are_faster_than_one(here: Site, tmp_path: Path) -> None:
     """Each is one process; the start of the second one, 10 s, counts: so a minute a recording."""
     folder = tmp_path / "in"

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 from anc_core.alerts import EmergencyAlert
+from anc_core.settings import Settings
 from deployments.automations import automations
-from deployments.environment import HEARTBEAT_S
+from deployments.environment import Place, environment
 from deployments.schedules import JOBS, SCHEDULED_TAG
+from flows.prefect_defaults import DEFAULTS
 
 IDS = {job.slug: UUID(int=number) for number, job in enumerate(JOBS, 1)}
 BY_NAME = {one.name.removeprefix("anc: "): one for one in automations(IDS)}
@@ -50,8 +52,15 @@ def test_a_failed_schedule_is_told_and_a_failed_recording_is_not() -> None:
 
 def test_a_silent_run_has_three_more_heartbeats() -> None:
     trigger = BY_NAME["silent run -> Crashed"].trigger
-    assert trigger.within.total_seconds() >= 3 * HEARTBEAT_S
+    for frequency in (DEFAULTS, environment(Place(settings=Settings(), host="", port=1), {})):
+        every_s = int(frequency["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+        assert trigger.within.total_seconds() >= 3 * every_s
     assert trigger.expect == {"prefect.flow-run.*"}  # not only heartbeats: it may have ended
+
+
+def test_a_run_whose_first_heartbeat_was_lost_is_noticed_too() -> None:
+    trigger = BY_NAME["silent run -> Crashed"].trigger
+    assert trigger.after == {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
 
 
 def test_a_tagged_batch_is_analysed_by_the_name_that_it_gave_itself() -> None:

@@ -1,6 +1,6 @@
 """Container and cluster files: they load, are pinned and hardened, and name only what exists.
 
-No container engine is needed, and none was used: these are checks of structure.
+No container engine is needed: these are checks of structure. docs/scaling.md tells what was run.
 """
 
 from __future__ import annotations
@@ -283,6 +283,17 @@ def test_kustomization_names_the_files_that_are_there() -> None:
     named = set(kustomization["resources"])
     there = {path.name for path in KUBERNETES.glob("*.yaml")}
     assert named == there - {"kustomization.yaml", "secret.example.yaml"}
+
+
+@pytest.mark.parametrize("version", ["1.29.0", "1.37.0"])
+def test_the_manifests_fit_the_schemas_of_kubernetes(version: str) -> None:
+    """Its package holds the schemas of all versions, 110 MB: tried where somebody installed it."""
+    reason = "pip install kubernetes-validate to check the manifests"
+    schemas = pytest.importorskip("kubernetes_validate", reason=reason)
+    checked = [one for one in MANIFESTS if one["kind"] != "Kustomization"]
+    assert len(checked) == len(MANIFESTS) - 1
+    for manifest in checked:
+        schemas.validate(manifest, version, strict=True)
 
 
 def test_the_image_runs_as_nobody_special_and_asks_for_its_health() -> None:

@@ -34,6 +34,11 @@ def test_the_users_prefect_stays_out_of_it(tmp_path: Path) -> None:
     assert not {"PREFECT_API_KEY", "PREFECT_PROFILE"} & set(mine)
 
 
+def test_a_server_whose_database_is_away_is_asked_again() -> None:
+    assert made()["PREFECT_CLIENT_RETRY_EXTRA_CODES"] == "500"
+    assert made(PREFECT_CLIENT_RETRY_EXTRA_CODES="404")["PREFECT_CLIENT_RETRY_EXTRA_CODES"] == "404"
+
+
 def test_the_pages_ask_the_port_that_is_served() -> None:
     assert made()["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4300/api"
 
