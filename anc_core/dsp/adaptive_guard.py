@@ -153,8 +153,16 @@ NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
     MEAN_POSSIBLE,
     SLOW_HARM,
     TRIP_RATIO,
+    BLOCK_RECALLED,
+    BLOCK_BOTH,
+    MEAN_RECALLED,
+    MEAN_BOTH,
+    LONG_RECALLED,
+    LONG_FREE,
+    HAS_RECALLED,
+    FORGOTTEN,
     SIZE,
-) = range(39)
+) = range(47)
 
 _MAX_EVENTS = 64
 """Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
@@ -387,7 +395,10 @@ def compare(numbers: FloatArray, limits: FloatArray) -> None:
     numbers[MEAN_FREE] += rate * (numbers[BLOCK_FREE] - numbers[MEAN_FREE])
     numbers[MEAN_FAST] += rate * (numbers[BLOCK_FAST] - numbers[MEAN_FAST])
     numbers[MEAN_SLOW] += rate * (numbers[BLOCK_SLOW] - numbers[MEAN_SLOW])
+    numbers[MEAN_RECALLED] += rate * (numbers[BLOCK_RECALLED] - numbers[MEAN_RECALLED])
+    numbers[MEAN_BOTH] += rate * (numbers[BLOCK_BOTH] - numbers[MEAN_BOTH])
     numbers[BLOCK_FREE] = numbers[BLOCK_FAST] = numbers[BLOCK_SLOW] = 0.0
+    numbers[BLOCK_RECALLED] = numbers[BLOCK_BOTH] = 0.0
 
 
 @jit("int64(float64[::1], float64[:, ::1], float64[::1], float64)")
@@ -411,6 +422,10 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = 0.0
     numbers[MEAN_OWN] = numbers[MEAN_POSSIBLE] = 0.0
     numbers[MEAN_FAST] = numbers[MEAN_SLOW] = numbers[MEAN_FREE] = 0.0
+    numbers[MEAN_RECALLED] = numbers[MEAN_BOTH] = 0.0
+    # What was recalled rests on a path that may be another now; what still sounds as well.
+    numbers[HAS_RECALLED] = 0.0
+    numbers[FORGOTTEN] = numbers[COUNT] + limits[HOLD_SAMPLES]
     if numbers[TRIPS] >= MAX_TRIPS - 0.5:
         numbers[STATE] = LATCHED
         numbers[LATCH_LENGTH] = min(

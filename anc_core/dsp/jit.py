@@ -59,6 +59,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.ridge_mask",
     "anc_core.dsp.selective_kernel",
     "anc_core.dsp.suppression",
+    "anc_core.dsp.toeplitz",
     "anc_core.emergency.cell_figures",
     "anc_core.emergency.head",
     "anc_core.emergency.lasting",
