@@ -44,6 +44,7 @@ from anc_core.dsp.adaptive_guard import (
     LISTENING,
     LONG_FREE,
     LONG_RECALLED,
+    MEAN_AVERAGED,
     MEAN_BOTH,
     MEAN_FAST,
     MEAN_RECALLED,
@@ -52,6 +53,8 @@ from anc_core.dsp.adaptive_guard import (
     POWER,
     RAMP_STEP,
     RAMPING,
+    RECENT_RATE,
+    RECENT_SIZE,
     REFERENCE_CLIP,
     RISE,
     SAVE,
@@ -189,7 +192,7 @@ def _blend(heard: Array, averaged: Array, recalled: Array, share: Any) -> None: 
 @part_of_kernel
 def _share_of_recalled(numbers: Array) -> float:
     """Return the share of the recalled weights that, with the averaged ones, leaves the least."""
-    slow, old, both = numbers[MEAN_SLOW], numbers[MEAN_RECALLED], numbers[MEAN_BOTH]
+    slow, old, both = numbers[MEAN_AVERAGED], numbers[MEAN_RECALLED], numbers[MEAN_BOTH]
     apart = slow + old - 2.0 * both
     # Written so that NaN counts as none.
     if numbers[HAS_RECALLED] != 1.0 or not apart > 0.0:
@@ -416,6 +419,15 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             if num_heard == 0:
                 passed = estimate_energy * numbers[USUAL_LEVEL] / BLOCK
             needed = numbers[BASE] * (numbers[USUAL_LEVEL] / BLOCK) ** 2 / max(passed, 1e-300)
+            if num_heard > 0:
+                # What has just become louder needs more at once: 22 dB at the onset of a horn. The
+                # mean of magnitudes knows it from a click.
+                size = numbers[RECENT_SIZE] + limits[RECENT_RATE] * (
+                    math.sqrt(level) - numbers[RECENT_SIZE]
+                )
+                numbers[RECENT_SIZE] = size
+                if size**2 * BLOCK > numbers[USUAL_LEVEL] > 0.0:
+                    needed *= size**2 * BLOCK / numbers[USUAL_LEVEL]
             times = _OUTPUT_LIMIT if num_heard > 0 else _FEEDBACK_LIMIT
             ceiling = times * math.sqrt(needed / num_mics)
         last = num_mics - 1

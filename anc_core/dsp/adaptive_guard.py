@@ -68,6 +68,8 @@ _OWN_SHARE = 0.02
 _LISTEN_S = 0.25
 _MUTE_S = 0.1
 _LEVEL_TIME_S = 0.05
+_RECENT_S = 0.005
+_SHARE_TIME_S = 0.1
 _SAVE_EVERY_S = 1.0
 _FORGIVE_EVERY_S = 5.0
 """A trip is forgotten after this much good work."""
@@ -155,14 +157,16 @@ NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
     TRIP_RATIO,
     BLOCK_RECALLED,
     BLOCK_BOTH,
+    MEAN_AVERAGED,
     MEAN_RECALLED,
     MEAN_BOTH,
     LONG_RECALLED,
     LONG_FREE,
     HAS_RECALLED,
     FORGOTTEN,
+    RECENT_SIZE,
     SIZE,
-) = range(47)
+) = range(49)
 
 _MAX_EVENTS = 64
 """Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
@@ -287,6 +291,8 @@ class GuardLimits:
                 blocks_of(_LATCH_S, rate),
                 blocks_of(_MAX_LATCH_S, rate),
                 blocks_of(_PATIENT_S, rate),
+                1.0 - math.exp(-1.0 / (_RECENT_S * rate)),
+                1.0 - math.exp(-BLOCK / (_SHARE_TIME_S * rate)),
             ]
         )
 
@@ -306,7 +312,9 @@ class GuardLimits:
     LATCH_BLOCKS,
     MAX_LATCH_BLOCKS,
     PATIENT_BLOCKS,
-) = range(14)
+    RECENT_RATE,
+    SHARE_RATE,
+) = range(16)
 
 
 @jit("float64(float64[:, ::1], int64, float64, float64)")
@@ -395,6 +403,8 @@ def compare(numbers: FloatArray, limits: FloatArray) -> None:
     numbers[MEAN_FREE] += rate * (numbers[BLOCK_FREE] - numbers[MEAN_FREE])
     numbers[MEAN_FAST] += rate * (numbers[BLOCK_FAST] - numbers[MEAN_FAST])
     numbers[MEAN_SLOW] += rate * (numbers[BLOCK_SLOW] - numbers[MEAN_SLOW])
+    rate = limits[SHARE_RATE]
+    numbers[MEAN_AVERAGED] += rate * (numbers[BLOCK_SLOW] - numbers[MEAN_AVERAGED])
     numbers[MEAN_RECALLED] += rate * (numbers[BLOCK_RECALLED] - numbers[MEAN_RECALLED])
     numbers[MEAN_BOTH] += rate * (numbers[BLOCK_BOTH] - numbers[MEAN_BOTH])
     numbers[BLOCK_FREE] = numbers[BLOCK_FAST] = numbers[BLOCK_SLOW] = 0.0
@@ -422,7 +432,7 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = 0.0
     numbers[MEAN_OWN] = numbers[MEAN_POSSIBLE] = 0.0
     numbers[MEAN_FAST] = numbers[MEAN_SLOW] = numbers[MEAN_FREE] = 0.0
-    numbers[MEAN_RECALLED] = numbers[MEAN_BOTH] = 0.0
+    numbers[MEAN_AVERAGED] = numbers[MEAN_RECALLED] = numbers[MEAN_BOTH] = 0.0
     # What was recalled rests on a path that may be another now; what still sounds as well.
     numbers[HAS_RECALLED] = 0.0
     numbers[FORGOTTEN] = numbers[COUNT] + limits[HOLD_SAMPLES]
