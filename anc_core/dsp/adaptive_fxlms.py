@@ -91,8 +91,11 @@ _BEHIND = 0.8
 _LEAST_STEP = 0.05
 """Share of the step that a variable one keeps."""
 
-_OUTPUT_LIMIT = 6.0
-"""Largest anti-noise over the RMS of the noise it is for."""
+_OUTPUT_LIMIT = 12.0
+"""Largest anti-noise over the RMS of the noise it is for, as the whole of the noise passes the
+secondary path. Low sounds, which it lets through 10 dB weaker, take 6 times as much."""
+_LOOP_LIMIT = 6.0
+"""The same where the error microphone is a reference too: a loop can howl."""
 _FEEDBACK_LIMIT = 3.5
 """With feedback alone: it cancels tones (1.4 of their RMS), and goes wrong within milliseconds."""
 
@@ -419,7 +422,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             if num_heard == 0:
                 passed = estimate_energy * numbers[USUAL_LEVEL] / BLOCK
             needed = numbers[BASE] * (numbers[USUAL_LEVEL] / BLOCK) ** 2 / max(passed, 1e-300)
-            if num_heard > 0:
+            if num_feedback == 0:
                 # What has just become louder needs more at once: 22 dB at the onset of a horn. The
                 # mean of magnitudes knows it from a click.
                 size = numbers[RECENT_SIZE] + limits[RECENT_RATE] * (
@@ -428,7 +431,9 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                 numbers[RECENT_SIZE] = size
                 if size**2 * BLOCK > numbers[USUAL_LEVEL] > 0.0:
                     needed *= size**2 * BLOCK / numbers[USUAL_LEVEL]
-            times = _OUTPUT_LIMIT if num_heard > 0 else _FEEDBACK_LIMIT
+            times = _OUTPUT_LIMIT
+            if num_feedback > 0:
+                times = _LOOP_LIMIT if num_heard > 0 else _FEEDBACK_LIMIT
             ceiling = times * math.sqrt(needed / num_mics)
         last = num_mics - 1
         possible_energy = 0.0
