@@ -571,7 +571,9 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                 free, mean = microphones[m, FREE], microphones[m, MEAN_TOLD]
                 if clips:
                     free = clipped(free, mean, CLIP)
-                microphones[m, MEAN_TOLD] = mean + limits[CLIP_RATE] * (abs(free) - mean)
+                # It rises fast: the onset of a burst is what is worth recalling.
+                rate = limits[RECENT_RATE] if abs(free) > mean else limits[CLIP_RATE]
+                microphones[m, MEAN_TOLD] = mean + rate * (abs(free) - mean)
                 told[1 + m, n] = free
         for m in range(num_mics):
             heard = microphones[m, HEARD]

@@ -70,6 +70,7 @@ _MUTE_S = 0.1
 _LEVEL_TIME_S = 0.05
 _RECENT_S = 0.005
 _SHARE_TIME_S = 0.1
+_RING_TIME_S = 0.2
 _SAVE_EVERY_S = 1.0
 _FORGIVE_EVERY_S = 5.0
 """A trip is forgotten after this much good work."""
@@ -92,6 +93,12 @@ _LASTING_RATIO = 1.5
 5 dB above the yardstick, or 1.8 dB above it for half a second, or the output was latched before:
 noise whose spectrum changes moves the yardstick by decibels for a while, but with a wrong secondary
 path the estimate grows with the error."""
+
+_CLEARLY_LESS = 0.22
+"""Error over that estimate of the noise below which there was no harm, unless it lasts. Were the sign
+of the estimate wrong, an error e = d + a, louder than the noise d by the anti-noise a, would make an
+estimate d + 2·a, 6 dB above the error at the very most. Bursts of another spectrum than what was
+heard while mute are 5 dB above the yardstick while 7 to 12 dB of them are cancelled."""
 
 _AS_LOUD = 1.4
 """While mute the error is as loud as it was (within 1.5 dB): the noise has changed and nobody has
@@ -165,8 +172,9 @@ NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
     HAS_RECALLED,
     FORGOTTEN,
     RECENT_SIZE,
+    LASTING_REFERENCE,
     SIZE,
-) = range(49)
+) = range(50)
 
 _MAX_EVENTS = 64
 """Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
@@ -293,6 +301,7 @@ class GuardLimits:
                 blocks_of(_PATIENT_S, rate),
                 1.0 - math.exp(-1.0 / (_RECENT_S * rate)),
                 1.0 - math.exp(-BLOCK / (_SHARE_TIME_S * rate)),
+                math.exp(-BLOCK / (_RING_TIME_S * rate)),
             ]
         )
 
@@ -314,7 +323,8 @@ class GuardLimits:
     PATIENT_BLOCKS,
     RECENT_RATE,
     SHARE_RATE,
-) = range(16)
+    RING_DECAY,
+) = range(17)
 
 
 @jit("float64(float64[:, ::1], int64, float64, float64)")
@@ -417,8 +427,9 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     if yardstick > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
         level_db = 10.0 * math.log10(numbers[MEAN_ERROR] / yardstick)
     numbers[TRIP_RATIO] = 0.0
-    if numbers[MEAN_REFERENCE] > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
-        numbers[TRIP_RATIO] = numbers[MEAN_ERROR] / numbers[MEAN_REFERENCE]
+    if numbers[LASTING_REFERENCE] > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
+        numbers[TRIP_RATIO] = numbers[MEAN_ERROR] / numbers[LASTING_REFERENCE]
+    numbers[LASTING_REFERENCE] = 0.0
     action = RESTORE if numbers[HAS_SAVED] == 1.0 and numbers[TRIPS] < 0.5 else ZERO
     numbers[TRIPS] += 1.0
     numbers[NUM_TRIPS] += 1.0
@@ -517,7 +528,10 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
             log_event(numbers, events, _ARMED, math.nan)
         return NOTHING
 
-    yardstick = numbers[BASE] * numbers[MEAN_REFERENCE]
+    # A duct rings on when the reference has fallen silent.
+    lasting = max(numbers[MEAN_REFERENCE], limits[RING_DECAY] * numbers[LASTING_REFERENCE])
+    numbers[LASTING_REFERENCE] = lasting
+    yardstick = numbers[BASE] * lasting
     # Written so that NaN counts as diverged.
     is_fine = numbers[MEAN_ERROR] <= _HARMFUL_RATIO * yardstick + SILENT_POWER
     is_own = not numbers[MEAN_OWN] <= _OWN_SHARE * numbers[MEAN_ERROR]
@@ -528,6 +542,7 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         and numbers[MEAN_ERROR] <= _ALWAYS_RATIO * yardstick
         and numbers[LATCH_LENGTH] == 0.0
     )
+    may_be_the_noise = may_be_the_noise or numbers[MEAN_ERROR] <= _CLEARLY_LESS * numbers[MEAN_FREE]
     may_be_own = not numbers[MEAN_POSSIBLE] <= _OWN_SHARE * numbers[MEAN_ERROR]
     is_louder = may_be_own and numbers[MEAN_ERROR] > _LASTING_RATIO * yardstick + SILENT_POWER
     slow = numbers[SLOW_HARM] + 1.0 if is_louder else max(numbers[SLOW_HARM] - 1.0, 0.0)
