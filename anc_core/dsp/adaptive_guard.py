@@ -95,10 +95,11 @@ noise whose spectrum changes moves the yardstick by decibels for a while, but wi
 path the estimate grows with the error."""
 
 _CLEARLY_LESS = 0.22
-"""Error over that estimate of the noise below which there was no harm, unless it lasts. Were the sign
-of the estimate wrong, an error e = d + a, louder than the noise d by the anti-noise a, would make an
-estimate d + 2·a, 6 dB above the error at the very most. Bursts of another spectrum than what was
-heard while mute are 5 dB above the yardstick while 7 to 12 dB of them are cancelled."""
+"""Error over that estimate of the noise below which there was no harm, unless it lasts. Were the
+sign of the path not what is believed, an error e = d + a, louder than the noise d by the anti-noise
+a, would make an estimate d + 2·a: 6 dB above the error at the very most. Bursts of another spectrum
+than what was heard while mute are 5 dB above the yardstick while 7 to 12 dB of them are cancelled.
+"""
 
 _AS_LOUD = 1.4
 """While mute the error is as loud as it was (within 1.5 dB): the noise has changed and nobody has
@@ -474,7 +475,9 @@ def _measure(numbers: FloatArray) -> None:
 
 
 @jit("int64(float64[::1], float64[:, ::1], float64[::1])")
-def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
+def judge(  # noqa: PLR0915 - one straight recipe
+    numbers: FloatArray, events: FloatArray, limits: FloatArray
+) -> int:
     """Look at the last 32 samples; return what is to be done with the weights.
 
     Parameters

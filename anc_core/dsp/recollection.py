@@ -22,6 +22,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
 from anc_core.dsp.adaptive_guard import (
@@ -38,8 +39,8 @@ from anc_core.dsp.toeplitz import conjugate_gradients, levinson
 Array = NDArray[Any]
 
 _STRETCH_S = 0.5
-_LEAST_LENGTHS = 4
-"""Of the filter in a stretch: what is lost of a transform is the filter's length."""
+_LENGTHS = 4
+"""Of the filter in a transform, of which one is lost. Several short ones stay in the cache."""
 
 _MEMORY_S = 10.0
 _RIDGE = 1e-6
@@ -75,10 +76,10 @@ class Recollection:
     cross_r(l) = Σ_(m, n) x_mr(n - l)·d_m(n)
     (auto + ridge)·w = -cross
 
-    in double precision. As the signals fade sample by sample, these are the correlations of signals
-    that there could be, and the matrix is positive, however much louder one stretch is than the
-    next. All is forgotten when what it recalls would have made a whole stretch louder than no
-    control, and when the guards trip.
+    summed and solved in double precision. As the signals fade sample by sample, these are the
+    correlations of signals that there could be, and the matrix is positive, however much louder one
+    stretch is than the next. All is forgotten when what it recalls would have made a whole stretch
+    louder than no control, and when the guards trip.
     """
 
     def __init__(
@@ -94,11 +95,11 @@ class Recollection:
         self._fft = fft
         self._dtype = check_dtype(dtype)
         self.num_errors, self.num_filters, self.num_taps = num_errors, num_filters, num_taps
-        least = max(_LEAST_LENGTHS * num_taps, round(_STRETCH_S * sample_rate))
-        self.stretch = BLOCK * math.ceil(least / BLOCK)
-        self._width = int(fft.next_fast_len(self.stretch + num_taps - 1, real=True))
+        self._width = int(fft.next_fast_len(max(_LENGTHS * num_taps, 8 * BLOCK), real=True))
+        self._hop = BLOCK * ((self._width - num_taps + 1) // BLOCK)
+        self.stretch = self._hop * math.ceil(_STRETCH_S * sample_rate / self._hop)
         ages = np.arange(self.stretch + num_taps - 1)[::-1]
-        self._fading = np.exp(-ages / (2.0 * _MEMORY_S * sample_rate))
+        self._fading = np.exp(-ages / (2.0 * _MEMORY_S * sample_rate)).astype(self._dtype)
         self._keep = math.exp(-self.stretch / (_MEMORY_S * sample_rate))
 
     def start(self) -> dict[str, Array]:
@@ -149,19 +150,26 @@ class Recollection:
 
     def _correlated(self, state: dict[str, Array]) -> tuple[Array, Array]:
         """Return what this stretch adds; what does not count becomes silence for good."""
-        fft, taps, width = self._fft, self.num_taps, self._width
+        fft, hop, width = self._fft, self._hop, self._width
+        before = self.num_taps - 1
         counts = state["stretch_told"][0]
-        state["stretch_signals"][:, taps - 1 :] *= counts
-        with_history = state["stretch_signals"] * self._fading
-        told = state["stretch_told"][1:] * counts * self._fading[taps - 1 :]
-        shape = (self.num_errors, self.num_filters, -1)
-        signals = fft.rfft(with_history, width).reshape(shape)
-        now = fft.rfft(with_history[:, taps - 1 :], width).conj().reshape(shape)
-        noise = fft.rfft(told, width).conj()
+        state["stretch_signals"][:, before:] *= counts
+        lines = state["stretch_signals"] * self._fading
+        told = state["stretch_told"][1:] * counts * self._fading[before:]
+        shape = (self.num_errors, self.num_filters, -1, hop)
+        fresh = lines[:, before:].reshape(shape)
+        # Each hop with the history before it.
+        behind = sliding_window_view(lines, before + hop, axis=1)[:, ::hop]
+        signals = fft.rfft(behind, width).reshape(*shape[:2], -1, width // 2 + 1)
+        now = fft.rfft(fresh, width).conj()
+        noise = fft.rfft(told.reshape(self.num_errors, -1, hop), width).conj()
+        # Rounding to float32 is relative to each bin up to here; back in time it would be white,
+        # above the ridge, and the matrix not positive.
+        auto = np.einsum("mrtk,mqtk->rqk", signals, now).astype(np.complex128)
+        cross = np.einsum("mrtk,mtk->rk", signals, noise).astype(np.complex128)
+        auto, cross = fft.irfft(auto, width), fft.irfft(cross, width)
         # The one begins with the other's history: lag l is found at num_taps - 1 - l.
-        auto = fft.irfft(np.einsum("mrk,mqk->rqk", signals, now), width)[..., taps - 1 :: -1]
-        cross = fft.irfft(np.einsum("mrk,mk->rk", signals, noise), width)[..., taps - 1 :: -1]
-        return auto, cross
+        return auto[..., before::-1], cross[..., before::-1]
 
     def _solve(self, auto: Array, cross: Array, recalled: Array) -> bool:
         """Write the filters, last tap first; return whether there are any."""

@@ -55,10 +55,10 @@ def recalling_fxnlms(
     driven, error, noise = np.zeros(num + path), np.empty(num), np.empty(num)
     weights, averaged, heard = np.zeros((3, num_taps))
     recalled, since = None, 0
-    blocks = {"fast": 0.0, "slow": 0.0, "old": 0.0, "both": 0.0}
+    blocks = dict.fromkeys(("fast", "slow", "averaged", "old", "both"), 0.0)
     means, update, usual, age = dict(blocks), 0.0, 0.0, 0
     long_old = long_free = 0.0
-    average, hurry, level = (1 - np.exp(-BLOCK / (s * rate)) for s in (1.0, 0.3, 0.05))
+    average, hurry, level, shared = (1 - np.exp(-BLOCK / (s * rate)) for s in (1.0, 0.3, 0.05, 0.1))
     rise, fall = 1 - np.exp(-1 / rate), 1 - np.exp(-1 / (10 * rate))
     for n in range(num):
         past, last = filtered[n + num_taps : n : -1], filtered[n + num_taps - 1 : n - 1 : -1]
@@ -71,7 +71,9 @@ def recalling_fxnlms(
         if n % COMPARED == 0:
             slow = noise[n] + averaged @ past
             old = noise[n] + (0.0 if recalled is None else recalled @ past)
-            for name, value in zip(blocks, (foreseen**2, slow**2, old**2, slow * old), strict=True):
+            for name, value in zip(
+                blocks, (foreseen**2, slow**2, slow**2, old**2, slow * old), strict=True
+            ):
                 blocks[name] += COMPARED * value
             long_old, long_free = long_old + old**2, long_free + noise[n] ** 2
         power = np.sum(past**2)
@@ -88,9 +90,11 @@ def recalling_fxnlms(
             averaged = averaged + (hurry if is_behind else average) * (weights - averaged)
             part = 0.0
             if recalled is not None:
-                part = share(means["slow"], means["old"], means["both"])
+                part = share(means["averaged"], means["old"], means["both"])
             heard = averaged + part * ((0.0 if recalled is None else recalled) - averaged)
-            means = {name: m + level * (blocks[name] - m) for name, m in means.items()}
+            for name, block in blocks.items():
+                rate_of = level if name in {"fast", "slow"} else shared
+                means[name] += rate_of * (block - means[name])
             blocks = dict.fromkeys(blocks, 0.0)
         if (n + 1) % stretch == 0:
             if recalled is not None and long_old > long_free:

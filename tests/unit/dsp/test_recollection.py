@@ -44,11 +44,11 @@ def white(num_errors, num_filters, num, seed=0):
 @pytest.mark.parametrize(("num_errors", "num_filters"), [(1, 1), (2, 1), (1, 3), (2, 2)])
 @pytest.mark.parametrize("num_stretches", [1, 3])
 def test_filters_are_those_that_suit_all_so_far_best(num_errors, num_filters, num_stretches):
-    signals, noises = white(num_errors, num_filters, 512 * num_stretches)
+    signals, noises = white(num_errors, num_filters, 672 * num_stretches)
     signals = lfilter([1.0], [1.0, -0.7], signals)
     noises += 0.5 * signals[:, 0]
     recollection, state = gathered(signals, noises)
-    assert recollection.stretch == 512
+    assert recollection.stretch == 672
     auto, cross = correlations(faded(signals), faded(noises), 24)
     np.testing.assert_allclose(state["long_auto"], auto, atol=1e-9)
     np.testing.assert_allclose(state["long_cross"], cross, atol=1e-9)
@@ -59,9 +59,9 @@ def test_filters_are_those_that_suit_all_so_far_best(num_errors, num_filters, nu
 
 
 def test_what_may_not_be_learnt_counts_as_silence_for_good():
-    signals, noises = white(1, 1, 1_024)
-    counts = np.ones((1, 1_024))
-    counts[:, 100:300] = counts[:, 500:512] = 0.0
+    signals, noises = white(1, 1, 1_344)
+    counts = np.ones((1, 1_344))
+    counts[:, 100:300] = counts[:, 660:672] = 0.0
     noises[:, 100:300] = 1e6
     _, state = gathered(signals, noises, counts=counts)
     auto, cross = correlations(faded(signals * counts), faded(noises * counts), 24)
@@ -69,9 +69,9 @@ def test_what_may_not_be_learnt_counts_as_silence_for_good():
     np.testing.assert_allclose(state["long_cross"], cross, atol=1e-9)
 
 
-@pytest.mark.parametrize("forgotten", [300, 700, 1_024, 1_100])
+@pytest.mark.parametrize("forgotten", [300, 700, 1_344, 1_400])
 def test_after_a_trip_nothing_is_left_of_what_came_before(forgotten):
-    signals, noises = white(1, 1, 1_536)
+    signals, noises = white(1, 1, 2_016)
     _, state = gathered(signals, noises, forgotten=forgotten)
     rest = slice(forgotten, None)
     auto, cross = correlations(faded(signals[..., rest]), faded(noises[:, rest]), 24)
@@ -92,7 +92,7 @@ def test_quiet_after_a_loud_sound_of_one_colour_leaves_equations_that_can_be_sol
 
 
 def test_silence_recalls_nothing():
-    _, state = gathered(np.zeros((1, 1, 512)), np.zeros((1, 512)))
+    _, state = gathered(np.zeros((1, 1, 672)), np.zeros((1, 672)))
     assert state["numbers"][HAS_RECALLED] == 0.0
     assert not state["recalled"].any()
 
@@ -100,7 +100,7 @@ def test_silence_recalls_nothing():
 @pytest.mark.parametrize("gain", [1e-10, 1e12])
 def test_level_of_a_signal_divides_its_filter(gain):
     rng = np.random.default_rng(0)
-    signals, noises = rng.normal(size=(1, 2, 512)), rng.normal(size=(1, 512))
+    signals, noises = rng.normal(size=(1, 2, 672)), rng.normal(size=(1, 672))
     expected = gathered(signals, noises)[1]["recalled"]
     found = gathered(gain * signals, noises, dtype="float32")[1]["recalled"]
     np.testing.assert_allclose(gain * found, expected, atol=1e-4)
@@ -120,7 +120,7 @@ def test_controller_mixes_what_it_recalls_as_the_formula_says():
     built = FxlmsController(RATE, secondary, parameters, dtype="float64")
     error, _, _ = built.process(reference[:, np.newaxis], disturbance[:, np.newaxis])
     expected = recalling_fxnlms(
-        reference, disturbance, secondary, rate=RATE, stretch=512, **numbers
+        reference, disturbance, secondary, rate=RATE, stretch=672, **numbers
     )
     # The same sums in another order, 3 000 steps of a stable recursion.
     np.testing.assert_allclose(error[:, 0], expected, atol=1e-9 * np.abs(disturbance).max())
