@@ -108,7 +108,9 @@ class FxlmsParameters:
     rule : StepRule
     is_modified : bool
         Learn from the error that the present weights *would* make, and put out their average (see
-        :func:`anc_core.dsp.adaptive_fxlms.fxlms_block`); else the filtered-x LMS of the books.
+        :func:`anc_core.dsp.adaptive_fxlms.fxlms_block`), mixed with what is recalled of the last
+        seconds (:mod:`anc_core.dsp.recollection`) where :attr:`recalls` says so; else the
+        filtered-x LMS of the books.
     is_block : bool
         Learn once a block of some 4 ms, each frequency by itself (see
         :class:`anc_core.dsp.block_gradient.BlockGradient`).
@@ -167,9 +169,13 @@ class FxlmsParameters:
 
     @property
     def recalls(self) -> bool:
-        """Whether it may be worth while to recall what was best over the last seconds."""
-        is_loop = self.is_feedback
-        return self.is_modified and self.rule == StepRule.NORMALISED and not is_loop
+        """Whether what was best over the last seconds is recalled, if the path is known.
+
+        Not with feedback, whose loop would get its full gain at once, and not by rules that are
+        there because squares of the error mislead.
+        """
+        is_square = self.rule == StepRule.NORMALISED
+        return self.is_modified and is_square and not self.is_feedback
 
 
 class FxlmsController(GuardedController):
@@ -271,7 +277,7 @@ class FxlmsController(GuardedController):
                 self._dtype,
             )
         self._recollection = None
-        # An estimate that changes makes what was gathered with it worthless; so does a loop.
+        # An estimate that changes makes what was gathered with it worthless.
         if parameters.recalls and online_identification is None:
             self._recollection = Recollection(
                 self.sample_rate,
