@@ -10,13 +10,14 @@ N. Levinson, "The Wiener RMS error criterion in filter design and prediction", J
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anc_core.dsp.jit import UNSIGNED, jit
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 Apply = Callable[[Array], Array]
 
 _TOLERANCE = 1e-5
