@@ -134,8 +134,8 @@ class AcousticSimulator:
         suits the last 10 s best, ``fxnlms-plain`` that of the books; ``pbfxlms`` learns once in
         about 4 ms, each frequency at its own pace, some 10 times slower to compute; ``fxlms`` has a
         fixed step; ``fxse`` takes the sign of the error, ``fxlog`` its logarithm (both for
-        impulsive noise); ``fxvss`` has a variable step. ``sfanc`` does not adapt: it chooses among the fixed filters of
-        ``filter_bank`` by the band energies of the references.
+        impulsive noise); ``fxvss`` has a variable step. ``sfanc`` does not adapt: it chooses among
+        the fixed filters of ``filter_bank`` by the band energies of the references.
     structure : {"feedforward", "feedback", "hybrid"}
     num_taps : int, optional
         Of each control filter; by default as many as the primary path has, 2048 at most.
