@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 from anc_core.dsp.adaptive_guard import (
     BASE,
     BLOCK,
+    BLOCK_BOTH,
     BLOCK_ERROR,
     BLOCK_FAST,
     BLOCK_FREE,
     BLOCK_OWN,
     BLOCK_POSSIBLE,
+    BLOCK_RECALLED,
     BLOCK_REFERENCE,
     BLOCK_SLOW,
     CLIP,
@@ -38,13 +40,21 @@ from anc_core.dsp.adaptive_guard import (
     DC_POLE,
     FALL,
     GAIN,
+    HAS_RECALLED,
     LISTENING,
+    LONG_FREE,
+    LONG_RECALLED,
+    MEAN_AVERAGED,
+    MEAN_BOTH,
     MEAN_FAST,
+    MEAN_RECALLED,
     MEAN_SLOW,
     NOTHING,
     POWER,
     RAMP_STEP,
     RAMPING,
+    RECENT_RATE,
+    RECENT_SIZE,
     REFERENCE_CLIP,
     RISE,
     SAVE,
@@ -71,9 +81,9 @@ Array = NDArray[Any]
 _RECOUNT = 4_096
 """Samples after which the running power is summed afresh, so that rounding cannot pile up."""
 
-_COMPARE_EVERY = 4
-"""Samples between two comparisons of the fast and the averaged weights: a sample of their errors
-tells as much as all of them."""
+_COMPARE_EVERY = 8
+"""Samples between two comparisons of the fast, the averaged and the recalled weights: a sample of
+their errors tells as much as all of them."""
 
 _BEHIND = 0.8
 """Error power of the fast weights over that of the averaged ones from which the latter hurry."""
@@ -81,8 +91,11 @@ _BEHIND = 0.8
 _LEAST_STEP = 0.05
 """Share of the step that a variable one keeps."""
 
-_OUTPUT_LIMIT = 6.0
-"""Largest anti-noise over the RMS of the noise it is for."""
+_OUTPUT_LIMIT = 12.0
+"""Largest anti-noise over the RMS of the noise it is for, as the whole of the noise passes the
+secondary path. Low sounds, which it lets through 10 dB weaker, take 6 times as much."""
+_LOOP_LIMIT = 6.0
+"""The same where the error microphone is a reference too: a loop can howl."""
 _FEEDBACK_LIMIT = 3.5
 """With feedback alone: it cancels tones (1.4 of their RMS), and goes wrong within milliseconds."""
 
@@ -126,8 +139,9 @@ class StepRule(IntEnum):
     LAST_LEARNT,
     CORRELATION,
     LEARNT_POWER,
+    MEAN_TOLD,
     NUM_MEMORIES,
-) = range(9)
+) = range(10)
 
 
 @inlined
@@ -171,6 +185,25 @@ def _update_and_dot(
 
 
 @part_of_kernel
+def _blend(heard: Array, averaged: Array, recalled: Array, share: Any) -> None:  # noqa: ANN401
+    for row in range(heard.shape[0]):
+        out, slow, old = heard[row], averaged[row], recalled[row]
+        for i in range(heard.shape[1]):
+            out[i] = slow[i] + share * (old[i] - slow[i])
+
+
+@part_of_kernel
+def _share_of_recalled(numbers: Array) -> float:
+    """Return the share of the recalled weights that, with the averaged ones, leaves the least."""
+    slow, old, both = numbers[MEAN_AVERAGED], numbers[MEAN_RECALLED], numbers[MEAN_BOTH]
+    apart = slow + old - 2.0 * both
+    # Written so that NaN counts as none.
+    if numbers[HAS_RECALLED] != 1.0 or not apart > 0.0:
+        return 0.0
+    return float(min(max((slow - both) / apart, 0.0), 1.0))
+
+
+@part_of_kernel
 def _move(averaged: Array, weights: Array, share: Any) -> None:  # noqa: ANN401
     for row in range(weights.shape[0]):
         slow = averaged[row]
@@ -187,6 +220,8 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     anti_noise: Array,
     weights: Array,
     averaged: Array,
+    recalled: Array,
+    heard_weights: Array,
     saved: Array,
     secondary: Array,
     estimate: Array,
@@ -202,6 +237,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     reference_means: Array,
     updates: Array,
     learnt: Array,
+    told: Array,
     auxiliary: Array | None,
     probes: Array | None,
     piece: tuple[int, int] | None,
@@ -224,8 +260,12 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     error, anti_noise : (M, n)
         Written: what sounds at the microphones, and the loudspeakers' part of it.
     weights, averaged, saved : (K·(J + M'), num_taps)
-        Last tap first, row k·(J + M') + j. ``averaged``: what a modified controller puts out;
-        ``saved``: as last known to be good.
+        Last tap first, row k·(J + M') + j. ``saved``: as last known to be good.
+    recalled : (K·(J + M'), num_taps), or of 0 rows
+        What would have been best over the last seconds (:mod:`anc_core.dsp.recollection`).
+    heard_weights : like ``weights``
+        What a modified controller puts out: the averaged weights, the very array, or with
+        ``recalled`` a mixture of both.
     secondary, estimate : (M·K, .)
         Last tap first, row m·K + k.
     driven, commands : (K, H + n)
@@ -245,6 +285,8 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     learnt : (M, B)
         For a controller that learns in blocks of B samples: step times error of the present block,
         0 where nothing may be learnt. B is 0 for one that learns from each sample.
+    told : (1 + M, n), or of 0 rows without ``recalled``
+        Written: 1 where it may be learnt from the sample, else 0; and the disturbances d̂.
     auxiliary : (K, H + n), or None
         Noise that sounds with the commands; the controller hears the microphones without what the
         estimate makes of it (online identification).
@@ -269,7 +311,9 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         these weights always been at work, so no delay limits the step (Bjarnason, IEEE Trans.
         Speech Audio Process. 3 (1995) 504). y is made with the average of the weights over about
         1 s, from which the noise of a large step has gone (Polyak & Juditsky 1992); while the
-        weights themselves foresee a clearly smaller error, the average hurries after them.
+        weights themselves foresee a clearly smaller error, the average hurries after them. Where
+        there are recalled weights, it is mixed with them so that over the last 50 ms the least
+        would have been left.
     """
     num_all = references.shape[0]
     num_mics, num_samples = disturbance.shape
@@ -298,6 +342,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
     pole = limits[DC_POLE]
     num_lines = num_mics * num_sources * num_all * num_taps
     is_block = learnt.shape[1] > 0
+    is_recalling = recalled.shape[0] > 0
     block_length = np.uint64(max(learnt.shape[1], 1))
     needs_own = guarded or is_modified or num_feedback > 0
 
@@ -377,7 +422,18 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             if num_heard == 0:
                 passed = estimate_energy * numbers[USUAL_LEVEL] / BLOCK
             needed = numbers[BASE] * (numbers[USUAL_LEVEL] / BLOCK) ** 2 / max(passed, 1e-300)
-            times = _OUTPUT_LIMIT if num_heard > 0 else _FEEDBACK_LIMIT
+            if num_feedback == 0:
+                # What has just become louder needs more at once: 22 dB at the onset of a horn. The
+                # mean of magnitudes knows it from a click.
+                size = numbers[RECENT_SIZE] + limits[RECENT_RATE] * (
+                    math.sqrt(level) - numbers[RECENT_SIZE]
+                )
+                numbers[RECENT_SIZE] = size
+                if size**2 * BLOCK > numbers[USUAL_LEVEL] > 0.0:
+                    needed *= size**2 * BLOCK / numbers[USUAL_LEVEL]
+            times = _OUTPUT_LIMIT
+            if num_feedback > 0:
+                times = _LOOP_LIMIT if num_heard > 0 else _FEEDBACK_LIMIT
             ceiling = times * math.sqrt(needed / num_mics)
         last = num_mics - 1
         possible_energy = 0.0
@@ -407,7 +463,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                     microphones[m, FORESEEN] += _dot(
                         weights, row, 0, filtered, line, n + 1, num_taps
                     )
-                command += _dot(averaged, row, 0, references, j, first, num_taps)
+                command += _dot(heard_weights, row, 0, references, j, first, num_taps)
             value = gain * float(command)
             if guarded:
                 if not math.isfinite(value):
@@ -486,8 +542,19 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                     line = m * weights.shape[0] + row
                     acc += _dot(averaged, row, 0, filtered, line, n + 1, num_taps)
                 free = microphones[m, FREE]
+                slow = free + float(acc)
                 numbers[BLOCK_FAST] += _COMPARE_EVERY * (free + microphones[m, FORESEEN]) ** 2
-                numbers[BLOCK_SLOW] += _COMPARE_EVERY * (free + float(acc)) ** 2
+                numbers[BLOCK_SLOW] += _COMPARE_EVERY * slow**2
+                if is_recalling:
+                    acc = zero
+                    for row in range(weights.shape[0]):
+                        line = m * weights.shape[0] + row
+                        acc += _dot(recalled, row, 0, filtered, line, n + 1, num_taps)
+                    old = free + float(acc)
+                    numbers[BLOCK_RECALLED] += _COMPARE_EVERY * old**2
+                    numbers[BLOCK_BOTH] += _COMPARE_EVERY * slow * old
+                    numbers[LONG_RECALLED] += old**2
+                    numbers[LONG_FREE] += free**2
 
         # ---------------------------------------------------------------- what is learnt from it
         if guarded and is_broken:
@@ -498,6 +565,16 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         numbers[USUAL_POWER], numbers[USUAL_AGE] = usual, age
         learns = may_learn(numbers, power, is_modified) if guarded else power > 0.0
         place = np.int64(count % block_length) if is_block else 0
+        if is_recalling:
+            told[0, n] = 1.0 if learns else 0.0
+            for m in range(num_mics):
+                free, mean = microphones[m, FREE], microphones[m, MEAN_TOLD]
+                if clips:
+                    free = clipped(free, mean, CLIP)
+                # It rises fast: the onset of a burst is what is worth recalling.
+                rate = limits[RECENT_RATE] if abs(free) > mean else limits[CLIP_RATE]
+                microphones[m, MEAN_TOLD] = mean + rate * (abs(free) - mean)
+                told[1 + m, n] = free
         for m in range(num_mics):
             heard = microphones[m, HEARD]
             if is_modified:
@@ -547,6 +624,9 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
             if guarded:
                 share *= numbers[SCALE]
             _move(averaged, weights, weights.dtype.type(share))
+            if is_recalling:
+                part = weights.dtype.type(_share_of_recalled(numbers))
+                _blend(heard_weights, averaged, recalled, part)
         if not guarded:
             if is_end:
                 compare(numbers, limits)
@@ -563,7 +643,7 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
         if is_end:
             action = judge(numbers, events, limits)
             if action == SAVE:
-                saved[:] = averaged if is_modified else weights
+                saved[:] = heard_weights if is_modified else weights
             elif action != NOTHING:
                 if action == ZERO:
                     saved[:] = zero
@@ -572,6 +652,8 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
                 if not (is_modified and numbers[TRIPS] < 1.5):
                     weights[:] = saved
                 averaged[:] = saved
+                if is_recalling:
+                    heard_weights[:] = saved
                 for m in range(num_mics):
                     updates[m] = zero
                 learnt[:] = zero
@@ -579,10 +661,11 @@ def _run(  # noqa: PLR0912, PLR0915 - one straight recipe, sample by sample
 
 _SIGNATURE = (
     "void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
+    " real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1],"
     " real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], float64[::1],"
     " float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], real[::1],"
-    " real[:, ::1], {}, int64, boolean, boolean, boolean, boolean)"
+    " real[:, ::1], real[:, ::1], {}, int64, boolean, boolean, boolean, boolean)"
 )
 
 fxlms_block = jit_by_dtype(_SIGNATURE.format("none, none, none"))(_run)

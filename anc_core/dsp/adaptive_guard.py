@@ -68,6 +68,13 @@ _OWN_SHARE = 0.02
 _LISTEN_S = 0.25
 _MUTE_S = 0.1
 _LEVEL_TIME_S = 0.05
+_RECENT_S = 0.005
+"""Of the mean magnitude that lets the output's limit rise with an onset."""
+_SHARE_TIME_S = 0.1
+"""Over which averaged and recalled weights are compared. With 0.02 and 0.05 s the share followed
+the first milliseconds of an onset, which neither can cancel, and 1 dB was lost there."""
+_RING_TIME_S = 0.2
+"""In which the yardstick falls when the reference does."""
 _SAVE_EVERY_S = 1.0
 _FORGIVE_EVERY_S = 5.0
 """A trip is forgotten after this much good work."""
@@ -90,6 +97,13 @@ _LASTING_RATIO = 1.5
 5 dB above the yardstick, or 1.8 dB above it for half a second, or the output was latched before:
 noise whose spectrum changes moves the yardstick by decibels for a while, but with a wrong secondary
 path the estimate grows with the error."""
+
+_CLEARLY_LESS = 0.22
+"""Error over that estimate of the noise below which there was no harm, unless it lasts. Were the
+sign of the path not what is believed, an error e = d + a, louder than the noise d by the anti-noise
+a, would make an estimate d + 2·a: 6 dB above the error at the very most. Bursts of another spectrum
+than what was heard while mute are 5 dB above the yardstick while 7 to 12 dB of them are cancelled.
+"""
 
 _AS_LOUD = 1.4
 """While mute the error is as loud as it was (within 1.5 dB): the noise has changed and nobody has
@@ -153,8 +167,19 @@ NOTHING, SAVE, RESTORE, ZERO = 0, 1, 2, 3
     MEAN_POSSIBLE,
     SLOW_HARM,
     TRIP_RATIO,
+    BLOCK_RECALLED,
+    BLOCK_BOTH,
+    MEAN_AVERAGED,
+    MEAN_RECALLED,
+    MEAN_BOTH,
+    LONG_RECALLED,
+    LONG_FREE,
+    HAS_RECALLED,
+    FORGOTTEN,
+    RECENT_SIZE,
+    LASTING_REFERENCE,
     SIZE,
-) = range(39)
+) = range(50)
 
 _MAX_EVENTS = 64
 """Events kept of one call; what is beyond is counted in ``NUM_TRIPS`` only."""
@@ -279,6 +304,9 @@ class GuardLimits:
                 blocks_of(_LATCH_S, rate),
                 blocks_of(_MAX_LATCH_S, rate),
                 blocks_of(_PATIENT_S, rate),
+                1.0 - math.exp(-1.0 / (_RECENT_S * rate)),
+                1.0 - math.exp(-BLOCK / (_SHARE_TIME_S * rate)),
+                math.exp(-BLOCK / (_RING_TIME_S * rate)),
             ]
         )
 
@@ -298,7 +326,10 @@ class GuardLimits:
     LATCH_BLOCKS,
     MAX_LATCH_BLOCKS,
     PATIENT_BLOCKS,
-) = range(14)
+    RECENT_RATE,
+    SHARE_RATE,
+    RING_DECAY,
+) = range(17)
 
 
 @jit("float64(float64[:, ::1], int64, float64, float64)")
@@ -387,7 +418,12 @@ def compare(numbers: FloatArray, limits: FloatArray) -> None:
     numbers[MEAN_FREE] += rate * (numbers[BLOCK_FREE] - numbers[MEAN_FREE])
     numbers[MEAN_FAST] += rate * (numbers[BLOCK_FAST] - numbers[MEAN_FAST])
     numbers[MEAN_SLOW] += rate * (numbers[BLOCK_SLOW] - numbers[MEAN_SLOW])
+    rate = limits[SHARE_RATE]
+    numbers[MEAN_AVERAGED] += rate * (numbers[BLOCK_SLOW] - numbers[MEAN_AVERAGED])
+    numbers[MEAN_RECALLED] += rate * (numbers[BLOCK_RECALLED] - numbers[MEAN_RECALLED])
+    numbers[MEAN_BOTH] += rate * (numbers[BLOCK_BOTH] - numbers[MEAN_BOTH])
     numbers[BLOCK_FREE] = numbers[BLOCK_FAST] = numbers[BLOCK_SLOW] = 0.0
+    numbers[BLOCK_RECALLED] = numbers[BLOCK_BOTH] = 0.0
 
 
 @jit("int64(float64[::1], float64[:, ::1], float64[::1], float64)")
@@ -396,8 +432,9 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     if yardstick > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
         level_db = 10.0 * math.log10(numbers[MEAN_ERROR] / yardstick)
     numbers[TRIP_RATIO] = 0.0
-    if numbers[MEAN_REFERENCE] > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
-        numbers[TRIP_RATIO] = numbers[MEAN_ERROR] / numbers[MEAN_REFERENCE]
+    if numbers[LASTING_REFERENCE] > 0.0 and math.isfinite(numbers[MEAN_ERROR]):
+        numbers[TRIP_RATIO] = numbers[MEAN_ERROR] / numbers[LASTING_REFERENCE]
+    numbers[LASTING_REFERENCE] = 0.0
     action = RESTORE if numbers[HAS_SAVED] == 1.0 and numbers[TRIPS] < 0.5 else ZERO
     numbers[TRIPS] += 1.0
     numbers[NUM_TRIPS] += 1.0
@@ -411,6 +448,10 @@ def _trip(numbers: FloatArray, events: FloatArray, limits: FloatArray, yardstick
     numbers[MEAN_ERROR] = numbers[MEAN_REFERENCE] = 0.0
     numbers[MEAN_OWN] = numbers[MEAN_POSSIBLE] = 0.0
     numbers[MEAN_FAST] = numbers[MEAN_SLOW] = numbers[MEAN_FREE] = 0.0
+    numbers[MEAN_AVERAGED] = numbers[MEAN_RECALLED] = numbers[MEAN_BOTH] = 0.0
+    # What was recalled rests on a path that may be another now; what still sounds as well.
+    numbers[HAS_RECALLED] = 0.0
+    numbers[FORGOTTEN] = numbers[COUNT] + limits[HOLD_SAMPLES]
     if numbers[TRIPS] >= MAX_TRIPS - 0.5:
         numbers[STATE] = LATCHED
         numbers[LATCH_LENGTH] = min(
@@ -438,7 +479,9 @@ def _measure(numbers: FloatArray) -> None:
 
 
 @jit("int64(float64[::1], float64[:, ::1], float64[::1])")
-def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
+def judge(  # noqa: PLR0915 - one straight recipe
+    numbers: FloatArray, events: FloatArray, limits: FloatArray
+) -> int:
     """Look at the last 32 samples; return what is to be done with the weights.
 
     Parameters
@@ -492,7 +535,10 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
             log_event(numbers, events, _ARMED, math.nan)
         return NOTHING
 
-    yardstick = numbers[BASE] * numbers[MEAN_REFERENCE]
+    # A duct rings on when the reference has fallen silent.
+    lasting = max(numbers[MEAN_REFERENCE], limits[RING_DECAY] * numbers[LASTING_REFERENCE])
+    numbers[LASTING_REFERENCE] = lasting
+    yardstick = numbers[BASE] * lasting
     # Written so that NaN counts as diverged.
     is_fine = numbers[MEAN_ERROR] <= _HARMFUL_RATIO * yardstick + SILENT_POWER
     is_own = not numbers[MEAN_OWN] <= _OWN_SHARE * numbers[MEAN_ERROR]
@@ -503,6 +549,7 @@ def judge(numbers: FloatArray, events: FloatArray, limits: FloatArray) -> int:
         and numbers[MEAN_ERROR] <= _ALWAYS_RATIO * yardstick
         and numbers[LATCH_LENGTH] == 0.0
     )
+    may_be_the_noise = may_be_the_noise or numbers[MEAN_ERROR] <= _CLEARLY_LESS * numbers[MEAN_FREE]
     may_be_own = not numbers[MEAN_POSSIBLE] <= _OWN_SHARE * numbers[MEAN_ERROR]
     is_louder = may_be_own and numbers[MEAN_ERROR] > _LASTING_RATIO * yardstick + SILENT_POWER
     slow = numbers[SLOW_HARM] + 1.0 if is_louder else max(numbers[SLOW_HARM] - 1.0, 0.0)

@@ -73,7 +73,7 @@ Array = NDArray[Any]
 
 BROKEN_REFERENCE, BROKEN_PRIMARY = 1, 2
 
-PEAK_DECAY, CLIP_RISE = 14, 15
+PEAK_DECAY, CLIP_RISE = 17, 18
 """In the array of limits, behind those of :class:`~anc_core.dsp.adaptive_guard.GuardLimits`."""
 
 _PEAK_TIME_S = 0.05

@@ -24,6 +24,7 @@ from anc_core.dsp.guarded_controller import GuardedController
 from anc_core.dsp.jit import check_dtype
 from anc_core.dsp.online_identification import LEAST_LEAKAGE, OnlineIdentification
 from anc_core.dsp.paths import as_matrix, check_num_taps
+from anc_core.dsp.recollection import Recollection
 from anc_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ class FxlmsParameters:
     rule : StepRule
     is_modified : bool
         Learn from the error that the present weights *would* make, and put out their average (see
-        :func:`anc_core.dsp.adaptive_fxlms.fxlms_block`); else the filtered-x LMS of the books.
+        :func:`anc_core.dsp.adaptive_fxlms.fxlms_block`), mixed with what is recalled of the last
+        seconds (:mod:`anc_core.dsp.recollection`) where :attr:`recalls` says so; else the
+        filtered-x LMS of the books.
     is_block : bool
         Learn once a block of some 4 ms, each frequency by itself (see
         :class:`anc_core.dsp.block_gradient.BlockGradient`).
@@ -163,6 +166,16 @@ class FxlmsParameters:
         if self.is_block:
             return "block"
         return "modified" if self.is_modified else "plain"
+
+    @property
+    def recalls(self) -> bool:
+        """Whether what was best over the last seconds is recalled, if the path is known.
+
+        Not with feedback, whose loop would get its full gain at once, and not by rules that are
+        there because squares of the error mislead.
+        """
+        is_square = self.rule == StepRule.NORMALISED
+        return self.is_modified and is_square and not self.is_feedback
 
 
 class FxlmsController(GuardedController):
@@ -263,6 +276,17 @@ class FxlmsController(GuardedController):
                 parameters.regular,
                 self._dtype,
             )
+        self._recollection = None
+        # An estimate that changes makes what was gathered with it worthless.
+        if parameters.recalls and online_identification is None:
+            self._recollection = Recollection(
+                self.sample_rate,
+                self.num_mics,
+                self.num_sources * self._num_lines,
+                parameters.num_taps,
+                self._dtype,
+            )
+        self._nothing = self._zeros(0, parameters.num_taps)
         self._seed = seed
         self._identifier: OnlineIdentifier | None = None
         if online_identification is not None:
@@ -293,6 +317,8 @@ class FxlmsController(GuardedController):
         }
         if self._blocks:
             self._state |= self._blocks.start()
+        if self._recollection:
+            self._state |= self._recollection.start()
         if self._identifier is not None:
             self._state |= self._identifier.fresh_state(length)
             self._identifier.drain_trace()
@@ -321,14 +347,15 @@ class FxlmsController(GuardedController):
             which is the drive through the secondary path. Auxiliary noise is part of both.
         """
         num = len(disturbance)
-        if self._blocks is None:
+        lengths = [self._blocks.block_length] if self._blocks else []
+        lengths += [self._recollection.stretch] if self._recollection else []
+        if not lengths:
             return self._process(reference, disturbance, microphone_noise)
         parts: list[tuple[Array, Array, Array]] = []
-        length = self._blocks.block_length
         begin = 0
         while begin < num or not parts:
-            place = int(self._state["numbers"][COUNT]) % length
-            end = min(num, begin + length - place)
+            count = int(self._state["numbers"][COUNT])
+            end = min(num, *(begin + length - count % length for length in lengths))
             noise = None if microphone_noise is None else microphone_noise[begin:end]
             parts.append(self._process(reference[begin:end], disturbance[begin:end], noise))
             begin = end
@@ -338,7 +365,7 @@ class FxlmsController(GuardedController):
     def _process(
         self, reference: Array, disturbance: Array, microphone_noise: Array | None
     ) -> tuple[Array, Array, Array]:
-        """Run over a chunk, or over the part of it that is in one block."""
+        """Run over a chunk, or over the part of it that is in one block and one stretch."""
         num = len(disturbance)
         state = self._state
         heard = np.zeros((self._num_lines, num), self._dtype)
@@ -358,12 +385,16 @@ class FxlmsController(GuardedController):
         }
         error, anti_noise = np.empty_like(sound), np.empty_like(sound)
         signals = (sound, noise, error, anti_noise)
+        told = self._zeros(0 if self._recollection is None else 1 + self.num_mics, num)
         if self._identifier is None:
-            self._run(longer, signals, self._estimate)
+            self._run(longer, signals, self._estimate, told)
         else:
-            self._run_identifying(self._identifier, longer, signals)
+            self._run_identifying(self._identifier, longer, signals, told)
+        fresh = longer["filtered"][:, self.parameters.num_taps :]
         if self._blocks is not None:
-            self._learn(self._blocks, longer["filtered"][:, self.parameters.num_taps :])
+            self._learn(self._blocks, fresh)
+        if self._recollection is not None:
+            self._recollection.take(state, fresh, told)
         drive = longer["commands"][:, longer["commands"].shape[1] - num :]
         if self._identifier is not None:
             drive = drive + longer["auxiliary"][:, longer["auxiliary"].shape[1] - num :]
@@ -376,6 +407,7 @@ class FxlmsController(GuardedController):
         identifier: OnlineIdentifier,
         longer: dict[str, Array],
         signals: tuple[Array, Array, Array, Array],
+        told: Array,
     ) -> None:
         """Run over one chunk, block by block: noise and estimate change between blocks only."""
         state, num = self._state, signals[0].shape[1]
@@ -387,7 +419,7 @@ class FxlmsController(GuardedController):
         cuts = [0, *range(BLOCK - first % BLOCK, num, BLOCK), num] if num else []
         for piece in pairwise(cuts):
             fresh[:, slice(*piece)] = identifier.level(state) * unit[:, slice(*piece)]
-            self._run(longer, signals, state["estimate"], auxiliary, probes, piece)
+            self._run(longer, signals, state["estimate"], told, auxiliary, probes, piece)
             identifier.learn(state, longer["references"], probes, auxiliary, self._limits, piece)
             identifier.note(first + piece[1], state, self._secondary)
         longer["auxiliary"] = auxiliary
@@ -397,6 +429,7 @@ class FxlmsController(GuardedController):
         longer: dict[str, Array],
         signals: tuple[Array, Array, Array, Array],
         estimate: Array,
+        told: Array,
         auxiliary: Array | None = None,
         probes: Array | None = None,
         piece: tuple[int, int] | None = None,
@@ -412,6 +445,8 @@ class FxlmsController(GuardedController):
             *signals,
             state["weights"],
             state["averaged"],
+            state.get("recalled", self._nothing),
+            state.get("heard_weights", state["averaged"]),
             state["saved"],
             self._secondary,
             estimate,
@@ -427,6 +462,7 @@ class FxlmsController(GuardedController):
             state["reference_means"],
             state["updates"],
             state["learnt"],
+            told,
             auxiliary,
             probes,
             piece,
@@ -453,6 +489,7 @@ class FxlmsController(GuardedController):
     def taps(self) -> Array:
         """The control filters that are heard, shape (K, lines, num_taps), first tap first."""
         used = self._state["averaged" if self.parameters.is_modified else "weights"]
+        used = self._state.get("heard_weights", used)
         # Pending updates of a plain controller belong to the next sample.
         shape = (self.num_sources, self._num_lines, self.parameters.num_taps)
         return used[:, ::-1].reshape(shape).copy()

@@ -62,6 +62,7 @@ _KERNEL_MODULES = (
     "anc_core.dsp.ridge_mask",
     "anc_core.dsp.selective_kernel",
     "anc_core.dsp.suppression",
+    "anc_core.dsp.toeplitz",
     "anc_core.emergency.cell_figures",
     "anc_core.emergency.decisions",
     "anc_core.emergency.head",

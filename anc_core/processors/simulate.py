@@ -130,12 +130,12 @@ class AcousticSimulator:
     secondary_path : array_like, shape (num_taps,) or (M, K, num_taps)
         From the K loudspeakers to the error microphones.
     algorithm : {"fxnlms", "pbfxlms", "fxnlms-plain", "fxlms", "fxse", "fxlog", "fxvss", "sfanc"}
-        ``fxnlms`` is the modified filtered-x NLMS with averaged weights, ``fxnlms-plain`` that of
-        the books; ``pbfxlms`` learns once in about 4 ms, each frequency at its own pace: closer to
-        the limit and some 10 times slower to compute; ``fxlms`` has a fixed step; ``fxse`` takes
-        the sign of the error, ``fxlog`` its logarithm (both for impulsive noise); ``fxvss`` has a
-        variable step. ``sfanc`` does not adapt: it chooses among the fixed filters of
-        ``filter_bank`` by the band energies of the references.
+        ``fxnlms`` is the modified filtered-x NLMS with averaged weights, mixed with the filter that
+        suits the last 10 s best, ``fxnlms-plain`` that of the books; ``pbfxlms`` learns once in
+        about 4 ms, each frequency at its own pace, some 10 times slower to compute; ``fxlms`` has a
+        fixed step; ``fxse`` takes the sign of the error, ``fxlog`` its logarithm (both for
+        impulsive noise); ``fxvss`` has a variable step. ``sfanc`` does not adapt: it chooses among
+        the fixed filters of ``filter_bank`` by the band energies of the references.
     structure : {"feedforward", "feedback", "hybrid"}
     num_taps : int, optional
         Of each control filter; by default as many as the primary path has, 2048 at most.

@@ -162,6 +162,34 @@ def test_robust_rules_are_less_shaken_by_impulses_than_the_square(rule):
     assert left(rule, 0.01) < left(StepRule.NORMALISED, 0.01)
 
 
+@pytest.mark.parametrize("kind", ["modified", "block"])
+def test_what_comes_back_is_met_at_its_onset(kind):
+    # A horn, 20 dB above the noise, for 0.4 s every 2 s.
+    time = np.arange(8 * RATE) / RATE
+    tones = [np.sin(2 * np.pi * hz * time) for hz in (410, 515, 1_230, 1_545)]
+    horn = 12.0 * (time % 2 > 1.6) * (np.array([1, 1 / 2, 1 / 3, 1 / 4]) @ tones)
+    reference = np.random.default_rng(4).normal(size=len(time)) + horn
+    disturbance = lfilter(PRIMARY, 1, reference)
+    error = run(controller(**KINDS[kind]), reference, disturbance)
+    onset = slice(round(5.65 * RATE), round(5.75 * RATE))
+    # 27 and 20 dB from the averaged weights alone, which have forgotten it.
+    assert 20 * np.log10(rms(disturbance[onset]) / rms(error[onset])) > 33.0
+
+
+@pytest.mark.parametrize("kind", ["modified", "block"])
+def test_bursts_of_another_spectrum_are_not_taken_for_harm(kind):
+    # Of what sounds between them the primary path lets 20 dB less through than of the bursts.
+    time, rng = np.arange(8 * RATE) / RATE, np.random.default_rng(4)
+    quiet, loud = rng.normal(size=(2, len(time)))
+    reference = lfilter([1.0, -0.98], 1, quiet)
+    reference += 10.0 * (time % 0.5 > 0.4) * lfilter([1.0], [1.0, -0.95], loud)
+    disturbance = lfilter(lfilter([1.0], [1.0, -0.95], PRIMARY), 1, reference)
+    built = controller(**KINDS[kind])
+    error = run(built, reference, disturbance)
+    assert attenuation_db(disturbance, error, 4) > 4.0  # the best causal filter: 4.2
+    assert built.num_trips <= 1
+
+
 # --------------------------------------------------------------------------- streams
 
 
@@ -474,10 +502,9 @@ def run_without_reference(built, disturbance):
 
 @pytest.mark.parametrize("num_references", [0, 1], ids=["feedback", "feedforward"])
 def test_limit_of_the_output_does_not_depend_on_the_number_of_like_microphones(num_references):
-    # A thousand times as loud all at once: the output runs into its limit before a guard mutes it.
-    loud, change = 1_000.0, 3 * RATE
+    # All weights a thousand times too large: the output runs into its limit before it is muted.
+    times, change = 1_000.0, 3 * RATE
     tone = np.sin(2 * np.pi * 230 * np.arange(change + RATE // 10) / RATE)
-    tone[change:] *= loud
     peaks = []
     for num_mics in (1, 4):
         built = FxlmsController(
@@ -488,9 +515,13 @@ def test_limit_of_the_output_does_not_depend_on_the_number_of_like_microphones(n
             dtype="float64",
         )
         heard = np.tile(tone[:, np.newaxis], (1, num_mics))
-        _, _, drive = built.process(tone[:, np.newaxis][:, :num_references], heard)
-        peaks.append(np.abs(drive[change:]).max())
-        assert peaks[-1] < 0.5 * loud * np.abs(drive[:change]).max()
+        before = built.process(tone[:change, np.newaxis][:, :num_references], heard[:change])[2]
+        state = built.state()
+        weights = {"weights", "averaged", "recalled", "heard_weights"} & set(state)
+        built.load(state | {name: times * state[name] for name in weights})
+        after = built.process(tone[change:, np.newaxis][:, :num_references], heard[change:])[2]
+        peaks.append(np.abs(after).max())
+        assert peaks[-1] < 0.05 * times * np.abs(before).max()
     # The same sums, four times over.
     assert peaks[1] == pytest.approx(peaks[0], rel=1e-9)
 
@@ -529,21 +560,19 @@ def test_two_loudspeakers_quieten_two_microphones(kind):
     assert built.taps.shape == (2, 1, 128)
 
 
-def test_weak_reference_is_learnt_as_fast_as_a_strong_one_in_blocks():
+@pytest.mark.parametrize("kind", ["modified", "block"])
+def test_weak_reference_is_learnt_as_well_as_a_strong_one(kind):
     # 40 dB between two microphones is a matter of their amplifiers, not of the noise.
     rng = np.random.default_rng(11)
     primary = np.zeros((2, 200))
     primary[:, 60:] = rng.normal(size=(2, 140)) * np.exp(-np.arange(140) / 30)
     heard = rng.normal(size=(8 * RATE, 2)) * [1.0, 0.01]
     disturbance = lfilter(primary[0], 1, heard[:, 0]) + lfilter(primary[1] / 0.01, 1, heard[:, 1])
-    reached = {}
-    for kind in ("modified", "block"):
-        parameters = FxlmsParameters(num_taps=256, **KINDS[kind])
-        built = FxlmsController(RATE, SECONDARY, parameters, num_references=2)
-        error, _, _ = built.process(heard, disturbance[:, np.newaxis])
-        reached[kind] = attenuation_db(disturbance, error[:, 0])
-    assert reached["block"] > reached["modified"] + 6.0
-    assert reached["block"] > 10.0
+    parameters = FxlmsParameters(num_taps=256, **KINDS[kind])
+    built = FxlmsController(RATE, SECONDARY, parameters, num_references=2)
+    error, _, _ = built.process(heard, disturbance[:, np.newaxis])
+    # By the gradients alone: 3 dB by samples, 25 in blocks.
+    assert attenuation_db(disturbance, error[:, 0]) > 28.0
 
 
 def test_anti_noise_is_the_drive_through_the_secondary_path():
