@@ -35,7 +35,7 @@ class SuppressionParameters(Record):
     where it is; channels that hear different things are better off each by itself."""
     do_no_harm: bool = True
     """Leave music, bird song and clean speech alone (see docs/harmless.md)."""
-    snr_smoothing: float = Field(default=0.975, ge=0.0, lt=1.0)
+    snr_smoothing: float = Field(default=0.955, ge=0.0, lt=1.0)
     """Decision-directed smoothing of the a-priori SNR (Ephraim & Malah 1984, Eq. 51)."""
     min_a_priori_snr_db: float = Field(default=-25.0, ge=-60.0, le=0.0)
     """Floor of the a-priori SNR: lower is quieter but more musical (Cappé 1994)."""

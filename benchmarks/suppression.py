@@ -25,7 +25,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,8 +54,9 @@ BOOTSTRAPS = 4_000
 
 _LEGEND = """\
 Mean change over the unprocessed clips, whose means are the first line. harm: share of clips whose
-PESQ fell by more than {harm}. voice: change of the clean component's level, dB. lag: of the output
-as it comes, median, ms; taken away before judging. xRT: seconds of audio per CPU second, on the
+PESQ fell by more than {harm}. voice: change of the clean component's level, dB. level: of the
+output against the clean clip while there is speech, dB. lag: of the output as it comes, median, ms;
+taken away before judging. xRT: seconds of audio per CPU second, on the
 clips and on one recording of {long:.0f} s. MiB: peak memory of the process after that, interpreter,
 imports and clips included; "copy", which does nothing, shows how much that is."""
 
@@ -104,7 +105,9 @@ def _options() -> argparse.Namespace:
     source.add_argument("--set", type=Path, help="folder with noisy/, clean/ and recipe.csv")
     parser.add_argument("--systems", default=",".join(SYSTEMS), help="separated by commas")
     parser.add_argument("--per-group", type=int, default=1, help="mixtures per noise and SNR")
-    parser.add_argument("--repeats", type=int, default=2, help="timed passes; the fastest counts")
+    parser.add_argument(
+        "--repeats", type=int, default=2, help="timed passes; the fastest counts, 0 = quality only"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--worker-out", type=Path, help=argparse.SUPPRESS)
@@ -124,26 +127,28 @@ def _work(system: str, folder: Path, out: Path, repeats: int) -> None:
     run(*clips[0])  # compiles and loads outside of the clock
     out.mkdir(parents=True, exist_ok=True)
     times = []
-    for repeat in range(repeats):
+    for repeat in range(max(1, repeats)):
         started = time.process_time()
         outputs = [run(audio, rate) for audio, rate in clips]
         times.append(time.process_time() - started)
         if repeat == 0:
             for index, (output, (_, rate)) in enumerate(zip(outputs, clips, strict=True)):
                 sf.write(out / f"{index:03d}.wav", output, rate, subtype="FLOAT")
+    facts = {"speed_x": None, "long_speed_x": None}
+    if repeats:
+        facts = _speeds(run, clips, min(times))
+    facts |= {"peak_mib": _peak_mib(), "base_mib": base_mib}
+    (out / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _speeds(run: Callable, clips: list[tuple[np.ndarray, int]], cpu_s: float) -> dict:
     audio_s = sum(len(audio) / rate for audio, rate in clips)
     rate = clips[0][1]
     long = np.resize(np.concatenate([audio for audio, _ in clips]), int(LONG_S * rate))
     started = time.process_time()
     run(long, rate)
     long_cpu_s = time.process_time() - started
-    facts = {
-        "speed_x": audio_s / min(times),
-        "long_speed_x": LONG_S / long_cpu_s,
-        "peak_mib": _peak_mib(),
-        "base_mib": base_mib,
-    }
-    (out / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    return {"speed_x": audio_s / cpu_s, "long_speed_x": LONG_S / long_cpu_s}
 
 
 def _peak_mib() -> float:
@@ -218,8 +223,19 @@ def _judge(mixtures: Sequence[Mixture], outputs: Path | None) -> list[dict]:
             row["voice_db"] = speech_gain_db(output, noisy, clean)
         except FigureUnavailableError:
             row["voice_db"] = None
+        row["level_db"] = _level_db(output, clean)
         rows.append(row)
     return rows
+
+
+def _level_db(output: np.ndarray, clean: np.ndarray) -> float:
+    """Return the level of ``output`` over that of ``clean`` in the frames that hold speech."""
+    before, after = (
+        np.mean(np.square(x[: len(x) // 320 * 320].reshape(-1, 320), dtype=np.float64), axis=1)
+        for x in (clean, output)
+    )
+    speech = before > before.max() * 1e-4  # as active_rms in mixtures.py
+    return float(10.0 * np.log10(np.mean(after[speech]) / np.mean(before[speech]) + 1e-12))
 
 
 _METERS: dict = {}
@@ -261,6 +277,7 @@ def _provenance(options: argparse.Namespace, count: int, seconds: float) -> list
         folder = getattr(options, name)
         words += [f"--{name}", folder.name.upper()] if folder else []
     words += ["--per-group", str(options.per_group)] if options.per_group != 1 else []
+    words += ["--repeats", "0"] if options.repeats == 0 else []
     if options.systems != ",".join(SYSTEMS):
         words += ["--systems", ",".join(map(_label, options.systems.split(",")))]
     source = "synthetic voices and noises" if not (options.data or options.set) else "recordings"
@@ -301,7 +318,9 @@ def _gains(after: list[dict], before: list[dict]) -> list[dict]:
 
 def _main_table(before: list[dict], results: list[dict]) -> list[str]:
     head = f"{'system':<24}" + "".join(f"{title:>8}" for title in TITLES)
-    head += f"{'harm':>7}{'voice':>7}{'lag':>7}{'xRT':>8}{'xRT 2m':>8}{'MiB':>6}  package"
+    head += (
+        f"{'harm':>7}{'voice':>7}{'level':>7}{'lag':>7}{'xRT':>8}{'xRT 2m':>8}{'MiB':>6}  package"
+    )
     means = [_mean(row[name] for row in before) for name in FIGURES]
     lines = [head, f"{'unprocessed':<24}" + "".join(_cells(means, sign=""))]
     for result in results:
@@ -314,8 +333,9 @@ def _main_table(before: list[dict], results: list[dict]) -> list[str]:
         line += "".join(_cells([_mean(gain[name] for gain in gains) for name in FIGURES]))
         line += f"{100 * np.mean(falls):>6.0f}%" if falls else f"{'-':>7}"
         line += _cell(_mean(row["voice_db"] for row in figures), 7, 2, "+")
+        line += _cell(_mean(row["level_db"] for row in figures), 7, 2, "+")
         line += f"{np.median([row['lag_ms'] for row in figures]):>7.1f}"
-        line += f"{result['speed_x']:>8.0f}{result['long_speed_x']:>8.0f}"
+        line += _cell(result["speed_x"], 8, 0) + _cell(result["long_speed_x"], 8, 0)
         line += f"{result['peak_mib']:>6.0f}  {result['package']}"
         lines.append(line)
     reasons = {name: reason for row in before for name, reason in row["reasons"].items()}

@@ -9,12 +9,15 @@ are in ``tests/oracles/suppression.py``):
    risen for good;
 2. :func:`a_priori_snr`: decision-directed (Ephraim & Malah 1984, Eq. 51), with the Wiener gain,
    once forwards and once backwards. Forwards it is late at the beginning of a sound, backwards at
-   its end; the mean of both is late nowhere and scatters less. The term of the present frame is a
-   mean over five bins (1, 4, 6, 4, 1), as lone peaks are what musical noise is made of: of white
-   noise three bins leave three times as many (3.3e-4 of the cells instead of 1.1e-4);
-3. :func:`suppression_gain`: a-priori SNR again from the Wiener gain of that mean (two-step noise
+   its end; the greater of both is late nowhere. The term of the present frame is a mean over five
+   bins (1, 4, 6, 4, 1), as lone peaks are what musical noise is made of: three bins leave three
+   times as many in white noise;
+3. :func:`suppression_gain`: a-priori SNR again from the Wiener gain of that (two-step noise
    reduction, Plapous, Marro & Scalart 2006, Eqs. 16 to 18); gain of the log-spectral amplitude
-   estimator (Ephraim & Malah 1985, Eq. 20); floor and strength.
+   estimator (Ephraim & Malah 1985, Eq. 20) times the probability that there is any speech, as
+   Ephraim & Malah (1984, section V) have it, but from the a-priori SNR alone; floor and strength.
+   The probability buries lone peaks, and so allows for an SNR that is smoothed less: of white
+   noise 1.9e-4 of the cells are such peaks.
 
 The floor of a cell is where its noise has sunk either by the maximum or to a fixed distance below
 the loud moments of its band (:func:`track_loudness`), whichever comes first: what is inaudible
@@ -53,6 +56,9 @@ LOUDNESS_STEP_DB_PER_S = 25.0
 
 _SNR_WHEN_PRESENT = np.float32(10**1.5)
 """A-priori SNR that speech has where it is present, 15 dB (Gerkmann & Hendriks 2012, III-B)."""
+
+_EVEN_SNR = np.float32(0.55)
+"""A-priori SNR (-2.6 dB) at which there is as likely speech in a cell as there is none."""
 
 _PRESENCE_SMOOTHING = np.float32(0.9)
 _MAX_PRESENCE = np.float32(0.99)
@@ -362,11 +368,12 @@ def suppression_gain(
         click = is_click[frame]
         for k in range(num_bins):
             a_posteriori = min(psd[frame, k] / noise[frame, k], _MAX_SNR)
-            a_priori = _HALF * (snr_before[frame, k] + snr_after[frame, k])
-            wiener = a_priori / (_1 + a_priori)
+            first = max(snr_before[frame, k], snr_after[frame, k])
+            presence = first / (_EVEN_SNR + first)
+            wiener = first / (_1 + first)
             a_priori = max(wiener * wiener * a_posteriori, min_a_priori_snr)
             wiener = a_priori / (_1 + a_priori)
-            g = wiener * log_amplitude_boost(max(wiener * a_posteriori, _MIN_V))
+            g = presence * wiener * log_amplitude_boost(max(wiener * a_posteriori, _MIN_V))
             floor = max(min_gain, min(np.sqrt(residual * loud[frame, k] / noise[frame, k]), _1))
             # A click sinks to what the noise would be there, whatever its own SNR.
             buried = floor / np.sqrt(max(a_posteriori, _1))

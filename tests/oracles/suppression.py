@@ -62,7 +62,7 @@ def track_loudness(psd, loud_psd, rise, fall):
 
 
 def gain(psd, noise, snr, loud, is_click, *, min_a_priori_snr, min_gain, residual, strength):
-    """Return the gain of every cell; ``snr`` is the mean of both passes."""
+    """Return the gain of every cell; ``snr`` is the greater of both passes."""
     a_posteriori = psd / noise
     wiener = snr / (1 + snr)
     # Plapous et al. 2006, Eq. 16
@@ -70,6 +70,7 @@ def gain(psd, noise, snr, loud, is_click, *, min_a_priori_snr, min_gain, residua
     # Ephraim & Malah 1985, Eq. 20
     v = a_priori / (1 + a_priori) * a_posteriori
     found = a_priori / (1 + a_priori) * np.exp(exp1(np.maximum(v, 1e-9)) / 2)
+    found = found * snr / (0.55 + snr)  # times the probability of speech
     floor = np.maximum(min_gain, np.minimum(np.sqrt(residual * loud / noise), 1))
     buried = np.maximum(floor / np.sqrt(np.maximum(a_posteriori, 1)), min_gain)
     found = np.where(is_click[:, None], buried, np.maximum(found, floor))
