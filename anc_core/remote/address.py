@@ -114,8 +114,8 @@ class RemotePath:
             return False
         return self.parts[: len(other.parts)] == other.parts
 
-    def relative_to(self, other: RemotePath) -> str:
-        """Return its path below ``other``; its name alone, if it is ``other``."""
+    def relative_to(self, other: RemotePath | Path) -> str:
+        """Return its path below ``other``, of which it is; its name alone, if it is ``other``."""
         return "/".join(self.parts[len(other.parts) :]) or self.name
 
 
@@ -149,6 +149,9 @@ def place(text: str | Path | RemotePath) -> Path | RemotePath:
     """
     if isinstance(text, RemotePath):
         return text
+    if not isinstance(text, str | Path):
+        msg = f"{text!r} is no path and no URL"
+        raise InputError(msg)
     found = _URL.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         if isinstance(text, Path) and _LOST_SLASH.match(str(text)) and not os.path.lexists(text):
