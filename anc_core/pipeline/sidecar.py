@@ -12,16 +12,22 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import overload
 
 from anc_core.files import atomic_path, digest_file, temp_path
 from anc_core.records import SessionSummary
+from anc_core.remote.address import RemotePath
 
 _MAX_NAME_BYTES = 255  # of one path component on every common file system
 SUFFIX = ".json"
 _TOKEN_SUFFIX = "-json"  # noqa: S105 - the output's own temporary file lies beside it
 
 
-def sidecar_path(output: Path) -> Path:
+@overload
+def sidecar_path(output: Path) -> Path: ...
+@overload
+def sidecar_path(output: RemotePath) -> RemotePath: ...
+def sidecar_path(output: Path | RemotePath) -> Path | RemotePath:
     """Return ``<output>.json``; a name at the file system's limit is shortened by a digest."""
     name = output.name + SUFFIX
     encoded = name.encode(errors="surrogateescape")
@@ -34,11 +40,15 @@ def sidecar_path(output: Path) -> Path:
 
 def write(summary: SessionSummary, token: str) -> None:
     """Write ``summary`` to its ``sidecar_path``, atomically; the output may still be growing."""
-    if summary.sidecar_path is None:
-        return
+    if summary.sidecar_path is not None:
+        write_to(Path(summary.sidecar_path), summary, token)
+
+
+def write_to(path: Path, summary: SessionSummary, token: str) -> None:
+    """Write ``summary`` to ``path``, atomically, whatever its ``sidecar_path`` says."""
     text = summary.to_json(indent=2, exclude={"batch_id", "windows"})
     with (
-        atomic_path(Path(summary.sidecar_path), token=token + _TOKEN_SUFFIX) as temp,
+        atomic_path(path, token=token + _TOKEN_SUFFIX) as temp,
         temp.open("w", encoding="utf-8", newline="\n") as file,
     ):
         # A day has 172 800 windows a channel: a line each, and never all of them in memory.
@@ -100,9 +110,17 @@ def names_session(path: Path) -> tuple[str, str] | None:
     Sidecars of every version are understood: only these two fields are looked at.
     """
     try:
-        content = json.loads(path.read_bytes())
-        return str(content["session_id"]), str(content["fingerprint"])
-    except (OSError, ValueError, LookupError, TypeError):
+        return names_in(path.read_bytes())
+    except OSError:
+        return None
+
+
+def names_in(content: bytes) -> tuple[str, str] | None:
+    """Return what :func:`names_session` does, of the content of a sidecar."""
+    try:
+        named = json.loads(content)
+        return str(named["session_id"]), str(named["fingerprint"])
+    except (ValueError, LookupError, TypeError):
         return None
 
 

@@ -21,6 +21,7 @@ from anc_core.errors import (
     InputError,
     SinkError,
     SourceChangedError,
+    SourceError,
 )
 from anc_core.files import SourceIdentity, sink_error
 from anc_core.remote.access import open_filesystem, told
@@ -83,6 +84,22 @@ def look_at(where: RemotePath) -> RemoteObject | None:
     with told(where):
         info = system.info(name)
     return None if info.get("type") == "directory" else _object(where, info)
+
+
+def find(where: RemotePath) -> RemoteObject | None:
+    """Return the object ``where``, or ``None`` if there is none.
+
+    Raises
+    ------
+    SourceError, RemoteUnreachableError
+        As :func:`look_at`, but for NOT_FOUND.
+    """
+    try:
+        return look_at(where)
+    except SourceError as err:
+        if err.code is ErrorCode.NOT_FOUND:
+            return None
+        raise
 
 
 def list_below(where: RemotePath, *, recursive: bool = True) -> Listing:
