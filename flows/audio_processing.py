@@ -48,6 +48,7 @@ from anc_core.jobs.shards import cut_shards
 from anc_core.logs import log_ids
 from anc_core.presets import PRESETS, CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
+from anc_core.remote.address import place
 from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database, open_existing
 from flows.alerting import announce_emergencies
@@ -61,7 +62,7 @@ from flows.common import (
     retry_options,
     tell_of_suspension,
 )
-from flows.forms import form
+from flows.forms import PlaceName, form
 
 R = TypeVar("R")
 
@@ -71,6 +72,7 @@ _PASSING_CODES = frozenset(
         ErrorCode.DB_UNAVAILABLE,
         ErrorCode.INTERRUPTED,
         ErrorCode.OUT_OF_MEMORY,
+        ErrorCode.TIMEOUT,
     }
 )
 """What a retry might have cured."""
@@ -114,13 +116,13 @@ def _file_name() -> str:
     choices={"preset": tuple(PRESETS)},
 )
 def process_audio_file(
-    file_path: Path,
+    file_path: PlaceName,
     session_id: str | None = None,
     apply_anc: bool = True,
-    output_path: Path | None = None,
+    output_path: PlaceName | None = None,
     mode: ModeName = "auto",
     preset: str = "default",
-    reference_path: Path | None = None,
+    reference_path: PlaceName | None = None,
     chunk_size: int | None = None,
     overwrite: OverwriteName = "skip",
     device_id: str | None = None,
@@ -134,10 +136,10 @@ def process_audio_file(
     """Remove the noise from one recording, leave every emergency sound untouched, record a session.
 
     Args:
-        file_path: The recording; never modified.
+        file_path: The recording, a file or the URL of an object; never modified.
         session_id: Name of the session (A-Z a-z 0-9 . _ -); generated if empty.
         apply_anc: False analyses only: the output, if asked for, is the input bit for bit.
-        output_path: Where the result goes; empty measures without writing.
+        output_path: Where the result goes, path or URL; empty measures without writing.
         mode: auto cancels where there is a reference and suppresses otherwise.
         preset: default, gentle, strong, call-centre, field or analyse-only.
         reference_path: Recording of the noise, picked up elsewhere, for mode cancel.
@@ -161,12 +163,12 @@ def process_audio_file(
     settings = Settings.load()
     configure_run_logs(settings)
     job = RecordingJob(
-        source=file_path,
-        sink=output_path,
+        source=place(file_path),
+        sink=None if output_path is None else place(output_path),
         mode=Mode(mode),
         preset=preset,
         apply_anc=apply_anc,
-        reference=reference_path,
+        reference=None if reference_path is None else place(reference_path),
         suppression=suppression,
         cancellation=cancellation,
         chunk_size=chunk_size,
@@ -181,7 +183,7 @@ def process_audio_file(
     summary = process_recording_task.with_options(**retry_options(settings))(job)
     logger().info(
         "%s: %s %s",
-        file_path.name,
+        job.source.name,
         summary.status,
         summary.error_message or "",
         extra={"session_id": summary.session_id},
@@ -251,7 +253,7 @@ def _batch_name() -> str:
 def batch_process_files(
     file_paths: list[str | Path],
     apply_anc: bool = True,
-    output_dir: Path | None = None,
+    output_dir: PlaceName | None = None,
     recursive: bool = True,
     preset: str = "default",
     max_failures: int | None = None,
@@ -274,9 +276,9 @@ def batch_process_files(
     """Remove the noise from many recordings; one bad file never stops the rest.
 
     Args:
-        file_paths: Files, folders, glob patterns and manifests (.csv, .jsonl).
+        file_paths: Files, folders, glob patterns and manifests (.csv, .jsonl), or URLs of such.
         apply_anc: False analyses only.
-        output_dir: Where the tree of outputs goes; empty measures without writing.
+        output_dir: Where the tree of outputs goes, path or URL; empty measures without writing.
         recursive: Search the subfolders of folders.
         preset: default, gentle, strong, call-centre, field or analyse-only.
         max_failures: The run fails if more recordings fail; empty allows any number.
@@ -313,7 +315,7 @@ def batch_process_files(
     settings = Settings.load()
     request = BatchRequest(
         inputs=file_paths,
-        output_dir=output_dir,
+        output_dir=None if output_dir is None else place(output_dir),
         apply_anc=apply_anc,
         mode=mode,
         preset=preset,

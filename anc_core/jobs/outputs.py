@@ -15,7 +15,6 @@ from anc_core.pipeline import sidecar
 from anc_core.records import SessionSummary
 from anc_core.remote import objects
 from anc_core.remote.address import RemotePath
-from anc_core.remote.objects import RemoteObject
 from anc_core.remote.spool import Spool
 
 
@@ -127,26 +126,24 @@ class RemoteOutput:
     def holds(self, digest: str | None) -> bool:
         """See :meth:`Output.holds`."""
         found = None if digest is None else objects.find(self.place)
-        return found is not None and digest_file(self._fetched(found)) == digest
+        return found is not None and objects.digest(self.place) == digest
 
     def describes(self) -> bool:
         """See :meth:`Output.describes`."""
-        summary = self._sidecar()
-        return summary is not None and self.holds(summary.output_digest)
+        return sidecar.describes(self.place)
 
     def read_matching(self, fingerprint: str) -> SessionSummary | None:
         """See :meth:`Output.read_matching`."""
-        summary = self._sidecar()
-        if summary is None or summary.fingerprint != fingerprint:
-            return None
-        return summary if self.holds(summary.output_digest) else None
+        return sidecar.read_matching(self.place, fingerprint)
 
     def content(self) -> Path:
         """See :meth:`Output.content`."""
         found = objects.find(self.place)
         if found is None:
             raise SourceError(ErrorCode.NOT_FOUND, f"{self.place}: no such object")
-        return self._fetched(found)
+        into = self._spool.path(self.place.suffix)
+        objects.fetch(found, into)
+        return into
 
     def receive(self, source: Path, summary: SessionSummary, token: str) -> None:
         """See :meth:`Output.receive`."""
@@ -163,14 +160,3 @@ class RemoteOutput:
                 with suppress(AncError):
                     objects.remove(beside)
             raise
-
-    def _fetched(self, found: RemoteObject) -> Path:
-        into = self._spool.path(self.place.suffix)
-        objects.fetch(found, into)
-        return into
-
-    def _sidecar(self) -> SessionSummary | None:
-        try:
-            return SessionSummary.from_json(objects.read(sidecar.sidecar_path(self.place)))
-        except (SourceError, ValueError):
-            return None

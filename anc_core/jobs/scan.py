@@ -337,5 +337,5 @@ def _shared_root(folders: Collection[Where]) -> Where:
     remote = [folder for folder in folders if isinstance(folder, RemotePath)]
     if remote:
         return RemotePath(remote[0].protocol, os.path.commonpath([one.key for one in remote]))
-    absolute = [os.path.abspath(folder) for folder in folders]  # noqa: PTH100 - links stay links
+    absolute = [os.path.abspath(str(folder)) for folder in folders]  # noqa: PTH100 - links stay links
     return Path(os.path.commonpath(absolute))

@@ -16,6 +16,7 @@ from typing import overload
 
 from anc_core.files import atomic_path, digest_file, temp_path
 from anc_core.records import SessionSummary
+from anc_core.remote import objects
 from anc_core.remote.address import RemotePath
 
 _MAX_NAME_BYTES = 255  # of one path component on every common file system
@@ -98,33 +99,25 @@ def temp_paths(temp: Path) -> tuple[Path, Path]:
     return temp, temp_path(temp, token + _TOKEN_SUFFIX)
 
 
-def describes(output: Path) -> bool:
+def describes(output: Path | RemotePath) -> bool:
     """Return whether the sidecar beside ``output`` is that of the bytes that are there."""
     summary = _read(output)
     return summary is not None and _holds(output, summary.output_digest)
 
 
-def names_session(path: Path) -> tuple[str, str] | None:
+def names_session(path: Path | RemotePath) -> tuple[str, str] | None:
     """Return session id and fingerprint that the sidecar ``path`` names, ``None`` if it is none.
 
     Sidecars of every version are understood: only these two fields are looked at.
     """
     try:
-        return names_in(path.read_bytes())
-    except OSError:
+        content = json.loads(_bytes_of(path))
+        return str(content["session_id"]), str(content["fingerprint"])
+    except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def names_in(content: bytes) -> tuple[str, str] | None:
-    """Return what :func:`names_session` does, of the content of a sidecar."""
-    try:
-        named = json.loads(content)
-        return str(named["session_id"]), str(named["fingerprint"])
-    except (ValueError, LookupError, TypeError):
-        return None
-
-
-def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:
+def read_matching(output: Path | RemotePath, fingerprint: str) -> SessionSummary | None:
     """Return the sidecar's record if it and the output belong to ``fingerprint``, else ``None``.
 
     The output's bytes are compared with the digest in the record: a file that somebody else put
@@ -136,15 +129,23 @@ def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:
     return summary if _holds(output, summary.output_digest) else None
 
 
-def _read(output: Path) -> SessionSummary | None:
+def _read(output: Path | RemotePath) -> SessionSummary | None:
     try:
-        return SessionSummary.from_json(sidecar_path(output).read_bytes())
+        return SessionSummary.from_json(_bytes_of(sidecar_path(output)))
     except (OSError, ValueError):
         return None
 
 
-def _holds(output: Path, digest: str | None) -> bool:
+def _bytes_of(path: Path | RemotePath) -> bytes:
+    return objects.read(path) if isinstance(path, RemotePath) else path.read_bytes()
+
+
+def _holds(output: Path | RemotePath, digest: str | None) -> bool:
+    if digest is None:
+        return False
     try:
-        return digest is not None and digest_file(output) == digest
+        if isinstance(output, RemotePath):
+            return objects.digest(output) == digest
+        return digest_file(output) == digest
     except OSError:
         return False

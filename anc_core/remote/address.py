@@ -126,12 +126,12 @@ def is_url(text: object) -> bool:
     )
 
 
-def place(text: str | Path | RemotePath) -> Path | RemotePath:
+def place(text: object) -> Path | RemotePath:
     """Return what a user's word means.
 
     Parameters
     ----------
-    text : str or Path
+    text : str, Path or RemotePath
         A path, or a URL of a protocol that fsspec knows. ``file:///x`` is the path ``/x``.
 
     Raises

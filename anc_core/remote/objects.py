@@ -23,7 +23,7 @@ from anc_core.errors import (
     SourceChangedError,
     SourceError,
 )
-from anc_core.files import SourceIdentity, sink_error
+from anc_core.files import DIGEST_BYTES, SourceIdentity, sink_error
 from anc_core.remote.access import open_filesystem, told
 from anc_core.remote.address import RemotePath
 from anc_core.temporaries import own_token
@@ -40,6 +40,7 @@ _WHOLE_OR_ABSENT = frozenset({"s3", "gs", "az", "abfs", "adl", "oss", "oci", "to
 _TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
 _TAGS = ("ETag", "etag", "generation", "md5Hash", "contentHash", "content_md5")
 _NS = 10**9
+_BLOCK_BYTES = 1 << 20
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
@@ -234,6 +235,22 @@ def read(where: RemotePath) -> bytes:
     return content
 
 
+def digest(where: RemotePath) -> str:
+    """Return what :func:`anc_core.files.digest_file` does, in constant memory and no disk.
+
+    Raises
+    ------
+    SourceError, RemoteUnreachableError
+        As :func:`look_at`.
+    """
+    system, name = open_filesystem(where)
+    found = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    with told(where), system.open(name, "rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            found.update(block)
+    return found.hexdigest()
+
+
 def probe(folder: RemotePath) -> None:
     """Find out whether something can be written below ``folder``; nothing stays there.
 
@@ -307,7 +324,8 @@ def _stamp(modified_at: datetime | None, tag: str | None) -> int | None:
     whole = 0 if modified_at is None else int(modified_at.timestamp())
     if tag is None:
         return whole * _NS + (0 if modified_at is None else modified_at.microsecond * 1000)
-    digest = hashlib.blake2b(tag.encode(), digest_size=8).digest()
+    # A listing and a look may quote it differently.
+    digest = hashlib.blake2b(tag.strip('"').encode(), digest_size=8).digest()
     return whole * _NS + int.from_bytes(digest) % _NS
 
 
