@@ -1,7 +1,7 @@
 """Orphans both ways: sessions whose output is gone, files of ours that belong to no session.
 
-Looked for in the folders that outputs were delivered to, not in buckets; nothing is removed. After a restore of an
-older backup every newer output is an orphan, and the only copy of somebody's work.
+Looked for in the folders that outputs were delivered to, not in buckets; nothing is removed. After
+a restore of an older backup every newer output is an orphan, and the only copy of somebody's work.
 """
 
 from __future__ import annotations
