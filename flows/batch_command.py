@@ -39,6 +39,7 @@ _TOO_MUCH = "Flow run parameters must be less than"
 @click.option(
     "-o",
     "--output-dir",
+    "--output",
     type=PlaceType(),
     default=Path("cleaned"),
     show_default=True,

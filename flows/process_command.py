@@ -93,13 +93,14 @@ def _process_one(
     cancellation = cancellation_parameters(words)
     parameters = {**words, "apply_anc": not analyse_only, "cancellation": cancellation}
     if as_flow:
-        named = {"file_path": file, "output_path": sink, "reference_path": reference}
-        names = {name: None if where is None else str(where) for name, where in named.items()}
-        check_names(*names.values())
+        named = [None if where is None else str(where) for where in (sink, reference)]
+        check_names(str(file), *named)
         from flows.audio_processing import process_audio_file
 
         use_database(settings)
-        summary = process_audio_file(**names, **parameters)
+        summary = process_audio_file(
+            file_path=str(file), output_path=named[0], reference_path=named[1], **parameters
+        )
     else:
         from anc_core.jobs.direct import run_one
         from anc_core.jobs.records import RecordingJob

@@ -13,7 +13,14 @@ from contextvars import copy_context
 
 from anc_core.errors import TransientError
 from anc_core.jobs.attempts import attempts
-from anc_core.jobs.batch import abandon, begin, conclude, results_of_lost_shard, run_shard
+from anc_core.jobs.batch import (
+    abandon,
+    begin,
+    conclude,
+    held_by_others,
+    results_of_lost_shard,
+    run_shard,
+)
 from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.pool import WorkerPool, workers_for
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
@@ -81,6 +88,7 @@ def run_batch(
         with log_ids(batch_id=plan.batch_id):
             parts = _run_shards(plan, shards, workers, database, settings, on_progress)
             results = [line for part in parts for line in part]
+            results = _finish_twins(plan, results, settings)
     except BaseException:
         # Ctrl-C or a crash: the workers are gone, their claims are not.
         abandon(plan, database)
@@ -93,6 +101,22 @@ def run_batch(
         shards=len(shards),
         wall_s=time.monotonic() - started,
     )
+
+
+def _finish_twins(
+    plan: BatchPlan, results: list[RecordingResult], settings: Settings
+) -> list[RecordingResult]:
+    """Do again what was left out because another worker was at the same content under another name.
+
+    Of objects the plan does not know which are the same. By now the other has ended, and its output
+    is copied; what another batch is at stays left out.
+    """
+    held = held_by_others(plan.jobs, results)
+    if not held:
+        return results
+    lines = run_shard(held, settings, final=True)
+    renewed = {line.source_path for line in lines}
+    return [line for line in results if line.source_path not in renewed] + list(lines)
 
 
 def _run_shards(

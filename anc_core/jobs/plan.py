@@ -219,7 +219,7 @@ def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
         message = f"{folder}: the folder may not be searched; mend its rights or run as its owner"
         draft.fail(folder, ErrorCode.PERMISSION, message)
     for name, err in found.refused:
-        code = err.code if isinstance(err, SourceError) else ErrorCode.BAD_PARAMETER
+        code = err.code if isinstance(err, RecordingError) else ErrorCode.BAD_PARAMETER
         draft.fail(name, code, str(err))
     for error in found.row_errors:
         draft.fail(f"{error.manifest}:{error.row}", ErrorCode.BAD_PARAMETER, str(error))

@@ -17,12 +17,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anc_core.errors import InputError, SourceError
+from anc_core.errors import InputError, RecordingError
 from anc_core.files import SourceIdentity
 from anc_core.jobs.manifest import ManifestRow, RowError, is_manifest, read_manifest
 from anc_core.jobs.naming import Where, check_allowed, real_name
 from anc_core.jobs.remote_scan import Wanted, objects_of
-from anc_core.remote.address import RemotePath, is_url, place
+from anc_core.remote.address import RemotePath, is_url, local, place
 
 RECORDING_SUFFIXES = frozenset(
     (
@@ -49,6 +49,11 @@ class Found:
     identity: SourceIdentity | None = None
     """Of an object of a bucket, whose listing tells it."""
 
+    @property
+    def file(self) -> Path:
+        """``path``, for who works on files of this machine only."""
+        return local(self.path)
+
 
 @dataclass(slots=True)
 class Scan:
@@ -61,7 +66,7 @@ class Scan:
     """Words that mean no file."""
     unreadable: list[str] = field(default_factory=list)
     """Folders that could not be searched."""
-    refused: list[tuple[str, SourceError | InputError]] = field(default_factory=list)
+    refused: list[tuple[str, RecordingError | InputError]] = field(default_factory=list)
     """URLs that lead to nothing usable, and why."""
     row_errors: list[RowError] = field(default_factory=list)
     ignored: int = 0
@@ -99,7 +104,7 @@ def scan(
     InputError
         If a manifest cannot be read at all.
     SinkError
-        PERMISSION: a manifest or a URL lies outside ``roots``.
+        PERMISSION: a manifest lies outside ``roots``.
     RemoteUnreachableError
         If a bucket gave no answer.
     """
@@ -175,14 +180,14 @@ class _Walker:
         return self.result
 
     def _expand_url(self, where: RemotePath) -> None:
-        check_allowed(where, self.roots)
         if is_manifest(where):
             self._expand_file(where)
             return
         wanted = Wanted(self._is_wanted, recursive=self.recursive, skipped=self.remote_output)
         try:
+            check_allowed(where, self.roots)
             listed = objects_of(where, wanted)
-        except SourceError as err:
+        except RecordingError as err:
             self.result.refused.append((str(where), err))
             return
         self.result.refused += [(name, err) for name, err in listed.refused]

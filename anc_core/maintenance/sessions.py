@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from anc_core.jobs.naming import Where
-from anc_core.maintenance.removal import FileRemover, Removal
+from anc_core.maintenance.removal import FileRemover
+from anc_core.maintenance.removed import Removal
 from anc_core.maintenance.rows import RowRemover
 from anc_core.remote.address import is_url
 from anc_core.store import Database, Doomed, claimed_paths, marked

@@ -1,0 +1,49 @@
+"""Stores of objects for tests: fsspec's in memory, and a server of S3 on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
+
+BUCKET = "recs"
+
+
+@contextmanager
+def memory_store() -> Iterator[MemoryFileSystem]:
+    """Hold an empty store behind ``memory://``; only this process sees it."""
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+    yield fsspec.filesystem("memory")
+    MemoryFileSystem.store.clear()
+
+
+@contextmanager
+def s3_server() -> Iterator[Any]:
+    """Serve S3 on the loopback, with an empty bucket; every process finds it by the environment."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    before = dict(os.environ)
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key-of-the-test",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    store = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+    store.mkdir(BUCKET)
+    try:
+        yield store
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        server.stop()
