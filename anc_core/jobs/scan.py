@@ -125,6 +125,12 @@ class _Candidate:
     identity: SourceIdentity | None = None
 
     @property
+    def base(self) -> Where:
+        """Where its tree starts: a manifest may lie in another place than what it names."""
+        is_near = self.root is not None and _store_of(self.root) == _store_of(self.path)
+        return self.root if self.root is not None and is_near else self.path.parent
+
+    @property
     def order(self) -> tuple[str, str]:
         return sort_key(self.path)
 
@@ -166,7 +172,7 @@ class _Walker:
     def finish(self) -> Scan:
         """Drop repeated paths, order the rest, and give every one its root."""
         candidates = sorted(self.candidates, key=lambda c: c.order)
-        shared = _shared_roots({c.root or c.path.parent for c in candidates})
+        shared = _shared_roots({c.base for c in candidates})
         chosen: dict[str, _Candidate] = {}
         # Stable: what a manifest says of a recording is not lost where a folder holds it, too.
         for candidate in sorted(candidates, key=lambda c: c.row is None):

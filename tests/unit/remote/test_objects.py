@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -107,7 +107,7 @@ class Shelf(LocalFileSystem):
 
     protocol = "shelf"
     cachable = False
-    faults: list[Exception] = []
+    faults: ClassVar[list[Exception]] = []
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:

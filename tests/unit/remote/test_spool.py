@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from anc_core.errors import ErrorCode, SinkError
 from anc_core.remote.spool import Spool
 
@@ -47,9 +49,6 @@ with Spool(Path({str(tmp_path)!r})) as spool:
 def test_a_disk_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with Spool(tmp_path / "file" / "spool") as spool:
-        try:
+        with pytest.raises(SinkError) as caught:
             spool.path(".wav")
-        except SinkError as err:
-            assert err.code is ErrorCode.NOT_WRITABLE
-        else:
-            raise AssertionError("a spool below a file was made")
+        assert caught.value.code is ErrorCode.NOT_WRITABLE
