@@ -262,8 +262,8 @@ def probe(folder: RemotePath) -> None:
     where = folder / f".anc-{own_token()}.part"
     system, name = open_filesystem(where)
     with told(where, writing=True):
-        with suppress(FileExistsError):
-            system.makedirs(system._parent(name), exist_ok=True)  # noqa: SLF001 - fsspec's own word
+        if where.protocol not in _WHOLE_OR_ABSENT:  # there it would make a bucket
+            system.makedirs(name.rpartition("/")[0], exist_ok=True)
         system.pipe_file(name, b"\0")
         system.rm_file(name)
 
