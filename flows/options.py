@@ -20,7 +20,8 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class PlaceType(click.ParamType):  # type: ignore[type-arg] - older click has no arguments for it
+# Without arguments: older click has none for it.
+class PlaceType(click.ParamType):  # type: ignore[type-arg]
     """A path of this machine, or the URL of what lies elsewhere."""
 
     name = "path"

@@ -155,7 +155,8 @@ class RemoteOutput:
         objects.deliver(record, beside, on_bytes=self._on_bytes)
         try:
             objects.deliver(source, self.place, on_bytes=self._on_bytes)
-        except BaseException:
+        except Exception:
+            # Not after Ctrl-C: then the output may arrive yet, and must find its record.
             if before is None:
                 with suppress(AncError):
                     objects.remove(beside)

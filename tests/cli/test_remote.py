@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from anc_core.errors import WorkerDiedError
 from anc_core.remote import objects
 from anc_core.remote.address import RemotePath
 from tests.nasty.bench import Bench
@@ -86,8 +87,8 @@ def test_a_large_object_travels_in_parts(s3: Any, tmp_path: Path) -> None:
     assert (tmp_path / "back").stat().st_size == large.stat().st_size
 
     def stop() -> None:
-        raise KeyboardInterrupt
+        raise WorkerDiedError
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(WorkerDiedError):
         objects.deliver(large, where.with_name("other"), on_bytes=stop)
     assert objects.find(where.with_name("other")) is None
