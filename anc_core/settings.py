@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     """Whether the classifier listens. Without it a session has no names, and takes less time."""
     workers: int = Field(default=0, ge=0, le=1_024)
     """Worker processes of a batch; 0 = as many as this process may use cores."""
+    dask_scheduler: str | None = None
+    """Scheduler of a Dask cluster (``tcp://host:8786``) whose workers do the shards of a batch."""
     shard_s: float = Field(default=15.0, ge=0.1, le=3_600)
     """Work that one shard of a batch holds, in estimated CPU seconds."""
     max_duration_s: float = Field(default=7 * 86_400.0, gt=0)

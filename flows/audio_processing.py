@@ -27,7 +27,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import AwareDatetime, Field
 
-from anc_core.errors import AncError, ErrorCode, TransientError
+from anc_core.errors import AncError, ErrorCode, InputError, TransientError
 from anc_core.jobs.attempts import attempts
 from anc_core.jobs.batch import (
     abandon,
@@ -41,10 +41,12 @@ from anc_core.jobs.batch import (
     summarise,
 )
 from anc_core.jobs.plan import BatchRequest, plan_batch
-from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, workers_for
+from anc_core.jobs.dask_pool import DaskPool
+from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
+from anc_core.jobs.pools import open_pool
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
-from anc_core.jobs.shards import cut_shards
+from anc_core.jobs.shards import MAX_SHARDS, cut_shards
 from anc_core.logs import log_ids
 from anc_core.presets import PRESETS, CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
@@ -210,10 +212,16 @@ def process_recording_task(job: RecordingJob) -> SessionSummary:
 
 
 class _ShardRunner(ThreadPoolTaskRunner[Any]):
-    """A thread for every worker process; the number is read when the flow starts."""
+    """A thread for every worker process; the number is read when the flow starts.
+
+    Of a cluster there are as many as there may be shards: they only wait.
+    """
 
     def duplicate(self) -> _ShardRunner:
-        return _ShardRunner(max_workers=available_workers(Settings.load().workers))
+        settings = Settings.load()
+        if settings.dask_scheduler is not None:
+            return _ShardRunner(max_workers=MAX_SHARDS)
+        return _ShardRunner(max_workers=available_workers(settings.workers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +230,7 @@ class _Running:
 
     plan: BatchPlan
     shards: list[tuple[RecordingJob, ...]]
-    pool: WorkerPool
+    pool: WorkerPool | DaskPool
     database: Database
     settings: Settings
     since: datetime
@@ -560,10 +568,15 @@ def _at_work(
     share: float = 0.0,
 ) -> Iterator[_Running]:
     """Hold the workers of ``plan``; a helper (``share`` above 0) begins further down the list."""
-    workers = workers_for(plan, settings)
-    shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
-    first = int(share * len(shards))
-    with WorkerPool(workers) as pool:
+    try:
+        pool = open_pool(plan, settings)
+    except InputError:
+        if not share:
+            abandon(plan, database)
+        raise
+    with pool:
+        shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=pool.size)
+        first = int(share * len(shards))
         running = _Running(
             plan=plan,
             shards=[*shards[first:], *shards[:first]],

@@ -22,10 +22,12 @@ from anc_core.jobs.batch import (
     run_shard,
 )
 from anc_core.jobs.plan import BatchRequest, plan_batch
-from anc_core.jobs.pool import WorkerPool, workers_for
+from anc_core.jobs.dask_pool import DaskPool
+from anc_core.jobs.pool import WorkerPool
+from anc_core.jobs.pools import open_pool
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
-from anc_core.jobs.shards import cut_shards
+from anc_core.jobs.shards import MAX_SHARDS, cut_shards
 from anc_core.logs import log_ids
 from anc_core.pipeline.stream import OnProgress
 from anc_core.records import SessionSummary
@@ -61,7 +63,7 @@ def run_batch(
     settings: Settings,
     on_progress: OnBatchProgress | None = None,
 ) -> BatchSummary:
-    """Plan and run a batch on the cores of this machine.
+    """Plan and run a batch on the cores of this machine, or on those of a cluster.
 
     Parameters
     ----------
@@ -82,11 +84,11 @@ def run_batch(
     settings = settings.model_copy(update={"database_url": database.url})
     plan = attempts(settings)(plan_batch, request, database=database, settings=settings)
     attempts(settings)(begin, plan, database)
-    workers = workers_for(plan, settings)
-    shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
     try:
         with log_ids(batch_id=plan.batch_id):
-            parts = _run_shards(plan, shards, workers, database, settings, on_progress)
+            pool = open_pool(plan, settings)
+            shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=pool.size)
+            parts = _run_shards(plan, shards, pool, database, settings, on_progress)
             results = [line for part in parts for line in part]
             results = _finish_twins(plan, results, settings)
     except BaseException:
@@ -122,13 +124,13 @@ def _finish_twins(
 def _run_shards(
     plan: BatchPlan,
     shards: list[tuple[RecordingJob, ...]],
-    workers: int,
+    pool: WorkerPool | DaskPool,
     database: Database,
     settings: Settings,
     on_progress: OnBatchProgress | None,
 ) -> Iterator[tuple[RecordingResult, ...]]:
     # The pool is stopped first, so that no thread is left waiting for a worker.
-    with ThreadPoolExecutor(workers) as threads, WorkerPool(workers) as pool:
+    with ThreadPoolExecutor(min(pool.size, MAX_SHARDS)) as threads, pool:
         waiting: set[Future[tuple[RecordingResult, ...]]] = {
             # A context of its own for each: threads inherit none, and with it no ids for the log.
             threads.submit(copy_context().run, _run_shard_on, pool, shard, database, settings)
@@ -142,7 +144,10 @@ def _run_shards(
 
 
 def _run_shard_on(
-    pool: WorkerPool, shard: tuple[RecordingJob, ...], database: Database, settings: Settings
+    pool: WorkerPool | DaskPool,
+    shard: tuple[RecordingJob, ...],
+    database: Database,
+    settings: Settings,
 ) -> tuple[RecordingResult, ...]:
     try:
         for attempt in attempts(settings):

@@ -94,6 +94,11 @@ class WorkerPool:
         for worker in self._workers:
             self._idle.put(worker)
 
+    @property
+    def size(self) -> int:
+        """Calls that run at once."""
+        return len(self._workers)
+
     def __enter__(self) -> Self:
         """Return the pool."""
         return self

@@ -335,7 +335,7 @@ def test_twins_that_met_at_work_both_get_their_output(
     (bench.settings.home).mkdir(exist_ok=True)
     import anc_core.jobs.direct as direct
 
-    def met(plan, shards, workers, database, settings, on_progress):
+    def met(plan, shards, pool, database, settings, on_progress):
         lines = run_shard(plan.jobs[:1], settings, final=True)
         busy = lines[0].model_copy(
             update={
