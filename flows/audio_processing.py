@@ -40,8 +40,8 @@ from anc_core.jobs.batch import (
     run_shard,
     summarise,
 )
-from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.dask_pool import DaskPool
+from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
 from anc_core.jobs.pools import open_pool
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult

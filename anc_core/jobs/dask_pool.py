@@ -14,7 +14,6 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
@@ -67,7 +66,7 @@ class DaskPool:
         self._address, self._on_stopped = address, on_stopped
         self._stop_name = f"anc-stop-{uuid4().hex}"
         self._stop = Event(self._stop_name, client=self._client)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._running: set[Future[Any]] = set()
         self._stopped = False
 
@@ -105,7 +104,7 @@ class DaskPool:
         from distributed import KilledWorker
 
         call = (self._stop_name, self._on_stopped, log_context(), function, arguments)
-        with self._lock:
+        with self._changed:
             if self._stopped:
                 raise _stopped()
             # A call of its own each time: the same arguments are no reason for an old answer.
@@ -122,26 +121,23 @@ class DaskPool:
             msg = f"the Dask scheduler at {self._address} was lost"
             raise WorkerDiedError(msg) from err
         finally:
-            with self._lock:
+            with self._changed:
                 self._running.discard(future)
+                self._changed.notify_all()
         return answer
 
     def stop(self) -> None:
         """End all calls of this pool, whatever they do, and see their workers dead."""
-        from distributed import wait as wait_for
-
-        with self._lock:
+        with self._changed:
             if self._stopped:
                 return
             self._stopped = True
-            left = list(self._running)
-        if not left:
-            return
-        # What runs must see the sign; what waits for its turn sees it first of all.
-        self._stop.set()
-        with suppress(TimeoutError):
-            wait_for(left, timeout=_END_S)
-        self._client.cancel(left)
+            if not self._running:
+                return
+            # What runs must see the sign; what waits for its turn sees it first of all.
+            self._stop.set()
+            self._changed.wait_for(lambda: not self._running, timeout=_END_S)
+            self._client.cancel(list(self._running))
 
 
 def _serve(

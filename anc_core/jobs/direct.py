@@ -21,8 +21,8 @@ from anc_core.jobs.batch import (
     results_of_lost_shard,
     run_shard,
 )
-from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.dask_pool import DaskPool
+from anc_core.jobs.plan import BatchRequest, plan_batch
 from anc_core.jobs.pool import WorkerPool
 from anc_core.jobs.pools import open_pool
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
