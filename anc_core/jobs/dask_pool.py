@@ -107,8 +107,7 @@ class DaskPool:
         with self._changed:
             if self._stopped:
                 raise _stopped()
-            # A call of its own each time: the same arguments are no reason for an old answer.
-            future = self._client.submit(_serve, *call, pure=False)
+            future = self._submit(call)
             self._running.add(future)
         try:
             answer: T = future.result()
@@ -118,13 +117,22 @@ class DaskPool:
         except CancelledError as err:
             if self._stopped:
                 raise _stopped() from err
-            msg = f"the Dask scheduler at {self._address} was lost"
-            raise WorkerDiedError(msg) from err
+            raise self._lost() from err
         finally:
             with self._changed:
                 self._running.discard(future)
                 self._changed.notify_all()
         return answer
+
+    def _submit(self, call: tuple[object, ...]) -> Future[Any]:
+        try:
+            # A call of its own each time: the same arguments are no reason for an old answer.
+            return self._client.submit(_serve, *call, pure=False)
+        except (OSError, RuntimeError) as err:
+            raise self._lost() from err
+
+    def _lost(self) -> WorkerDiedError:
+        return WorkerDiedError(f"the Dask scheduler at {self._address} was lost")
 
     def stop(self) -> None:
         """End all calls of this pool, whatever they do, and see their workers dead."""
