@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def test_the_flow_is_the_same_on_a_cluster(
         again = batch_process_files(file_paths=[tmp_path / "in"], output_dir=tmp_path / "out")
     assert (summary.planned, summary.ok, summary.failed) == (5, 4, 1)
     assert (again.skipped, again.failed) == (4, 1)
-    assert sorted(os.listdir(tmp_path / "out"))[:2] == ["0.wav", "0.wav.json"]
+    assert (tmp_path / "out" / "0.wav.json").exists()
     with open_database(store_url).begin() as db:
         assert len([one for one in list_sessions(db) if one.status == "ok"]) == 4
 
