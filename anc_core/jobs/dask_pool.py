@@ -73,7 +73,8 @@ class DaskPool:
     @property
     def size(self) -> int:
         """Calls that the cluster runs at once, as it is now; at least 1."""
-        return max(1, sum(self._client.nthreads().values()))
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
 
     def __enter__(self) -> Self:
         """Return the pool."""
