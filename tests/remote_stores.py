@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import fsspec
+import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 BUCKET = "recs"
@@ -32,19 +32,20 @@ def s3_server() -> Iterator[Any]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    before = dict(os.environ)
-    os.environ |= {
+    named = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "key-of-the-test",
         "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    fsspec.get_filesystem_class("s3").clear_instance_cache()  # they hold the address of a server
-    store = fsspec.filesystem("s3", use_listings_cache=False)
-    store.mkdir(BUCKET)
-    try:
-        yield store
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in named.items():
+            patch.setenv(name, value)
+        # Instances hold the address of an earlier server.
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        store = fsspec.filesystem("s3", use_listings_cache=False)
+        store.mkdir(BUCKET)
+        try:
+            yield store
+        finally:
+            server.stop()
