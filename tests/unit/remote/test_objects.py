@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -201,9 +200,10 @@ def test_who_lost_its_session_stops_to_deliver(store: MemoryFileSystem, tmp_path
 
 
 def test_without_the_extra_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    needs = {"class": "no_such_package.Nowhere", "err": "Install no_such_package"}
+    monkeypatch.setitem(fsspec.registry.known_implementations, "nowhere", needs)
     with pytest.raises(InputError, match=r"pip install 'anc-platform\[remote\]'") as caught:
-        objects.look_at(RemotePath("s3", "b/a.wav"))
+        objects.look_at(RemotePath("nowhere", "b/a.wav"))
     assert "\n" not in str(caught.value)
 
 
