@@ -11,6 +11,7 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import known_implementations
 
 from anc_core.errors import (
     ErrorCode,
@@ -201,7 +202,7 @@ def test_who_lost_its_session_stops_to_deliver(store: MemoryFileSystem, tmp_path
 
 def test_without_the_extra_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = {"class": "no_such_package.Nowhere", "err": "Install no_such_package"}
-    monkeypatch.setitem(fsspec.registry.known_implementations, "nowhere", needs)
+    monkeypatch.setitem(known_implementations, "nowhere", needs)
     with pytest.raises(InputError, match=r"pip install 'anc-platform\[remote\]'") as caught:
         objects.look_at(RemotePath("nowhere", "b/a.wav"))
     assert "\n" not in str(caught.value)
