@@ -16,6 +16,7 @@
     └── TransientError                     may work in a moment: the only thing a flow retries
         ├── StoreBusyError                 the database was locked or away (DB_UNAVAILABLE)
         ├── SourceChangedError             the input changed while it was read (CHANGED_DURING_READ)
+        ├── RemoteUnreachableError         a bucket gave no answer (TIMEOUT)
         └── WorkerDiedError                a worker process died
 
 Every error that ends a session carries a stable ``code`` (:class:`ErrorCode`): reports group by it.
@@ -174,6 +175,12 @@ class SourceChangedError(TransientError):
     """The input changed while it was read."""
 
     code = ErrorCode.CHANGED_DURING_READ
+
+
+class RemoteUnreachableError(TransientError):
+    """A bucket or another machine gave no answer, or one that was cut short."""
+
+    code = ErrorCode.TIMEOUT
 
 
 class WorkerDiedError(TransientError):

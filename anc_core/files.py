@@ -29,7 +29,7 @@ from anc_core.errors import (
 from anc_core.temporaries import own_token
 
 _COPY_BYTES = 1 << 20
-_DIGEST_BYTES = 32  # 256 bit
+DIGEST_BYTES = 32  # 256 bit
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT}
@@ -142,7 +142,7 @@ def digest_file(path: Path | str) -> str:
     SourceError
         As :func:`open_regular`.
     """
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with open_regular(path) as file:
         for block in _blocks(file, Path(path)):
             digest.update(block)

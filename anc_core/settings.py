@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from anc_core.errors import SettingsError
 from anc_core.logs import LogStyle
+from anc_core.remote.address import Place
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -36,6 +38,8 @@ CHUNK_LIMITS_S = (0.5, 5.0)
 """Shortest and longest chunk; the same as of every request (``anc_core.audio.chunks``)."""
 
 _DOTENV = ".env"
+_PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+")
+_PORT = re.compile(r"\d{1,5}(/|$)")
 
 # Read outside this class: by the tests and by the packaging, never by the algorithms.
 _RESERVED = frozenset({"ANC_TEST_DATA", "ANC_TEST_DATABASE_URL"})
@@ -85,6 +89,8 @@ class Settings(BaseSettings):
     """Whether the classifier listens. Without it a session has no names, and takes less time."""
     workers: int = Field(default=0, ge=0, le=1_024)
     """Worker processes of a batch; 0 = as many as this process may use cores."""
+    dask_scheduler: str | None = None
+    """Scheduler of a Dask cluster (``tcp://host:8786``) whose workers do the shards of a batch."""
     shard_s: float = Field(default=15.0, ge=0.1, le=3_600)
     """Work that one shard of a batch holds, in estimated CPU seconds."""
     max_duration_s: float = Field(default=7 * 86_400.0, gt=0)
@@ -101,8 +107,12 @@ class Settings(BaseSettings):
     """How often a running session says that it is alive."""
     stale_after_s: float = Field(default=120.0, gt=0)
     """A session on another host is taken for dead after this long without a heartbeat."""
-    allowed_roots: Annotated[tuple[Path, ...], NoDecode] = ()
-    """If set (separated by the system's path separator), no file outside is read or written."""
+    allowed_roots: Annotated[tuple[Place, ...], NoDecode] = ()
+    """If set (separated by the system's path separator), no file outside is read or written; nor
+    any object, but below a root that is a URL."""
+    spool_dir: Path | None = None
+    """Folder on a disk of this machine for recordings of buckets that are in work; by default
+    ``spool`` in ``home``."""
     alert_webhook_url: SecretStr | None = Field(default=None, repr=False)  # may hold a token
     """Where every emergency event is posted (http or https); without it none is."""
     alert_webhook_secret: SecretStr | None = Field(default=None, repr=False)
@@ -134,7 +144,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_roots", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
-        return tuple(p for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+        return _split_places(value) if isinstance(value, str) else value
 
     @field_validator("report_mail_to", mode="before")
     @classmethod
@@ -224,6 +234,11 @@ class Settings(BaseSettings):
         return (self.home / "models").expanduser().absolute()
 
     @property
+    def spool(self) -> Path:
+        """``spool_dir``, or its place in ``home``."""
+        return (self.spool_dir or self.home / "spool").expanduser().absolute()
+
+    @property
     def reports_dir(self) -> Path:
         """Folder of the reports, where a call names no other."""
         return (self.home / "reports").expanduser().absolute()
@@ -237,6 +252,20 @@ class Settings(BaseSettings):
 def known_names() -> frozenset[str]:
     """Return every ``ANC_*`` variable that has a meaning."""
     return _RESERVED | {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def _split_places(text: str) -> tuple[str, ...]:
+    """Split at the system's separator, which on most systems is also a part of every URL."""
+    places: list[str] = []
+    for part in text.split(os.pathsep):
+        before = places[-1] if places else ""
+        begins = part.startswith("//") and _PROTOCOL.fullmatch(before) is not None
+        has_port = "://" in before and _PORT.match(part) is not None
+        if begins or has_port:
+            places[-1] = f"{before}:{part}"
+        else:
+            places.append(part)
+    return tuple(place for place in places if place)
 
 
 def _passwords(url: str) -> tuple[str, ...]:

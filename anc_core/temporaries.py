@@ -15,13 +15,16 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-_NAME = re.compile(r"\.anc-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{16}(-json)?\.part")
+_WRITER = r"\.anc-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{16}"
+_NAME = re.compile(_WRITER + r"(-json)?\.part")
+_FOLDER_NAME = re.compile(_WRITER + r"\.spool")
 _GONE = frozenset({"Z", "X", "x"})
 """States of a process that is dead and not yet collected by its parent (proc(5))."""
 
@@ -42,15 +45,36 @@ def remove_abandoned(folder: Path) -> int:
     """
     removed = 0
     with suppress(OSError), os.scandir(folder) as entries:
-        for name in [entry.name for entry in entries if _is_abandoned(entry.name)]:
+        for name in [entry.name for entry in entries if _is_abandoned(_NAME, entry.name)]:
             with suppress(OSError):  # somebody else was faster
                 (folder / name).unlink()
                 removed += 1
     return removed
 
 
-def _is_abandoned(name: str) -> bool:
-    found = _NAME.fullmatch(name)
+def temporary_folder(parent: Path, token: str) -> Path:
+    """Return the name of a temporary folder that :func:`remove_abandoned_folders` knows."""
+    return parent / f".anc-{token}.spool"
+
+
+def remove_abandoned_folders(parent: Path) -> int:
+    """Remove the temporary folders in ``parent`` whose process on this host is gone.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    with suppress(OSError), os.scandir(parent) as entries:
+        abandoned = [e.path for e in entries if _is_abandoned(_FOLDER_NAME, e.name)]
+        for path in abandoned:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(abandoned)
+    return 0
+
+
+def _is_abandoned(pattern: re.Pattern[str], name: str) -> bool:
+    found = pattern.fullmatch(name)
     if found is None or found[1] != _host():
         return False
     return _start_of(int(found[2])) != int(found[3])

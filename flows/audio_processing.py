@@ -40,15 +40,17 @@ from anc_core.jobs.batch import (
     run_shard,
     summarise,
 )
+from anc_core.jobs.dask_pool import DaskPool
 from anc_core.jobs.plan import BatchRequest, plan_batch
-from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers, workers_for
-from anc_core.jobs.readiness import get_ready
+from anc_core.jobs.pool import PoolStoppedError, WorkerPool, available_workers
+from anc_core.jobs.pools import fit, get_one_ready, open_pool
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
-from anc_core.jobs.shards import cut_shards
+from anc_core.jobs.shards import MAX_SHARDS, cut_shards
 from anc_core.logs import log_ids
 from anc_core.presets import PRESETS, CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, SessionSummary, Status
+from anc_core.remote.address import place
 from anc_core.settings import Settings
 from anc_core.store import Database, batch_progress, open_database, open_existing
 from flows.alerting import announce_emergencies
@@ -62,7 +64,7 @@ from flows.common import (
     retry_options,
     tell_of_suspension,
 )
-from flows.forms import form
+from flows.forms import PlaceName, form
 
 R = TypeVar("R")
 
@@ -72,6 +74,7 @@ _PASSING_CODES = frozenset(
         ErrorCode.DB_UNAVAILABLE,
         ErrorCode.INTERRUPTED,
         ErrorCode.OUT_OF_MEMORY,
+        ErrorCode.TIMEOUT,
     }
 )
 """What a retry might have cured."""
@@ -118,13 +121,13 @@ def _file_name() -> str:
     choices={"preset": tuple(PRESETS)},
 )
 def process_audio_file(
-    file_path: Path,
+    file_path: PlaceName,
     session_id: str | None = None,
     apply_anc: bool = True,
-    output_path: Path | None = None,
+    output_path: PlaceName | None = None,
     mode: ModeName = "auto",
     preset: str = "default",
-    reference_path: Path | None = None,
+    reference_path: PlaceName | None = None,
     chunk_size: int | None = None,
     overwrite: OverwriteName = "skip",
     device_id: str | None = None,
@@ -138,10 +141,10 @@ def process_audio_file(
     """Remove the noise from one recording, leave every emergency sound untouched, record a session.
 
     Args:
-        file_path: The recording; never modified.
+        file_path: The recording, a file or the URL of an object; never modified.
         session_id: Name of the session (A-Z a-z 0-9 . _ -); generated if empty.
         apply_anc: False analyses only: the output, if asked for, is the input bit for bit.
-        output_path: Where the result goes; empty measures without writing.
+        output_path: Where the result goes, path or URL; empty measures without writing.
         mode: auto cancels where there is a reference and suppresses otherwise.
         preset: default, gentle, strong, call-centre, field or analyse-only.
         reference_path: Recording of the noise, picked up elsewhere, for mode cancel.
@@ -165,12 +168,12 @@ def process_audio_file(
     settings = Settings.load()
     configure_run_logs(settings)
     job = RecordingJob(
-        source=file_path,
-        sink=output_path,
+        source=place(file_path),
+        sink=None if output_path is None else place(output_path),
         mode=Mode(mode),
         preset=preset,
         apply_anc=apply_anc,
-        reference=reference_path,
+        reference=None if reference_path is None else place(reference_path),
         suppression=suppression,
         cancellation=cancellation,
         chunk_size=chunk_size,
@@ -185,7 +188,7 @@ def process_audio_file(
     summary = process_recording_task.with_options(**retry_options(settings))(job)
     logger().info(
         "%s: %s %s",
-        file_path.name,
+        job.source.name,
         summary.status,
         summary.error_message or "",
         extra={"session_id": summary.session_id},
@@ -212,10 +215,16 @@ def process_recording_task(job: RecordingJob) -> SessionSummary:
 
 
 class _ShardRunner(ThreadPoolTaskRunner[Any]):
-    """A thread for every worker process; the number is read when the flow starts."""
+    """A thread for every worker process; the number is read when the flow starts.
+
+    Of a cluster there are as many as there may be shards: they only wait.
+    """
 
     def duplicate(self) -> _ShardRunner:
-        return _ShardRunner(max_workers=available_workers(Settings.load().workers))
+        settings = Settings.load()
+        if settings.dask_scheduler is not None:
+            return _ShardRunner(max_workers=MAX_SHARDS)
+        return _ShardRunner(max_workers=available_workers(settings.workers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +233,7 @@ class _Running:
 
     plan: BatchPlan
     shards: list[tuple[RecordingJob, ...]]
-    pool: WorkerPool
+    pool: WorkerPool | DaskPool
     database: Database
     settings: Settings
     since: datetime
@@ -255,7 +264,7 @@ def _batch_name() -> str:
 def batch_process_files(
     file_paths: list[str | Path],
     apply_anc: bool = True,
-    output_dir: Path | None = None,
+    output_dir: PlaceName | None = None,
     recursive: bool = True,
     preset: str = "default",
     max_failures: int | None = None,
@@ -278,9 +287,9 @@ def batch_process_files(
     """Remove the noise from many recordings; one bad file never stops the rest.
 
     Args:
-        file_paths: Files, folders, glob patterns and manifests (.csv, .jsonl).
+        file_paths: Files, folders, glob patterns and manifests (.csv, .jsonl), or URLs of such.
         apply_anc: False analyses only.
-        output_dir: Where the tree of outputs goes; empty measures without writing.
+        output_dir: Where the tree of outputs goes, path or URL; empty measures without writing.
         recursive: Search the subfolders of folders.
         preset: default, gentle, strong, call-centre, field or analyse-only.
         max_failures: The run fails if more recordings fail; empty allows any number.
@@ -317,7 +326,7 @@ def batch_process_files(
     settings = Settings.load()
     request = BatchRequest(
         inputs=file_paths,
-        output_dir=output_dir,
+        output_dir=None if output_dir is None else place(output_dir),
         apply_anc=apply_anc,
         mode=mode,
         preset=preset,
@@ -340,7 +349,8 @@ def batch_process_files(
         summary = summarise(plan_them(request, True), (), dry_run=True)
         publish_summary(summary)
         return summary
-    with _pool(settings) as pool:
+    with open_pool(settings, request.batch_id) as pool:
+        get_one_ready(pool)
         plan = plan_them(request, False)
         with _opened(settings, patiently=True) as database:
             attempts(settings)(begin, plan, database)
@@ -384,7 +394,8 @@ def help_batch(request: BatchRequest, since: datetime, turn: int, of: int) -> Ba
     """
     started = time.monotonic()
     settings = Settings.load()
-    with _pool(settings) as pool:
+    with open_pool(settings, request.batch_id) as pool:
+        get_one_ready(pool)
         plan = plan_recordings.with_options(**retry_options(settings))(request, False)
         with (
             _opened(settings, patiently=True) as database,
@@ -556,17 +567,9 @@ def _opened(settings: Settings, *, patiently: bool = False) -> Iterator[Database
 
 
 @contextmanager
-def _pool(settings: Settings) -> Iterator[WorkerPool]:
-    """Hold the workers; the first gets ready while the recordings are looked for."""
-    with WorkerPool(available_workers(settings.workers)) as pool:
-        pool.prepare(get_ready)
-        yield pool
-
-
-@contextmanager
 def _at_work(
     plan: BatchPlan,
-    pool: WorkerPool,
+    pool: WorkerPool | DaskPool,
     database: Database,
     settings: Settings,
     *,
@@ -574,9 +577,7 @@ def _at_work(
     share: float = 0.0,
 ) -> Iterator[_Running]:
     """Let the workers at ``plan``; a helper (``share`` above 0) begins further down the list."""
-    workers = workers_for(plan, settings)
-    pool.limit(workers)
-    shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
+    shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=fit(pool, plan, settings))
     first = int(share * len(shards))
     running = _Running(
         plan=plan,

@@ -11,6 +11,7 @@ import click
 from flows.options import (
     EXIT_FAILED,
     EXIT_USAGE,
+    PlaceType,
     cancellation_options,
     cancellation_parameters,
     load_settings,
@@ -38,10 +39,11 @@ _TOO_MUCH = "Flow run parameters must be less than"
 @click.option(
     "-o",
     "--output-dir",
-    type=click.Path(path_type=Path),
+    "--output",
+    type=PlaceType(),
     default=Path("cleaned"),
     show_default=True,
-    help="Folder that mirrors the inputs' tree.",
+    help="Folder that mirrors the inputs' tree, or its URL.",
 )
 @click.option("--no-output", is_flag=True, help="Measure and record only.")
 @click.option("--recursive/--flat", default=True, show_default=True)
@@ -82,7 +84,7 @@ def batch(
     quiet: bool,
     **words: Any,  # noqa: ANN401 - one word for every field of BatchRequest
 ) -> None:
-    """Remove the noise from files, folders, globs and manifests."""
+    """Remove the noise from files, folders, globs and manifests, or URLs of such."""
     if not inputs:
         msg = "name at least one file, folder, pattern or manifest"
         raise click.UsageError(msg)
@@ -136,7 +138,12 @@ def _directly(
 def _as_flow(
     request: BatchRequest, settings: Settings, max_failures: int | None, *, dry_run: bool
 ) -> BatchSummary:
-    check_names(*request.inputs, request.output_dir)
+    from anc_core.remote.address import place
+
+    for word in request.inputs:
+        place(word)  # before Prefect is told of it: what may not be a parameter is refused
+    output_dir = None if request.output_dir is None else str(request.output_dir)
+    check_names(*request.inputs, output_dir)
     from prefect.exceptions import PrefectHTTPStatusError
 
     from anc_core.errors import InputError
@@ -146,7 +153,7 @@ def _as_flow(
     parameters: dict[str, Any] = {
         "file_paths": list(request.inputs),
         "apply_anc": request.apply_anc,
-        "output_dir": request.output_dir,
+        "output_dir": output_dir,
         "recursive": request.recursive,
         "preset": request.preset,
         "max_failures": max_failures,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from pydantic import TypeAdapter
 
 from anc_core.jobs.plan import BatchRequest
 from anc_core.jobs.records import BatchPlan
+from anc_core.remote.address import is_url
 from flows.common import logger
 
 _DEPLOYMENT = "help-batch/help-batch"
@@ -67,7 +69,7 @@ def _ask(request: BatchRequest, since: datetime, turn: int, of: int) -> UUID | N
     # A helper works in a folder of its own.
     absolute = replace(
         request,
-        inputs=[os.path.abspath(word) for word in request.inputs],  # noqa: PTH100 - also patterns
+        inputs=[_absolute(word) for word in request.inputs],
         output_dir=None if request.output_dir is None else request.output_dir.absolute(),
     )
     parameters: dict[str, Any] = {
@@ -82,6 +84,10 @@ def _ask(request: BatchRequest, since: datetime, turn: int, of: int) -> UUID | N
         logger().warning("no helper %d, this run does its share: %s", turn, err)
         return None
     return run.id
+
+
+def _absolute(word: str | Path) -> str:
+    return str(word) if is_url(word) else os.path.abspath(word)  # noqa: PTH100 - also patterns
 
 
 def _recall(ids: list[UUID], *, all_of_them: bool) -> None:

@@ -24,6 +24,7 @@ from rich.text import Text
 from anc_core.inert import inert
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingResult
 from anc_core.records import Record, SessionSummary, Status
+from anc_core.remote.address import is_url
 from anc_core.store import BatchProgress
 
 _PIPE_WIDTH = 160
@@ -243,6 +244,8 @@ def _note(line: RecordingResult, root: Path) -> str:
 
 
 def _relative(path: str, root: Path) -> str:
+    if is_url(path):
+        return path
     return str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else path
 
 

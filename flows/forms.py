@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from anc_core.titles import title_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+PlaceName: TypeAlias = Annotated[str | Path, WithJsonSchema({"type": "string", "format": "path"})]
+"""A path or a URL, as text: :class:`pathlib.Path` would take a slash from a URL."""
 
 # To a type checker Annotated is no function; here its argument is a value.
 _annotated: Any = Annotated

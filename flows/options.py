@@ -11,12 +11,35 @@ import click
 
 if TYPE_CHECKING:
     from anc_core.presets import CancellationParameters, SuppressionOverrides
+    from anc_core.remote.address import RemotePath
     from anc_core.settings import Settings
     from anc_core.store import Database
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+# Without arguments: older click has none for it.
+class PlaceType(click.ParamType):  # type: ignore[type-arg]
+    """A path of this machine, or the URL of what lies elsewhere."""
+
+    name = "path"
+
+    def convert(
+        self,
+        value: str | Path | RemotePath,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path | RemotePath:
+        """Return what ``value`` means; a URL that can't be used is a mistake of the command."""
+        from anc_core.errors import InputError
+        from anc_core.remote.address import place
+
+        try:
+            return place(value)
+        except InputError as err:
+            self.fail(str(err), param, ctx)
 
 
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:

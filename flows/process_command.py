@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.options import (
     EXIT_FAILED,
+    PlaceType,
     cancellation_options,
     cancellation_parameters,
     mode_option,
@@ -24,19 +25,20 @@ from flows.options import (
 )
 from flows.parameters import check_names
 
+if TYPE_CHECKING:
+    from anc_core.remote.address import RemotePath
+
 _place_options = options(
     click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path),
+        type=PlaceType(),
         default=Path("cleaned"),
         show_default=True,
-        help="Folder, or a file name with its suffix.",
+        help="Folder, or a file name with its suffix; or a URL of such.",
     ),
     click.option("--no-output", is_flag=True, help="Measure and record only."),
-    click.option(
-        "--reference", type=click.Path(path_type=Path), help="The noise, picked up elsewhere."
-    ),
+    click.option("--reference", type=PlaceType(), help="The noise, picked up elsewhere."),
     click.option("--chunk-size", type=int, help="Samples a chunk, 0.5 to 5 s."),
     click.option("--session-id", help="Name of the session."),
     moment_option("--recorded-at", help="When it began; without a time zone: UTC."),
@@ -44,20 +46,20 @@ _place_options = options(
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PlaceType())
 @_place_options
 @mode_option
 @suppression_options
 @cancellation_options
 @session_options
 def process(**words: Any) -> None:  # noqa: ANN401 - one word for every option above
-    """Remove the noise from one recording."""
+    """Remove the noise from one recording, a file or the URL of an object."""
     suppression = suppression_overrides(words)
     _process_one(suppression=suppression, **words)
 
 
 @click.command()
-@click.argument("file", metavar="PRIMARY", type=click.Path(path_type=Path))
+@click.argument("file", metavar="PRIMARY", type=PlaceType())
 @_place_options
 @cancellation_options
 @session_options
@@ -75,10 +77,10 @@ def cancel(**words: Any) -> None:  # noqa: ANN401
 
 def _process_one(
     *,
-    file: Path,
-    output: Path,
+    file: Path | RemotePath,
+    output: Path | RemotePath,
     no_output: bool,
-    reference: Path | None,
+    reference: Path | RemotePath | None,
     analyse_only: bool,
     database_url: str | None,
     as_flow: bool,
@@ -91,12 +93,13 @@ def _process_one(
     cancellation = cancellation_parameters(words)
     parameters = {**words, "apply_anc": not analyse_only, "cancellation": cancellation}
     if as_flow:
-        check_names(file, sink, reference)
+        named = [None if where is None else str(where) for where in (sink, reference)]
+        check_names(str(file), *named)
         from flows.audio_processing import process_audio_file
 
         use_database(settings)
         summary = process_audio_file(
-            file_path=file, output_path=sink, reference_path=reference, **parameters
+            file_path=str(file), output_path=named[0], reference_path=named[1], **parameters
         )
     else:
         from anc_core.jobs.direct import run_one
@@ -116,20 +119,25 @@ def _process_one(
     sys.exit(EXIT_FAILED if summary.status == "failed" else 0)
 
 
-def _sink(file: Path, output: Path, *, is_copy: bool) -> Path:
+def _sink(
+    file: Path | RemotePath, output: Path | RemotePath, *, is_copy: bool
+) -> Path | RemotePath:
     from anc_core.jobs.plan import output_place
     from anc_core.jobs.scan import RECORDING_SUFFIXES
 
-    if output.suffix.lower() in RECORDING_SUFFIXES and not output.is_dir():
+    is_folder = isinstance(output, Path) and output.is_dir()
+    if output.suffix.lower() in RECORDING_SUFFIXES and not is_folder:
         return output
     return output_place(file, output, is_copy=is_copy)
 
 
-def _length(file: Path) -> tuple[int | None, int]:
+def _length(file: Path | RemotePath) -> tuple[int | None, int]:
     """Return samples and rate by the header; what is wrong with it is said when it is processed."""
     from anc_core.audio import open_reader
     from anc_core.errors import AncError
 
+    if not isinstance(file, Path):
+        return None, 1  # only who fetches it knows
     try:
         with open_reader(file) as reader:
             return reader.declared_num_samples, reader.sample_rate

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anc_core.audio.chunks import chunk_size_for, rechunk
     from anc_core.audio.formats import (
         AudioFormat,
+        expected_suffix,
         length_tolerance,
         output_format,
         output_suffix,
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "chunks": ("chunk_size_for", "rechunk"),
-    "formats": ("AudioFormat", "length_tolerance", "output_format", "output_suffix"),
+    "formats": (
+        "AudioFormat",
+        "expected_suffix",
+        "length_tolerance",
+        "output_format",
+        "output_suffix",
+    ),
     "reader": ("AudioReader", "open_reader"),
     "resample": ("StreamResampler",),
     "tags": ("Tags",),
@@ -43,6 +50,7 @@ __all__ = [
     "StreamResampler",
     "Tags",
     "chunk_size_for",
+    "expected_suffix",
     "length_tolerance",
     "open_reader",
     "open_writer",

@@ -173,6 +173,22 @@ def output_suffix(target: AudioFormat, suffix: str) -> str:
     return _SUFFIXES[target.container][0] if known else suffix
 
 
+def expected_suffix(suffix: str) -> str:
+    """Return what :func:`output_suffix` will say of a recording of which only the name is known.
+
+    Its content may know better.
+
+    Examples
+    --------
+    >>> expected_suffix(".m4a"), expected_suffix(".voc"), expected_suffix(".WAV")
+    ('.flac', '.wav', '.WAV')
+    """
+    container = _READ_ONLY_SUFFIXES.get(suffix.lower())
+    if container is None:
+        return suffix
+    return ".wav" if container in _READ_BY_LIBSNDFILE else ".flac"
+
+
 def length_tolerance(audio_format: AudioFormat) -> int:
     """Return by how many samples a decoder may miss the length that was encoded.
 

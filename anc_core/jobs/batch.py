@@ -13,8 +13,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from anc_core.errors import AncError, ErrorCode, InputError, RecordingError, TransientError
+from anc_core.errors import (
+    AncError,
+    ErrorCode,
+    InputError,
+    RecordingError,
+    TransientError,
+)
 from anc_core.files import digest_file, link_or_copy, sink_error, temp_path
+from anc_core.jobs.naming import Where
 from anc_core.jobs.records import (
     BatchPlan,
     BatchSummary,
@@ -25,6 +32,8 @@ from anc_core.jobs.records import (
 from anc_core.jobs.run import BUSY_REASON, run_recording
 from anc_core.pipeline.sidecar import remove_leftovers, sidecar_path
 from anc_core.records import ENDED, Status
+from anc_core.remote import objects
+from anc_core.remote.address import RemotePath, place
 from anc_core.settings import Settings
 from anc_core.store import (
     Database,
@@ -58,8 +67,11 @@ def begin(plan: BatchPlan, database: Database) -> None:
         open_batch(db, plan.batch_id, parameters=plan.parameters, planned=plan.planned)
 
 
-def _probe(output_dir: Path) -> None:
+def _probe(output_dir: Where) -> None:
     """Make ``output_dir`` and write a file there: better to fail now than after hours of work."""
+    if isinstance(output_dir, RemotePath):
+        objects.probe(output_dir)
+        return
     probe = temp_path(output_dir / "probe", own_token())
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -72,11 +84,14 @@ def _probe(output_dir: Path) -> None:
 
 
 def _folders_of(plan: BatchPlan) -> set[Path]:
-    """Return where the outputs of the batch lie or will lie, and where it tried to write."""
+    """Return the folders where outputs of the batch lie or will lie, and where it tried to write.
+
+    Buckets have no temporary files.
+    """
     sinks = [*(job.sink for job in plan.jobs), *(twin.sink for twin in plan.duplicates)]
-    sinks += [Path(line.output_path) for line in plan.settled if line.output_path is not None]
-    folders = {sink.parent for sink in sinks if sink is not None}
-    return folders if plan.output_dir is None else folders | {plan.output_dir}
+    sinks += [place(line.output_path) for line in plan.settled if line.output_path is not None]
+    folders = {sink.parent for sink in sinks if isinstance(sink, Path)}
+    return folders | {plan.output_dir} if isinstance(plan.output_dir, Path) else folders
 
 
 def reconcile(database: Database, *, batch_id: str | None = None, deliberate: bool = False) -> int:
@@ -296,7 +311,7 @@ def _settle_duplicate(twin: Duplicate, original: RecordingResult | None) -> Reco
     if twin.sink is None or original is None or original.output_path is None:
         return line
     try:
-        linked = _link(Path(original.output_path), twin.sink)
+        linked = _link(place(original.output_path), twin.sink)
     except (RecordingError, AncError) as err:
         _log.warning("%s: the output of its twin could not be linked: %s", twin.source, err)
         return line.model_copy(update={"reason": f"{line.reason}; not linked: {err}"})
@@ -304,8 +319,12 @@ def _settle_duplicate(twin: Duplicate, original: RecordingResult | None) -> Reco
     return line.model_copy(update={"output_path": output, "session_id": original.session_id})
 
 
-def _link(output: Path, sink: Path) -> bool:
+def _link(output: Where, sink: Where) -> bool:
     """Give ``output`` the second name ``sink``; never over a file that is not ours."""
+    if isinstance(output, RemotePath) and isinstance(sink, RemotePath):
+        return _copy_object(output, sink)
+    if isinstance(output, RemotePath) or isinstance(sink, RemotePath):
+        return False  # one batch has one output folder
     if not output.is_file():
         return False
     if sink.exists():
@@ -316,4 +335,15 @@ def _link(output: Path, sink: Path) -> bool:
     # The record first: whoever is killed in between leaves no output without one.
     link_or_copy(sidecar_path(output), sidecar_path(sink))
     link_or_copy(output, sink)
+    return True
+
+
+def _copy_object(output: RemotePath, sink: RemotePath) -> bool:
+    there, ours = objects.find(sink), objects.find(output)
+    if ours is None:
+        return False
+    if there is not None and there.size and objects.find(sidecar_path(sink)) is None:
+        return False
+    objects.copy(sidecar_path(output), sidecar_path(sink))
+    objects.copy(output, sink)
     return True

@@ -115,7 +115,7 @@ def _recordings(request: CompareRequest) -> list[Found]:
     clean = request.clean.resolve()
     if not clean.is_relative_to(request.folder.resolve()):
         return result.found
-    return [item for item in result.found if not item.path.resolve().is_relative_to(clean)]
+    return [item for item in result.found if not item.file.resolve().is_relative_to(clean)]
 
 
 def _sample(found: Sequence[Found], count: int | None) -> list[Found]:
@@ -139,14 +139,14 @@ class _References:
         if folder is None:
             return
         for item in scan([folder]).found:
-            relative = item.path.relative_to(folder)
-            self._by_path.setdefault(relative.with_suffix(""), item.path)
-            self._by_stem.setdefault(relative.stem, []).append(item.path)
+            relative = item.file.relative_to(folder)
+            self._by_path.setdefault(relative.with_suffix(""), item.file)
+            self._by_stem.setdefault(relative.stem, []).append(item.file)
 
     def pair(self, recording: Found, folder: Path) -> Pair:
-        relative = recording.path.relative_to(folder)
+        relative = recording.file.relative_to(folder)
         clean, reason = self._find(relative)
-        return Pair(source=recording.path, name=printable(relative), clean=clean, no_clean=reason)
+        return Pair(source=recording.file, name=printable(relative), clean=clean, no_clean=reason)
 
     def _find(self, relative: Path) -> tuple[Path | None, str | None]:
         if self._folder is None:

@@ -13,12 +13,21 @@ from contextvars import copy_context
 
 from anc_core.errors import TransientError
 from anc_core.jobs.attempts import attempts
-from anc_core.jobs.batch import abandon, begin, conclude, results_of_lost_shard, run_shard
+from anc_core.jobs.batch import (
+    abandon,
+    begin,
+    conclude,
+    held_by_others,
+    results_of_lost_shard,
+    run_shard,
+)
+from anc_core.jobs.dask_pool import DaskPool
 from anc_core.jobs.plan import BatchRequest, plan_batch
-from anc_core.jobs.pool import WorkerPool, workers_for
+from anc_core.jobs.pool import WorkerPool
+from anc_core.jobs.pools import fit, open_pool
 from anc_core.jobs.records import BatchPlan, BatchSummary, RecordingJob, RecordingResult
 from anc_core.jobs.run import run_recording
-from anc_core.jobs.shards import cut_shards
+from anc_core.jobs.shards import MAX_SHARDS, cut_shards
 from anc_core.logs import log_ids
 from anc_core.pipeline.stream import OnProgress
 from anc_core.records import SessionSummary
@@ -54,7 +63,7 @@ def run_batch(
     settings: Settings,
     on_progress: OnBatchProgress | None = None,
 ) -> BatchSummary:
-    """Plan and run a batch on the cores of this machine.
+    """Plan and run a batch on the cores of this machine, or on those of a cluster.
 
     Parameters
     ----------
@@ -75,12 +84,14 @@ def run_batch(
     settings = settings.model_copy(update={"database_url": database.url})
     plan = attempts(settings)(plan_batch, request, database=database, settings=settings)
     attempts(settings)(begin, plan, database)
-    workers = workers_for(plan, settings)
-    shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
     try:
         with log_ids(batch_id=plan.batch_id):
-            parts = _run_shards(plan, shards, workers, database, settings, on_progress)
+            pool = open_pool(settings, plan.batch_id)
+            workers = fit(pool, plan, settings)
+            shards = cut_shards(plan.jobs, shard_s=settings.shard_s, workers=workers)
+            parts = _run_shards(plan, shards, pool, database, settings, on_progress)
             results = [line for part in parts for line in part]
+            results = _finish_twins(plan, results, settings)
     except BaseException:
         # Ctrl-C or a crash: the workers are gone, their claims are not.
         abandon(plan, database)
@@ -95,16 +106,32 @@ def run_batch(
     )
 
 
+def _finish_twins(
+    plan: BatchPlan, results: list[RecordingResult], settings: Settings
+) -> list[RecordingResult]:
+    """Do again what was left out because another worker was at the same content under another name.
+
+    Of objects the plan does not know which are the same. By now the other has ended, and its output
+    is copied; what another batch is at stays left out.
+    """
+    held = held_by_others(plan.jobs, results)
+    if not held:
+        return results
+    lines = run_shard(held, settings, final=True)
+    renewed = {line.source_path for line in lines}
+    return [line for line in results if line.source_path not in renewed] + list(lines)
+
+
 def _run_shards(
     plan: BatchPlan,
     shards: list[tuple[RecordingJob, ...]],
-    workers: int,
+    pool: WorkerPool | DaskPool,
     database: Database,
     settings: Settings,
     on_progress: OnBatchProgress | None,
 ) -> Iterator[tuple[RecordingResult, ...]]:
     # The pool is stopped first, so that no thread is left waiting for a worker.
-    with ThreadPoolExecutor(workers) as threads, WorkerPool(workers) as pool:
+    with ThreadPoolExecutor(min(pool.size, MAX_SHARDS)) as threads, pool:
         waiting: set[Future[tuple[RecordingResult, ...]]] = {
             # A context of its own for each: threads inherit none, and with it no ids for the log.
             threads.submit(copy_context().run, _run_shard_on, pool, shard, database, settings)
@@ -118,7 +145,10 @@ def _run_shards(
 
 
 def _run_shard_on(
-    pool: WorkerPool, shard: tuple[RecordingJob, ...], database: Database, settings: Settings
+    pool: WorkerPool | DaskPool,
+    shard: tuple[RecordingJob, ...],
+    database: Database,
+    settings: Settings,
 ) -> tuple[RecordingResult, ...]:
     try:
         for attempt in attempts(settings):

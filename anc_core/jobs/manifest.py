@@ -21,8 +21,11 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from anc_core.errors import InputError
+from anc_core.jobs.naming import Where
 from anc_core.presets import get_preset
 from anc_core.records import Mode, Record
+from anc_core.remote import objects
+from anc_core.remote.address import Place, RemotePath
 
 _SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 
@@ -32,10 +35,10 @@ class ManifestRow(Record):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    path: Path
+    path: Place
     output: str | None = None
     """Below the batch's output folder."""
-    reference_path: Path | None = None
+    reference_path: Place | None = None
     reference_channel: int | None = Field(default=None, ge=1, le=1024)
     """Counted from 1: of the reference, or else of the recording itself."""
     mode: Mode | None = None
@@ -50,8 +53,10 @@ class ManifestRow(Record):
 
     @field_validator("path", "reference_path")
     @classmethod
-    def _possible(cls, path: Path | None) -> Path | None:
-        if path is not None and b"\0" in os.fsencode(path):  # UnicodeEncodeError is a ValueError
+    def _possible(cls, path: Where | None) -> Where | None:
+        if isinstance(path, Path) and b"\0" in os.fsencode(
+            path
+        ):  # UnicodeEncodeError is a ValueError
             msg = "a NUL can be in no file's name"
             raise ValueError(msg)
         return path
@@ -78,7 +83,7 @@ class ManifestRow(Record):
 class RowError:
     """A row that cannot be used."""
 
-    manifest: Path
+    manifest: Where
     row: int
     message: str
 
@@ -86,12 +91,13 @@ class RowError:
         return f"{self.manifest}, row {self.row}: {self.message}"
 
 
-def is_manifest(path: Path) -> bool:
+def is_manifest(path: Where) -> bool:
     """Return whether ``path`` is a manifest by its name."""
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+    named = path.suffix.lower() in _SUFFIXES
+    return named and (isinstance(path, RemotePath) or path.is_file())
 
 
-def read_manifest(path: Path) -> tuple[list[ManifestRow], list[RowError]]:
+def read_manifest(path: Where) -> tuple[list[ManifestRow], list[RowError]]:
     """Return the good rows and the errors of the bad ones.
 
     Raises
@@ -100,9 +106,10 @@ def read_manifest(path: Path) -> tuple[list[ManifestRow], list[RowError]]:
         If it cannot be read, is no text, has no ``path`` column or one of an unknown name.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        content = objects.read(path) if isinstance(path, RemotePath) else path.read_bytes()
+        text = content.decode("utf-8-sig")
     except OSError as err:
-        msg = f"{path}: the manifest cannot be read ({err.strerror}); check its permissions"
+        msg = f"{path}: the manifest cannot be read ({err.strerror or err}); check its permissions"
         raise InputError(msg) from err
     except UnicodeDecodeError as err:
         msg = f"{path}: a manifest must be UTF-8 text ({err.reason} at byte {err.start})"
@@ -121,11 +128,14 @@ def read_manifest(path: Path) -> tuple[list[ManifestRow], list[RowError]]:
         except ValidationError as err:
             errors.append(RowError(path, number, _describe(err)))
             continue
-        rows.append(_beside(row, path.parent))
+        try:
+            rows.append(_beside(row, path.parent))
+        except InputError as err:
+            errors.append(RowError(path, number, str(err)))
     return rows, errors
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _csv_rows(path: Where, text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
     header = text.split("\n", 1)[0]
     # The tab first: a table of one column has no separator, and its paths may hold commas.
     delimiter = max("\t,;", key=header.count)
@@ -143,7 +153,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any] | str
         yield reader.line_num, f"{err}; is a quotation mark left open?"
 
 
-def _column_names(path: Path, cells: Sequence[str]) -> list[str]:
+def _column_names(path: Where, cells: Sequence[str]) -> list[str]:
     names, known = [cell.strip().lower() for cell in cells], ManifestRow.model_fields
     if "path" not in names:
         msg = f"{path}: the first row must name the columns, among them 'path'; found {names}"
@@ -168,11 +178,15 @@ def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
         yield number, values if isinstance(values, dict) else "no JSON object"
 
 
-def _beside(row: ManifestRow, folder: Path) -> ManifestRow:
-    update: dict[str, Any] = {"path": folder / row.path}
+def _beside(row: ManifestRow, folder: Where) -> ManifestRow:
+    update: dict[str, Any] = {"path": _below(folder, row.path)}
     if row.reference_path is not None:
-        update["reference_path"] = folder / row.reference_path
+        update["reference_path"] = _below(folder, row.reference_path)
     return row.model_copy(update=update)
+
+
+def _below(folder: Where, path: Where) -> Where:
+    return path if isinstance(path, RemotePath) else folder / path
 
 
 def _describe(err: ValidationError) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 from anc_core.errors import InputError
+from anc_core.jobs.naming import Where
 
 _WILD = re.compile(r"[*?]")
 
@@ -47,11 +47,11 @@ class PairRule:
             raise InputError(msg)
         return cls(*sides)
 
-    def reference_of(self, path: Path) -> Path | None:
+    def reference_of(self, path: Where) -> Where | None:
         """Return where the reference of ``path`` should be; None if it is no primary's name."""
         return _translated(path, self.primary, self.reference)
 
-    def primary_of(self, path: Path) -> Path | None:
+    def primary_of(self, path: Where) -> Where | None:
         """Return where the primary of ``path`` should be; None if it is no reference's name."""
         return _translated(path, self.reference, self.primary)
 
@@ -60,20 +60,20 @@ class PairRule:
 class Pairs:
     """What :func:`pair_up` found."""
 
-    reference_of: dict[Path, Path] = field(default_factory=dict)
+    reference_of: dict[Where, Where] = field(default_factory=dict)
     """Of every primary, whether its reference was found or not."""
-    references: frozenset[Path] = frozenset()
+    references: frozenset[Where] = frozenset()
     """These are no recordings by themselves."""
-    orphans: tuple[Path, ...] = ()
+    orphans: tuple[Where, ...] = ()
     """References whose primary was not found."""
 
 
-def pair_up(paths: Iterable[Path], rule: str | None) -> Pairs:
+def pair_up(paths: Iterable[Where], rule: str | None) -> Pairs:
     """Find the pairs among ``paths``.
 
     Parameters
     ----------
-    paths : iterable of Path
+    paths : iterable of path or URL
         Recordings that were found.
     rule : str, optional
         As :meth:`PairRule.parse` reads it; without one there are no pairs.
@@ -95,11 +95,11 @@ def pair_up(paths: Iterable[Path], rule: str | None) -> Pairs:
         reference = parsed.reference_of(path)
         if reference is not None:
             reference_of[path] = reference
-    orphans = sorted(path for path in references if primary_of[path] not in found)
+    orphans = sorted((path for path in references if primary_of[path] not in found), key=str)
     return Pairs(reference_of, frozenset(references), tuple(orphans))
 
 
-def _translated(path: Path, pattern: str, into: str) -> Path | None:
+def _translated(path: Where, pattern: str, into: str) -> Where | None:
     depth = pattern.count("/") + 1
     if len(path.parts) < depth:
         return None

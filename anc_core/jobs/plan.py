@@ -14,17 +14,26 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from anc_core.audio import open_reader, output_format, output_suffix
-from anc_core.errors import ErrorCode, InputError, RecordingError, SinkError, TransientError
-from anc_core.files import digest_file, identify
+from anc_core.audio import expected_suffix, open_reader, output_format, output_suffix
+from anc_core.errors import (
+    ErrorCode,
+    InputError,
+    RecordingError,
+    SinkError,
+    SourceError,
+    TransientError,
+)
+from anc_core.files import SourceIdentity, digest_file, identify
 from anc_core.jobs.manifest import ManifestRow
 from anc_core.jobs.naming import (
+    Where,
     check_allowed,
     check_collisions,
     existing_parent,
     inside,
     is_case_blind,
     mirrored,
+    real_name,
 )
 from anc_core.jobs.pairs import PairRule, Pairs, pair_up
 from anc_core.jobs.records import BatchPlan, Duplicate, RecordingJob, RecordingResult
@@ -32,6 +41,8 @@ from anc_core.jobs.scan import Found, Scan, scan
 from anc_core.pipeline.engine import check_algorithm
 from anc_core.presets import CancellationParameters, SuppressionOverrides, get_preset
 from anc_core.records import Mode, Overwrite, Status
+from anc_core.remote.address import Place, RemotePath, place
+from anc_core.remote.objects import list_below, look_at
 from anc_core.settings import Settings
 from anc_core.store import (
     Database,
@@ -54,7 +65,7 @@ class BatchRequest:
     """The words of a user who asks for a batch."""
 
     inputs: Sequence[str | Path]
-    output_dir: Path | None = None
+    output_dir: Place | None = None
     apply_anc: bool = True
     mode: Mode | str = Mode.AUTO
     preset: str = "default"
@@ -116,8 +127,10 @@ class _Draft:
     settled: list[RecordingResult] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
     finished: list[tuple[RecordingJob, FinishedSource]] = field(default_factory=list)
+    delivered: dict[str, int] = field(default_factory=dict)
+    """Objects of an output folder that is remote, and their sizes: asked for once."""
 
-    def fail(self, path: str | Path, code: ErrorCode, message: str) -> None:
+    def fail(self, path: str | Where, code: ErrorCode, message: str) -> None:
         self.settled.append(
             RecordingResult(
                 source_path=str(path), status=Status.FAILED, error_code=code, error_message=message
@@ -138,6 +151,8 @@ def plan_batch(
         COLLISION, NO_SPACE, NOT_WRITABLE or PERMISSION: nothing would be gained by starting.
     """
     request = request.validated()
+    if request.output_dir is not None:
+        check_allowed(request.output_dir, settings.allowed_roots)
     found = scan(
         request.inputs,
         recursive=request.recursive,
@@ -149,6 +164,9 @@ def plan_batch(
     pairs = pair_up([item.path for item in found.found], request.pair)
     draft = _Draft(request, settings, request.batch_id or new_batch_id(), pairs)
     _settle_the_unusable(draft, found)
+    if isinstance(request.output_dir, RemotePath):
+        listing = list_below(request.output_dir)
+        draft.delivered = {str(one.place): one.size for one in listing.objects}
     known = _known_sources(database, found.found)
     for item in found.found:
         if item.path not in pairs.references:
@@ -158,7 +176,9 @@ def plan_batch(
     if request.duplicates != "process":
         _set_duplicates_apart(draft)
     estimated_bytes = sum(job.identity.size for job in draft.jobs if job.identity and job.sink)
-    _check_space(request.output_dir, estimated_bytes)
+    if not isinstance(request.output_dir, RemotePath):
+        _check_space(request.output_dir, estimated_bytes)
+    _check_spool(draft.jobs, settings)
     return BatchPlan(
         batch_id=draft.batch_id,
         jobs=tuple(_with_estimate(job) for job in draft.jobs),
@@ -184,7 +204,7 @@ def new_batch_id() -> str:
     return f"batch-{uuid4().hex[:12]}"
 
 
-def _key(path: Path) -> str:
+def _key(path: Where) -> str:
     return str(path.absolute())
 
 
@@ -198,12 +218,14 @@ def _settle_the_unusable(draft: _Draft, found: Scan) -> None:
     for folder in found.unreadable:
         message = f"{folder}: the folder may not be searched; mend its rights or run as its owner"
         draft.fail(folder, ErrorCode.PERMISSION, message)
+    for name, err in found.refused:
+        code = err.code if isinstance(err, RecordingError) else ErrorCode.BAD_PARAMETER
+        draft.fail(name, code, str(err))
     for error in found.row_errors:
         draft.fail(f"{error.manifest}:{error.row}", ErrorCode.BAD_PARAMETER, str(error))
-    # realpath() answers for a link to itself, too, where Path.resolve() raises.
-    first = {os.path.realpath(item.path): item.path for item in found.found}
+    first = {real_name(item.path): item.path for item in found.found}
     for path in found.repeated:
-        draft.duplicates.append(Duplicate(source=path, original=first[os.path.realpath(path)]))
+        draft.duplicates.append(Duplicate(source=path, original=first[real_name(path)]))
 
 
 def _known_sources(
@@ -218,13 +240,17 @@ def _known_sources(
 def _draft_item(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> None:
     try:
         job = _draft_job(draft, item, known)
+        done = _finished(job, known, draft)
+        if done is None and job.digest is not None and not isinstance(item.path, RemotePath):
+            # Known, but not with these parameters: what its output is called, its header tells.
+            job = _draft_job(draft, item, known, header=True)
+            done = _finished(job, known, draft)
     except (RecordingError, TransientError) as err:
         draft.fail(item.path, err.code, str(err))
         return
     except InputError as err:
         draft.fail(item.path, ErrorCode.BAD_PARAMETER, str(err))
         return
-    done = _finished(job, known, draft.settings)
     if done is None:
         draft.jobs.append(job)
     else:
@@ -254,22 +280,20 @@ def _settle_the_finished(draft: _Draft, database: Database | None) -> None:
         draft.settled.append(line.model_copy(update=update))
 
 
-def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> RecordingJob:
+def _draft_job(
+    draft: _Draft, item: Found, known: Sequence[FinishedSource], *, header: bool = False
+) -> RecordingJob:
     request, row = draft.request, item.row
     check_allowed(item.path, draft.settings.allowed_roots)
-    identity = identify(item.path)
-    same = next(
-        (
-            k
-            for k in known
-            if (k.source_bytes, k.source_mtime_ns) == (identity.size, identity.mtime_ns)
-        ),
-        None,
-    )
+    identity = _identify(item)
+    same = None if identity is None else _seen_before(identity, known)
     # A file that is known needs no second look at its header: a rerun of 100 000 is seconds.
-    suffix, duration_s, estimate_s = (
-        (None, same.duration_s, 0.0) if same is not None else _look_at_header(item.path)
-    )
+    suffix: str | None
+    if same is not None and not header:
+        suffix = None if same.output_path is None else Path(same.output_path).suffix
+        duration_s, estimate_s = same.duration_s, 0.0
+    else:
+        suffix, duration_s, estimate_s = _look_at(item.path, identity)
     job = RecordingJob(
         source=item.path,
         mode=Mode(request.mode),
@@ -301,6 +325,26 @@ def _draft_job(draft: _Draft, item: Found, known: Sequence[FinishedSource]) -> R
     return replace(job, sink=sink)
 
 
+def _identify(item: Found) -> SourceIdentity | None:
+    """Return what tells whether it is still the same; of a URL perhaps nothing does."""
+    if not isinstance(item.path, RemotePath):
+        return identify(item.path)
+    if item.identity is not None:
+        return item.identity
+    found = look_at(item.path)
+    if found is None:
+        msg = f"{item.path}: is a folder; give the URL of an object"
+        raise SourceError(ErrorCode.PERMISSION, msg)
+    return found.identity
+
+
+def _seen_before(
+    identity: SourceIdentity, known: Iterable[FinishedSource]
+) -> FinishedSource | None:
+    wanted = (identity.size, identity.mtime_ns)
+    return next((k for k in known if (k.source_bytes, k.source_mtime_ns) == wanted), None)
+
+
 def _overrides(row: ManifestRow, cancellation: CancellationParameters) -> dict[str, Any]:
     channel = row.reference_channel
     named = {
@@ -318,13 +362,26 @@ def _overrides(row: ManifestRow, cancellation: CancellationParameters) -> dict[s
     return {name: value for name, value in named.items() if value is not None}
 
 
-def output_place(source: Path, output_dir: Path, *, is_copy: bool = False) -> Path:
+def output_place(source: Where, output_dir: Where, *, is_copy: bool = False) -> Where:
     """Return where the output of a single recording goes in ``output_dir``.
 
     Its suffix is that of the format it is written in, unless it ``is_copy`` of the source.
     """
-    suffix = None if is_copy else _look_at_header(source)[0]
+    suffix = None if is_copy else _look_at(source, None)[0]
     return mirrored(source, source.parent, output_dir, suffix)
+
+
+def _look_at(
+    path: Where, identity: SourceIdentity | None
+) -> tuple[str | None, float | None, float]:
+    """Do as :func:`_look_at_header`; an object is not fetched for it, its name and size must do."""
+    if not isinstance(path, RemotePath):
+        return _look_at_header(path)
+    suffix = expected_suffix(path.suffix)
+    # As if it were plain PCM of 16 bit at 16 kHz.
+    seconds = 0.0 if identity is None else identity.size / 32_000
+    estimate_s = COST_S_PER_FILE + COST_S_PER_AUDIO_S * seconds
+    return None if suffix == path.suffix else suffix, None, estimate_s
 
 
 def _look_at_header(path: Path) -> tuple[str | None, float | None, float]:
@@ -345,7 +402,7 @@ def _look_at_header(path: Path) -> tuple[str | None, float | None, float]:
     return changed, duration_s, COST_S_PER_FILE + COST_S_PER_AUDIO_S * work
 
 
-def _sink(item: Found, output_dir: Path | None, suffix: str | None) -> Path | None:
+def _sink(item: Found, output_dir: Where | None, suffix: str | None) -> Where | None:
     if output_dir is None:
         return None
     if item.row is not None and item.row.output is not None:
@@ -354,25 +411,27 @@ def _sink(item: Found, output_dir: Path | None, suffix: str | None) -> Path | No
 
 
 def _finished(
-    job: RecordingJob, known: Sequence[FinishedSource], settings: Settings
+    job: RecordingJob, known: Sequence[FinishedSource], draft: _Draft
 ) -> FinishedSource | None:
     """Return the session that is this job, finished, with its output in place; else ``None``."""
     if job.digest is None or job.overwrite is not Overwrite.SKIP:
         return None
     if job.reference is not None:
         return None  # its content would have to be read: the worker does that
-    wanted = job.request(settings).fingerprint(job.digest, None)
+    wanted = job.request(draft.settings).fingerprint(job.digest, None)
     for candidate in known:
-        if candidate.fingerprint == wanted and _output_stands(job.sink, candidate):
+        if candidate.fingerprint == wanted and _output_stands(job.sink, candidate, draft):
             return candidate
     return None
 
 
-def _output_stands(sink: Path | None, done: FinishedSource) -> bool:
+def _output_stands(sink: Where | None, done: FinishedSource, draft: _Draft) -> bool:
     if sink is None or done.status is Status.SKIPPED:
         return True
-    if done.output_path is None or Path(done.output_path) != sink.absolute():
+    if done.output_path is None or place(done.output_path) != sink.absolute():
         return False
+    if isinstance(sink, RemotePath):
+        return draft.delivered.get(str(sink)) == done.output_bytes
     return sink.is_file() and sink.stat().st_size == done.output_bytes
 
 
@@ -380,6 +439,18 @@ def _check_outputs(draft: _Draft) -> None:
     output_dir = draft.request.output_dir
     if output_dir is None:
         return
+    if not isinstance(output_dir, RemotePath):
+        _check_folder(output_dir)
+    planned = [(job.source, job.sink) for job in draft.jobs if job.sink is not None]
+    done = [
+        (place(result.source_path), place(result.output_path))
+        for result in draft.settled
+        if result.status is Status.SKIPPED and result.output_path is not None
+    ]
+    check_collisions(planned + done, case_blind=is_case_blind(output_dir))
+
+
+def _check_folder(output_dir: Path) -> None:
     parent = existing_parent(output_dir)
     if not parent.is_dir():
         msg = f"{output_dir}: {parent} is a file; choose another output folder"
@@ -387,19 +458,14 @@ def _check_outputs(draft: _Draft) -> None:
     if not os.access(parent, os.W_OK | os.X_OK):
         msg = f"{output_dir}: {parent} is read-only; choose another folder or mend its permissions"
         raise SinkError(ErrorCode.NOT_WRITABLE, msg)
-    planned = [(job.source, job.sink) for job in draft.jobs if job.sink is not None]
-    done = [
-        (Path(result.source_path), Path(result.output_path))
-        for result in draft.settled
-        if result.status is Status.SKIPPED and result.output_path is not None
-    ]
-    check_collisions(planned + done, case_blind=is_case_blind(output_dir))
 
 
 def _set_duplicates_apart(draft: _Draft) -> None:
     """Keep one job of each content; only files of equal size are read to compare.
 
     What is done counts as well: a batch that goes on, or is run again, has the same duplicates.
+    Objects are not fetched for it: who comes second to a content that is known by then gets a copy
+    of its output.
     """
     again = {id(job) for job in draft.jobs}
     done: defaultdict[int, list[RecordingJob]] = defaultdict(list)
@@ -408,7 +474,8 @@ def _set_duplicates_apart(draft: _Draft) -> None:
             done[job.identity.size].append(job)
     by_size: defaultdict[int, list[int]] = defaultdict(list)
     for index, job in enumerate(draft.jobs):
-        if job.identity is not None and job.identity.size:
+        is_remote = isinstance(job.source, RemotePath) and job.digest is None
+        if job.identity is not None and job.identity.size and not is_remote:
             by_size[job.identity.size].append(index)
     dropped: set[int] = set()
     for size, indices in by_size.items():
@@ -425,7 +492,7 @@ def _same_content(draft: _Draft, indices: Sequence[int], done: Iterable[Recordin
     for index in indices:
         job = draft.jobs[index]
         try:
-            digest = job.digest or digest_file(job.source)
+            digest = job.digest or digest_file(str(job.source))
         except (RecordingError, TransientError):
             continue  # said when it is processed
         draft.jobs[index] = job = replace(job, digest=digest)
@@ -455,6 +522,17 @@ def _check_space(output_dir: Path | None, estimated_bytes: int) -> None:
             f"{free / 1e9:.2f} GB are free; free some space or choose another folder"
         )
         raise SinkError(ErrorCode.NO_SPACE, msg)
+
+
+def _check_spool(jobs: Iterable[RecordingJob], settings: Settings) -> None:
+    """Refuse a batch of which not even one recording could be in work."""
+    sizes = [
+        job.identity.size
+        for job in jobs
+        if job.identity is not None and RemotePath in {type(job.source), type(job.sink)}
+    ]
+    # The recording, and its output.
+    _check_space(settings.spool if sizes else None, 2 * max(sizes, default=0))
 
 
 def _with_estimate(job: RecordingJob) -> RecordingJob:

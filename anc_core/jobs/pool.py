@@ -94,7 +94,13 @@ class WorkerPool:
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
             self._idle.put(worker)
+        self._size = workers
         self._turns = threading.Semaphore(workers)
+
+    @property
+    def size(self) -> int:
+        """Calls that run at once."""
+        return self._size
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -146,11 +152,12 @@ class WorkerPool:
         InputError
             If that is less than 1 or more than there are.
         """
-        if not 1 <= workers <= len(self._workers):
-            msg = f"workers is {workers}; this pool has 1 to {len(self._workers)}"
+        if not 1 <= workers <= self._size:
+            msg = f"workers is {workers}; this pool has 1 to {self._size}"
             raise InputError(msg)
-        for _ in range(len(self._workers) - workers):
+        for _ in range(self._size - workers):
             self._turns.acquire()
+        self._size = workers
 
     def _try(self, function: Callable[[], object]) -> None:
         with contextlib.suppress(Exception):

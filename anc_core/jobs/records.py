@@ -10,6 +10,7 @@ from pydantic import Field
 
 from anc_core.errors import ErrorCode
 from anc_core.files import SourceIdentity
+from anc_core.jobs.naming import Where
 from anc_core.pipeline.request import RecordingRequest
 from anc_core.presets import CancellationParameters, SuppressionOverrides
 from anc_core.records import Mode, Overwrite, Record, SessionSummary, Status
@@ -20,12 +21,12 @@ from anc_core.settings import Settings
 class RecordingJob:
     """All that a worker must know to process one recording; plain data, so it travels."""
 
-    source: Path
-    sink: Path | None = None
+    source: Where
+    sink: Where | None = None
     mode: Mode = Mode.AUTO
     preset: str = "default"
     apply_anc: bool = True
-    reference: Path | None = None
+    reference: Where | None = None
     suppression: SuppressionOverrides | None = None
     cancellation: CancellationParameters | None = None
     chunk_size: int | None = None
@@ -52,23 +53,30 @@ class RecordingJob:
     def request(self, settings: Settings) -> RecordingRequest:
         """Return what the pipeline is asked for.
 
+        What a URL names has a local name in it that only its suffix is true of: whoever fetches it
+        says where it is.
+
         Raises
         ------
         InputError
             If preset, mode and reference do not fit together.
         """
         return RecordingRequest.resolve(
-            self.source,
-            self.sink,
+            _stand_in(self.source),
+            None if self.sink is None else _stand_in(self.sink),
             mode=self.mode,
             preset=self.preset,
             apply_anc=self.apply_anc,
-            reference=self.reference,
+            reference=None if self.reference is None else _stand_in(self.reference),
             suppression=self.suppression,
             cancellation=self.cancellation,
             chunk_size=self.chunk_size,
             settings=settings,
         )
+
+
+def _stand_in(where: Where) -> Path:
+    return where if isinstance(where, Path) else Path(f"remote{where.suffix}")
 
 
 class RecordingResult(Record):
@@ -165,9 +173,9 @@ class BatchSummary(Record):
 class Duplicate:
     """A source that needs no work of its own: the same file, or the same bytes, as another."""
 
-    source: Path
-    original: Path
-    sink: Path | None = None
+    source: Where
+    original: Where
+    sink: Where | None = None
     """Where its own output is linked; ``None`` for the same path named twice."""
 
 
@@ -181,7 +189,7 @@ class BatchPlan:
     """Known already: finished before (``skipped``) or impossible (``failed``)."""
     duplicates: tuple[Duplicate, ...] = ()
     ignored: int = 0
-    output_dir: Path | None = None
+    output_dir: Where | None = None
     estimated_bytes: int = 0
     parameters: dict[str, object] = field(default_factory=dict)
 

@@ -23,19 +23,15 @@ from anc_core.errors import (
     InputError,
     RecordingError,
     SinkError,
+    SourceError,
     StoreBusyError,
     StoreError,
     TransientError,
     WorkerDiedError,
 )
-from anc_core.files import (
-    SourceIdentity,
-    copy_atomic,
-    digest_file,
-    identify,
-    temp_path,
-)
-from anc_core.jobs.naming import check_allowed
+from anc_core.files import SourceIdentity, digest_file, identify, temp_path
+from anc_core.jobs.naming import Where, check_allowed
+from anc_core.jobs.outputs import Output, output_at, placed_at
 from anc_core.jobs.records import RecordingJob
 from anc_core.jobs.timestamps import timestamp_remarks
 from anc_core.logs import log_ids
@@ -44,6 +40,9 @@ from anc_core.pipeline.recording import run_request
 from anc_core.pipeline.request import RecordingRequest, refuse_same_file
 from anc_core.pipeline.stream import OnProgress
 from anc_core.records import Overwrite, SessionSummary, Status
+from anc_core.remote import objects
+from anc_core.remote.address import RemotePath, place
+from anc_core.remote.spool import Spool
 from anc_core.settings import Settings
 from anc_core.store import (
     Claim,
@@ -107,18 +106,24 @@ def run_recording(
     InputError
         If the job contradicts itself (unknown word, reference missing, bad session id).
     TransientError
-        If another try may work: database away, file changing, worker dead.
+        If another try may work: database away, file changing, bucket away, worker dead.
+
+    Notes
+    -----
+    What a URL names is fetched to the spool first; a result for a URL is made there and delivered
+    when it has passed all checks.
     """
-    with log_ids(batch_id=job.batch_id):
+    with log_ids(batch_id=job.batch_id), Spool(settings.spool) as spool:
         job = _checked(job)
         request = job.request(settings)
         try:
-            content = _read_content(job, request, settings)
+            request, content = _read_content(job, request, settings, spool)
         except RecordingError as err:
             # A file that cannot be read still gets its row: reports count failures by their code.
-            unread = _Content(None, None, request.fingerprint(f"unread:{job.source}", None))
-            return _Session(job, request, unread, database, settings, None).fail_unread(err)
-        return _Session(job, request, content, database, settings, on_progress).run()
+            unread = _Content(None, None, request.fingerprint(f"unread:{job.source}", None), None)
+            session = _Session(job, request, unread, database, settings, spool, None)
+            return session.fail_unread(err)
+        return _Session(job, request, content, database, settings, spool, on_progress).run()
 
 
 def _checked(job: RecordingJob) -> RecordingJob:
@@ -146,20 +151,63 @@ class _Content:
     identity: SourceIdentity | None
     digest: str | None
     fingerprint: str
+    before: SourceIdentity | None
+    """Of the file that is read, which for a URL is the fetched one."""
 
 
-def _read_content(job: RecordingJob, request: RecordingRequest, settings: Settings) -> _Content:
+def _read_content(
+    job: RecordingJob, request: RecordingRequest, settings: Settings, spool: Spool
+) -> tuple[RecordingRequest, _Content]:
+    """Return the request with files of this machine in it, and what they hold."""
     check_allowed(job.source, settings.allowed_roots)
     if job.reference is not None:
         check_allowed(job.reference, settings.allowed_roots)
     if job.sink is not None:
         check_allowed(job.sink, settings.allowed_roots)
-        refuse_same_file(job.source, job.sink)
-    identity = identify(job.source)
-    known = job.digest if job.identity == identity else None
-    digest = known or digest_file(job.source)
-    reference_digest = None if job.reference is None else digest_file(job.reference)
-    return _Content(identity, digest, request.fingerprint(digest, reference_digest))
+        _refuse_same(job.source, job.sink)
+    source, identity = _at_hand(job.source, settings, spool)
+    known = job.digest if job.identity is not None and job.identity == identity else None
+    digest = known or digest_file(source)
+    reference = None if job.reference is None else _at_hand(job.reference, settings, spool)[0]
+    reference_digest = None if reference is None else digest_file(reference)
+    local = replace(
+        request,
+        source=source,
+        source_name=str(job.source),
+        reference=reference and reference.absolute(),
+        reference_name=None if job.reference is None else str(job.reference.absolute()),
+        sink=spool.path(job.sink.suffix) if isinstance(job.sink, RemotePath) else job.sink,
+    )
+    before = identify(source) if isinstance(job.source, RemotePath) else identity
+    fingerprint = request.fingerprint(digest, reference_digest)
+    return local, _Content(identity, digest, fingerprint, before)
+
+
+def _at_hand(where: Where, settings: Settings, spool: Spool) -> tuple[Path, SourceIdentity | None]:
+    """Return a file of this machine with the content of ``where``, and the identity of the latter.
+
+    Of some objects nothing is known that would tell whether they are still the same.
+    """
+    if not isinstance(where, RemotePath):
+        return where, identify(where)
+    found = objects.look_at(where)
+    if found is None:
+        msg = f"{where}: is a folder; give the URL of an object, or use a batch"
+        raise SourceError(ErrorCode.PERMISSION, msg)
+    if found.size > settings.max_source_bytes:
+        msg = f"{where}: {found.size} bytes are more than ANC_MAX_SOURCE_BYTES"
+        raise SourceError(ErrorCode.TOO_LONG, msg)
+    into = spool.path(where.suffix)
+    objects.fetch(found, into)
+    return into, found.identity
+
+
+def _refuse_same(source: Where, sink: Where) -> None:
+    if isinstance(source, Path) and isinstance(sink, Path):
+        refuse_same_file(source, sink)
+    elif source == sink:
+        msg = f"{sink}: the output is the input itself; name another output"
+        raise SinkError(ErrorCode.COLLISION, msg)
 
 
 class _Session:
@@ -172,16 +220,21 @@ class _Session:
         content: _Content,
         database: Database,
         settings: Settings,
+        spool: Spool,
         on_progress: OnProgress | None,
     ) -> None:
         self.on_progress = on_progress
+        self.spool = spool
+        self.session_id: str | None = None
+        """Once it is claimed."""
+        self.output = None if job.sink is None else self._output_at(job.sink)
         self.job, self.request, self.content = job, request, content
         self.database, self.settings = database, settings
         self.owner = Owner.current()
         self.token = own_token()
         """Nobody else's: a worker that was taken for dead may still write under its own."""
         self.last_heartbeat = time.monotonic()
-        self.replaceable: Path | None = None
+        self.replaceable: Where | None = None
         """What this very session delivered before, changed since."""
 
     def fail_unread(self, err: RecordingError) -> SessionSummary:
@@ -194,7 +247,7 @@ class _Session:
         return summary
 
     def run(self) -> SessionSummary:
-        if self.job.batch_id is None and self.job.sink is not None:
+        if self.job.batch_id is None and isinstance(self.job.sink, Path):
             remove_abandoned(self.job.sink.parent)  # a batch looks once, when it begins
         with _one_at_a_time(self.content.fingerprint):
             redo = self.job.overwrite is Overwrite.REPLACE and not self._done_in_this_batch()
@@ -253,7 +306,7 @@ class _Session:
 
     def _claim(self, *, redo: bool) -> Claim:
         job, identity = self.job, self.content.identity
-        sink = job.sink
+        sink, grows_at = job.sink, None if job.sink is None else self.request.sink
         request = ClaimRequest(
             fingerprint=self.content.fingerprint,
             session_id=job.session_id,
@@ -262,7 +315,7 @@ class _Session:
             source_bytes=None if identity is None else identity.size,
             source_mtime_ns=None if identity is None else identity.mtime_ns,
             output_path=None if sink is None else str(sink),
-            temp_path=None if sink is None else str(temp_path(sink, self.token)),
+            temp_path=None if grows_at is None else str(temp_path(grows_at, self.token)),
             mode=self.request.mode,
             preset=self.request.preset.name,
             parameters=self.request.parameters,
@@ -279,6 +332,7 @@ class _Session:
             return claim(db, request, self.owner, stale_after_s=self.settings.stale_after_s)
 
     def _work(self, held: Claim) -> SessionSummary:
+        self.session_id = held.session_id
         with self._settling(held):
             try:
                 summary = self._adopt(held)
@@ -290,23 +344,35 @@ class _Session:
             except InputError as err:
                 self._finish(self._failed(held, ErrorCode.BAD_PARAMETER, str(err)))
                 raise
-            summary = self._described(summary, held)
+            summary = self._described(summary, held.session_id)
             self._finish(summary)
         return summary
 
     def _process(self, held: Claim) -> SessionSummary:
-        identity, digest = self.content.identity, self.content.digest
-        assert identity is not None  # noqa: S101 - unread files are not worked on
+        before, digest = self.content.before, self.content.digest
+        assert before is not None  # noqa: S101 - unread files are not worked on
         assert digest is not None  # noqa: S101
-        return run_request(
+        summary = run_request(
             self.request,
-            before=identity,
+            before=before,
             source_digest=digest,
             fingerprint=self.content.fingerprint,
             session_id=held.session_id,
             token=self.token,
-            on_progress=lambda num_samples: self._advance(held, num_samples),
+            on_progress=self._advance,
         )
+        made = self.request.sink
+        if self.output is None or made is None or made == self.job.sink:
+            return summary
+        self.output.receive(made, self._named(summary), self.token)
+        return placed_at(summary, self.output.place)
+
+    def _named(self, summary: SessionSummary) -> SessionSummary:
+        """Return ``summary`` as the sidecar of an object tells it: for whom it was, too."""
+        return self._described(summary, summary.session_id)
+
+    def _output_at(self, where: Where) -> Output:
+        return output_at(where, self.spool, self._still_ours)
 
     @contextmanager
     def _settling(self, held: Claim) -> Iterator[None]:
@@ -332,8 +398,8 @@ class _Session:
             self._finish(self._failed(held, code, message))
 
     def _finish(self, summary: SessionSummary) -> None:
-        output = None if summary.output_path is None else Path(summary.output_path)
-        size = output.stat().st_size if output is not None and output.is_file() else None
+        has_output = self.output is not None and summary.output_path is not None
+        size = self.output.size() if has_output and self.output is not None else None
         try:
             with self.database.begin() as db:
                 finish(db, summary, self.owner, output_bytes=size)
@@ -344,15 +410,19 @@ class _Session:
                 raise
             raise self._taken_over() from err
 
-    def _advance(self, held: Claim, num_samples: int) -> None:
+    def _advance(self, num_samples: int) -> None:
         if self.on_progress is not None:
             self.on_progress(num_samples)
+        self._still_ours()
+
+    def _still_ours(self) -> None:
+        """Say now and then that we live; stop where another has taken the session."""
         now = time.monotonic()
-        if now - self.last_heartbeat < self.settings.heartbeat_s:
+        if self.session_id is None or now - self.last_heartbeat < self.settings.heartbeat_s:
             return
         self.last_heartbeat = now
         try:
-            still_ours = self._is_ours(held.session_id)
+            still_ours = self._is_ours(self.session_id)
         except StoreBusyError as err:
             # A database that restarts must not cost hours of work: it is asked again, at the latest
             # when the session ends.
@@ -372,69 +442,67 @@ class _Session:
 
     def _refuse_foreign_output(self) -> None:
         """Refuse to overwrite a file that we did not write, unless that was asked for."""
-        sink = self.job.sink
-        if sink is None or not sink.exists() or self.job.overwrite is Overwrite.REPLACE:
+        sink, output = self.job.sink, self.output
+        if output is None or self.job.overwrite is Overwrite.REPLACE or not output.exists():
             return
         if self.job.overwrite is Overwrite.FAIL:
-            raise SinkError(ErrorCode.COLLISION, _exists(sink))
-        if sink.is_file() and sink.stat().st_size == 0:
+            raise SinkError(ErrorCode.COLLISION, _exists(output))
+        if output.size() == 0:
             return  # a placeholder holds nothing that could be lost
         if self.replaceable == sink:
             return
         with self.database.read() as db:
             ours = is_known_output(db, str(sink))
-        if not ours and not sidecar.describes(sink):
+        if not ours and not output.describes():
             msg = f"{sink} exists and is not ours; move it, or use overwrite 'replace'"
             raise SinkError(ErrorCode.COLLISION, msg)
 
     def _adopt(self, held: Claim) -> SessionSummary | None:
         """Return the finished work of a run that died before it could say so."""
-        if self.job.sink is None or self.job.overwrite is Overwrite.REPLACE:
+        if self.output is None or self.job.overwrite is Overwrite.REPLACE:
             return None
         if self.job.overwrite is Overwrite.FAIL and held.attempt == 1:
             return None  # an output of an earlier run, not of an earlier try of this one
-        adopted = sidecar.read_matching(self.job.sink, self.content.fingerprint)
+        adopted = self.output.read_matching(self.content.fingerprint)
         if adopted is not None:
             _log.info("%s: finished output adopted from its sidecar", self.job.source)
         return adopted
 
     def _deliver(self, held: Claim) -> SessionSummary:
         """See that the output of a finished session is where it is wanted."""
-        previous, sink = held.previous, self.job.sink
+        previous, output = held.previous, self.output
         assert previous is not None  # noqa: S101 - the outcome says so
-        stands = sink is None or _holds(sink, previous.output_digest)
+        stands = output is None or output.holds(previous.output_digest)
         if stands and self._is_own(previous):
             return previous
-        if self.job.overwrite is Overwrite.FAIL and sink is not None and sink.exists():
-            return self._failed(held, ErrorCode.COLLISION, _exists(sink))
+        if self.job.overwrite is Overwrite.FAIL and output is not None and output.exists():
+            return self._failed(held, ErrorCode.COLLISION, _exists(output))
         # What was skipped, for want of a sample, never had an output.
-        if sink is None or stands or previous.status is Status.SKIPPED:
+        if output is None or stands or previous.status is Status.SKIPPED:
             return self._skipped(held, _DONE_BEFORE)
-        origin = None if previous.output_path is None else Path(previous.output_path)
-        if origin is None or not _holds(origin, previous.output_digest):
+        told = previous.output_path
+        origin = None if told is None else self._output_at(place(told))
+        if origin is None or not origin.holds(previous.output_digest):
             # The output is gone or was changed: the session is done again under its own id.
             return self._redo()
-        return self._copy_from(origin, sink, held)
+        return self._copy_from(origin, output, held)
 
-    def _copy_from(self, origin: Path, sink: Path, held: Claim) -> SessionSummary:
+    def _copy_from(self, origin: Output, output: Output, held: Claim) -> SessionSummary:
         previous = held.previous
         assert previous is not None  # noqa: S101 - the outcome says so
         try:
             self._refuse_foreign_output()
-            path = sidecar.sidecar_path(sink)
-            placed = {"output_path": str(sink), "sidecar_path": str(path)}
-            with sidecar.announced(previous.model_copy(update=placed), token=self.token):
-                copy_atomic(origin, sink, token=self.token)
+            output.receive(origin.content(), previous, self.token)
         except RecordingError as err:
             return self._failed(held, err.code, str(err))
-        return self._skipped(held, f"done before; its output was copied from {origin}")
+        return self._skipped(held, f"done before; its output was copied from {origin.place}")
 
     def _redo(self) -> SessionSummary:
         held = self._claim(redo=True)
         if held.outcome is Outcome.CLAIMED:
             previous = held.previous
             if previous is not None and previous.output_path is not None:
-                self.replaceable = Path(previous.output_path)
+                self.replaceable = place(previous.output_path)
             return self._work(held)
         return self._skipped(held, "another process is doing it again")
 
@@ -450,12 +518,12 @@ class _Session:
         update: dict[str, object] = {"status": Status.SKIPPED, "reason": reason}
         update["source_path"] = str(self.job.source)
         if self.job.sink is not None and base.output_digest is not None:
-            update["output_path"] = str(self.job.sink)
-            update["sidecar_path"] = str(sidecar.sidecar_path(self.job.sink))
+            base = placed_at(base, self.job.sink)
         return base.model_copy(update=update)
 
     def _failed(self, held: Claim, code: ErrorCode, message: str) -> SessionSummary:
         status = Status.SKIPPED if code in _SKIPPED_CODES else Status.FAILED
+        message = self._by_its_name(message)
         return self._blank(held).model_copy(
             update={"status": status, "error_code": code, "error_message": message}
         )
@@ -478,10 +546,22 @@ class _Session:
                 started_at=now,
                 finished_at=now,
             ),
-            held,
+            held.session_id,
         )
 
-    def _described(self, summary: SessionSummary, held: Claim) -> SessionSummary:
+    def _by_its_name(self, message: str) -> str:
+        """Return ``message`` with the names that the user gave, not those of the spool."""
+        given = (
+            (self.request.source, self.job.source),
+            (self.request.reference, self.job.reference),
+            (self.request.sink, self.job.sink),
+        )
+        for path, where in given:
+            if isinstance(where, RemotePath):
+                message = message.replace(str(path), str(where))
+        return message
+
+    def _described(self, summary: SessionSummary, session_id: str) -> SessionSummary:
         job = self.job
         suspect = timestamp_remarks(job.recorded_at, datetime.now(UTC))
         known = {remark.code for remark in summary.warnings}
@@ -491,7 +571,7 @@ class _Session:
                     *summary.warnings,
                     *(remark for remark in suspect if remark.code not in known),
                 ),
-                "session_id": held.session_id,
+                "session_id": session_id,
                 "source_path": str(job.source),
                 "batch_id": job.batch_id,
                 "device_id": job.device_id,
@@ -537,9 +617,5 @@ def _tell_end(summary: SessionSummary) -> None:
     _log.info("%s: %s", summary.source_path, words, extra={"facts": known})
 
 
-def _exists(sink: Path) -> str:
-    return f"{sink} exists; choose another output, or overwrite 'skip' or 'replace'"
-
-
-def _holds(path: Path, digest: str | None) -> bool:
-    return digest is not None and path.is_file() and digest_file(path) == digest
+def _exists(output: Output) -> str:
+    return f"{output.place} exists; choose another output, or overwrite 'skip' or 'replace'"

@@ -1,5 +1,7 @@
 """Find the recordings that the words of a user mean: files, folders, globs and manifests.
 
+Recordings of buckets are found by :mod:`anc_core.jobs.remote_scan`, by the same rules.
+
 The order is that of the NFC-normalised path, so it is the same on every machine. A path that is
 reached twice (named twice, ``./a`` and ``a``, overlapping globs, a link) counts once.
 """
@@ -10,13 +12,17 @@ import fnmatch
 import glob
 import os
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anc_core.errors import InputError
+from anc_core.errors import InputError, RecordingError
+from anc_core.files import SourceIdentity
 from anc_core.jobs.manifest import ManifestRow, RowError, is_manifest, read_manifest
-from anc_core.jobs.naming import check_allowed
+from anc_core.jobs.naming import Where, check_allowed, real_name
+from anc_core.jobs.remote_scan import Wanted, objects_of
+from anc_core.remote.address import RemotePath, is_url, local, place
 
 RECORDING_SUFFIXES = frozenset(
     (
@@ -37,9 +43,16 @@ _ANY_DEPTH = "**"
 class Found:
     """A recording that was found, and the folder that its output's tree starts from."""
 
-    path: Path
-    root: Path
+    path: Where
+    root: Where
     row: ManifestRow | None = None
+    identity: SourceIdentity | None = None
+    """Of an object of a bucket, whose listing tells it."""
+
+    @property
+    def file(self) -> Path:
+        """``path``, for who works on files of this machine only."""
+        return local(self.path)
 
 
 @dataclass(slots=True)
@@ -47,12 +60,14 @@ class Scan:
     """What a search found."""
 
     found: list[Found] = field(default_factory=list)
-    repeated: list[Path] = field(default_factory=list)
+    repeated: list[Where] = field(default_factory=list)
     """Paths that were reached again."""
     missing: list[str] = field(default_factory=list)
+    """Words that mean no file."""
     unreadable: list[str] = field(default_factory=list)
     """Folders that could not be searched."""
-    """Words that mean no file, and folders that cannot be read."""
+    refused: list[tuple[str, RecordingError | InputError]] = field(default_factory=list)
+    """URLs that lead to nothing usable, and why."""
     row_errors: list[RowError] = field(default_factory=list)
     ignored: int = 0
 
@@ -63,16 +78,16 @@ def scan(
     recursive: bool = True,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    output_dir: Path | None = None,
-    roots: Sequence[Path] = (),
+    output_dir: Where | None = None,
+    roots: Sequence[Where] = (),
 ) -> Scan:
     """Expand ``inputs``.
 
     Parameters
     ----------
     inputs : sequence of path or str
-        Files, folders, glob patterns (``**`` = any depth) and manifests (``.csv``, ``.jsonl``). A
-        folder that a pattern matches is searched as if it were named.
+        Files, folders, glob patterns (``**`` = any depth) and manifests (``.csv``, ``.jsonl``), or
+        URLs of such. A folder that a pattern matches is searched as if it were named.
     recursive : bool
         Search subfolders of folders.
     include, exclude : sequence of str
@@ -81,7 +96,8 @@ def scan(
         Not searched where it lies below an input, so that a second run does not take the first
         one's outputs for inputs.
     roots : sequence of path, optional
-        If there are any, no manifest outside of them is read. What is found may lie outside.
+        If there are any, no manifest outside of them is read and no bucket searched. What is found
+        on the disk may lie outside.
 
     Raises
     ------
@@ -89,6 +105,8 @@ def scan(
         If a manifest cannot be read at all.
     SinkError
         PERMISSION: a manifest lies outside ``roots``.
+    RemoteUnreachableError
+        If a bucket gave no answer.
     """
     if isinstance(inputs, str | Path):
         msg = f"inputs must be a list of paths, not the single {inputs!r}"
@@ -101,9 +119,16 @@ def scan(
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    path: Path
-    root: Path | None = None
+    path: Where
+    root: Where | None = None
     row: ManifestRow | None = None
+    identity: SourceIdentity | None = None
+
+    @property
+    def base(self) -> Where:
+        """Where its tree starts: a manifest may lie in another place than what it names."""
+        is_near = self.root is not None and _store_of(self.root) == _store_of(self.path)
+        return self.root if self.root is not None and is_near else self.path.parent
 
     @property
     def order(self) -> tuple[str, str]:
@@ -116,16 +141,24 @@ class _Walker:
         recursive: bool,
         include: Sequence[str],
         exclude: Sequence[str],
-        output_dir: Path | None,
-        roots: Sequence[Path],
+        output_dir: Where | None,
+        roots: Sequence[Where],
     ) -> None:
         self.roots = roots
         self.recursive, self.include, self.exclude = recursive, include, exclude
-        self.output_dir = None if output_dir is None else os.path.realpath(output_dir)
+        self.remote_output = output_dir if isinstance(output_dir, RemotePath) else None
+        on_disk = output_dir is not None and self.remote_output is None
+        self.output_dir = real_name(output_dir) if on_disk and output_dir is not None else None
         self.result = Scan()
         self.candidates: list[_Candidate] = []
 
     def expand(self, word: str | Path) -> None:
+        if is_url(word):
+            where = place(word)
+            if isinstance(where, RemotePath):
+                self._expand_url(where)
+                return
+            word = where
         # os.path answers for impossible names (too long, a NUL, "") where Path raises or says ".".
         if os.path.isdir(word):  # noqa: PTH112
             self._expand_folder(Path(word), root=Path(word))
@@ -139,19 +172,40 @@ class _Walker:
     def finish(self) -> Scan:
         """Drop repeated paths, order the rest, and give every one its root."""
         candidates = sorted(self.candidates, key=lambda c: c.order)
-        roots = {c.root or c.path.parent for c in candidates}
-        shared = roots.pop() if len(roots) == 1 else _shared_root(roots)
+        shared = _shared_roots({c.base for c in candidates})
         chosen: dict[str, _Candidate] = {}
         # Stable: what a manifest says of a recording is not lost where a folder holds it, too.
         for candidate in sorted(candidates, key=lambda c: c.row is None):
-            real = os.path.realpath(candidate.path)
+            real = real_name(candidate.path)
             if chosen.setdefault(real, candidate) is not candidate:
                 self.result.repeated.append(candidate.path)
         for candidate in sorted(chosen.values(), key=lambda c: c.order):
-            self.result.found.append(Found(candidate.path, shared, candidate.row))
+            root = shared[_store_of(candidate.path)]
+            found = Found(candidate.path, root, candidate.row, candidate.identity)
+            self.result.found.append(found)
         return self.result
 
-    def _expand_file(self, path: Path, root: Path | None = None) -> None:
+    def _expand_url(self, where: RemotePath) -> None:
+        if is_manifest(where):
+            self._expand_file(where)
+            return
+        wanted = Wanted(self._is_wanted, recursive=self.recursive, skipped=self.remote_output)
+        try:
+            check_allowed(where, self.roots)
+            listed = objects_of(where, wanted)
+        except RecordingError as err:
+            self.result.refused.append((str(where), err))
+            return
+        self.result.refused += [(name, err) for name, err in listed.refused]
+        for found in listed.objects:
+            if is_manifest(found.place):
+                self._expand_file(found.place)
+            else:
+                self.candidates.append(
+                    _Candidate(found.place, listed.root, identity=found.identity)
+                )
+
+    def _expand_file(self, path: Where, root: Where | None = None) -> None:
         if not is_manifest(path):
             self.candidates.append(_Candidate(path, root))
             return
@@ -193,7 +247,7 @@ class _Walker:
     def _note_unreadable(self, err: OSError) -> None:
         self.result.unreadable.append(str(err.filename))
 
-    def _is_wanted(self, path: Path, relative: str, *, any_suffix: bool) -> bool:
+    def _is_wanted(self, path: Where, relative: str, *, any_suffix: bool) -> bool:
         def matches(patterns: Sequence[str]) -> bool:
             return any(
                 fnmatch.fnmatch(path.name, p) or fnmatch.fnmatch(relative, p) for p in patterns
@@ -207,7 +261,7 @@ class _Walker:
         return True
 
 
-def sort_key(path: Path) -> tuple[str, str]:
+def sort_key(path: Where) -> tuple[str, str]:
     """Return the NFC form of ``path``: the order of a batch is the same on every machine.
 
     The path itself decides between two names that differ in their composition only.
@@ -271,9 +325,28 @@ def _magic_start(pattern: str) -> int:
     return min(i for i, char in enumerate(pattern) if char in "*?[")
 
 
-def _shared_root(folders: Collection[Path]) -> Path:
-    """Return the deepest folder that holds all ``folders``: the output mirrors what is below it."""
-    if not folders:
-        return Path()
-    absolute = [os.path.abspath(folder) for folder in folders]  # noqa: PTH100 - links stay links
+def _store_of(path: Where) -> tuple[str, ...]:
+    """Return what tells one tree from another: the disk is one, every bucket is one."""
+    return (path.protocol, path.parts[0]) if isinstance(path, RemotePath) else ()
+
+
+def _shared_roots(folders: Collection[Where]) -> dict[tuple[str, ...], Where]:
+    """Return the deepest folder of each tree that holds all of its ``folders``.
+
+    The output mirrors what is below it.
+    """
+    trees: defaultdict[tuple[str, ...], set[Where]] = defaultdict(set)
+    for folder in folders:
+        trees[_store_of(folder)].add(folder)
+    return {
+        tree: next(iter(ours)) if len(ours) == 1 else _shared_root(ours)
+        for tree, ours in trees.items()
+    }
+
+
+def _shared_root(folders: Collection[Where]) -> Where:
+    remote = [folder for folder in folders if isinstance(folder, RemotePath)]
+    if remote:
+        return RemotePath(remote[0].protocol, os.path.commonpath([one.key for one in remote]))
+    absolute = [os.path.abspath(str(folder)) for folder in folders]  # noqa: PTH100 - links stay links
     return Path(os.path.commonpath(absolute))

@@ -127,14 +127,14 @@ def _load(
     noises, failures, total = [], [], 0
     for item in scan([request.noises], recursive=request.recursive).found:
         try:
-            check_allowed(item.path, settings.allowed_roots)  # a link may lead out of the folder
+            check_allowed(item.file, settings.allowed_roots)  # a link may lead out of the folder
             noise = load_noise(
-                item.path, acoustics.sample_rate, acoustics.num_references, request.excerpt
+                item.file, acoustics.sample_rate, acoustics.num_references, request.excerpt
             ).samples
         except (RecordingError, InputError) as err:
             code = err.code if isinstance(err, RecordingError) else ErrorCode.BAD_PARAMETER
             failures.append(
-                FailedNoise(path=printable(item.path), error_code=code, reason=str(err))
+                FailedNoise(path=printable(item.file), error_code=code, reason=str(err))
             )
             continue
         total += noise.size

@@ -141,19 +141,19 @@ def _recording(
     item: Found, request: SweepRequest, setup: SweepSetup, settings: Settings
 ) -> SweepRecording | SweepRow:
     """Return what the header tells, or the row that says why there is none."""
-    name = printable(item.path.relative_to(request.folder))
+    name = printable(item.file.relative_to(request.folder))
     digest = None
     try:
-        check_allowed(item.path, settings.allowed_roots)  # a link may lead out of the folder
-        identity = identify(item.path)
-        digest = digest_file(item.path)
-        with open_reader(item.path) as reader:
+        check_allowed(item.file, settings.allowed_roots)  # a link may lead out of the folder
+        identity = identify(item.file)
+        digest = digest_file(item.file)
+        with open_reader(item.file) as reader:
             declared, rate = reader.declared_num_samples, reader.sample_rate
     except AncError as err:
         key = "" if digest is None else row_key(setup.base, digest, None)
         return failed_row(key, name, err)
     return SweepRecording(
-        path=item.path,
+        path=item.file,
         name=name,
         digest=digest,
         identity=identity,

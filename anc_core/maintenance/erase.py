@@ -22,6 +22,7 @@ from anc_core.maintenance.orphans import outputs_named_after
 from anc_core.maintenance.removal import FileRemover
 from anc_core.maintenance.sessions import PAGE, SessionRemover
 from anc_core.records import Record, Status
+from anc_core.remote.address import is_url
 from anc_core.settings import Settings
 from anc_core.store import (
     Database,
@@ -182,7 +183,7 @@ class _Erasure:
             complete=False,
             sessions=len(going),
             rows=rows,
-            files=sum(Path(output).is_file() for output in outputs),
+            files=sum(_is_there(output) for output in outputs),
             exports=len(exports),
             reports=len(mentioned),
             skipped=_counts(staying.values()),
@@ -278,7 +279,7 @@ class _Erasure:
         return not words.isdisjoint(known) or any(form in text for form in spelt)
 
     def _num_recordings(self) -> int:
-        return sum(Path(path).is_file() for path in {one.source_path for one in self._sessions})
+        return sum(map(_is_there, {one.source_path for one in self._sessions}))
 
     @staticmethod
     def _staying(sessions: Sequence[PersonSession]) -> dict[str, str]:
@@ -294,6 +295,11 @@ def _counts(reasons: Iterable[str]) -> dict[str, int]:
     for reason in reasons:
         counts[reason] = counts.get(reason, 0) + 1
     return counts
+
+
+def _is_there(path: str) -> bool:
+    """Return whether a file is there; what a URL names is taken to be."""
+    return is_url(path) or Path(path).is_file()
 
 
 def _text_of(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Orphans both ways: sessions whose output is gone, files of ours that belong to no session.
 
-Looked for in the folders that outputs were delivered to; nothing is removed. After a restore of an
-older backup every newer output is an orphan, and the only copy of somebody's work.
+Looked for in the folders that outputs were delivered to, not in buckets; nothing is removed. After
+a restore of an older backup every newer output is an orphan, and the only copy of somebody's work.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from anc_core.files import printable
 from anc_core.pipeline.sidecar import SUFFIX, names_session
+from anc_core.remote.address import RemotePath, is_url, place
+from anc_core.remote.objects import list_below
 from anc_core.store import (
     Database,
     delivered_outputs,
@@ -52,6 +54,8 @@ def find_orphans(database: Database, more_folders: Iterable[str] = ()) -> Orphan
     rows, examples = 0, []
     with database.read() as db:
         for session_id, output in delivered_outputs(db):
+            if is_url(output):
+                continue
             folders.add(os.path.dirname(output))  # noqa: PTH120 - a million times
             if not os.path.lexists(output):
                 rows += 1
@@ -65,29 +69,45 @@ def find_orphans(database: Database, more_folders: Iterable[str] = ()) -> Orphan
     return Orphans(rows=rows, files=files, examples=tuple(examples))
 
 
-def outputs_named_after(database: Database, session_ids: Collection[str]) -> Iterator[Path]:
+def outputs_named_after(
+    database: Database, session_ids: Collection[str]
+) -> Iterator[Path | RemotePath]:
     """Yield outputs that are in no row and whose sidecar names one of ``session_ids``.
 
     Duplicates of a batch have their output from another's session.
+
+    Raises
+    ------
+    SourceError, RemoteUnreachableError, InputError
+        If a bucket that outputs went to cannot be searched: what is not found is not gone.
     """
     wanted = set(session_ids)
     with database.read() as db:
         folders = {os.path.dirname(output) for _, output in delivered_outputs(db)}  # noqa: PTH120
     for folder in sorted(folders):
-        for page in _pages(path for path in _ours(folder) if path.endswith(SUFFIX)):
+        for page in _pages(path for path in _sidecars(folder) if path.endswith(SUFFIX)):
             with database.read() as db:
                 known = known_outputs(db, [path.removesuffix(SUFFIX) for path in page])
             for path in page:
                 output = path.removesuffix(SUFFIX)
-                named = None if output in known else names_session(Path(path))
+                named = None if output in known else names_session(place(path))
                 if named is not None and named[0] in wanted:
-                    yield Path(output)
+                    yield place(output)
 
 
 def _files_without_session(database: Database, folders: Iterable[str]) -> Iterator[str]:
     for folder in folders:
         for page in _pages(_ours(folder)):
             yield from _unknown(database, page)
+
+
+def _sidecars(folder: str) -> Iterator[str]:
+    if not is_url(folder):
+        yield from _ours(folder)
+        return
+    where = place(folder)
+    assert isinstance(where, RemotePath)  # noqa: S101 - is_url() says so
+    yield from (str(one.place) for one in list_below(where, recursive=False).objects)
 
 
 def _ours(folder: str) -> Iterator[str]:

@@ -3,7 +3,8 @@
 A path in the store is a claim, not a proof: the user may have put another file there since. So a
 file goes only if it lies inside the allowed folders, is a regular file under its own name (no
 symbolic link is followed or removed), is nobody's input and no other session's output, and is known
-to be what the session delivered: by size and time, in doubt by the digest of its content.
+to be what the session delivered: by size and time, in doubt by the digest of its content. Outputs
+in buckets go by the same rules, in :mod:`anc_core.maintenance.object_removal`.
 """
 
 from __future__ import annotations
@@ -12,47 +13,19 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from anc_core.errors import SourceError
 from anc_core.files import digest_file, printable
+from anc_core.jobs.naming import Where
+from anc_core.maintenance.object_removal import ObjectRemover
+from anc_core.maintenance.removed import CLOCK_TOLERANCE, Kept, Removal, is_of_its_time
 from anc_core.pipeline.sidecar import names_session, read_matching, sidecar_path, temp_paths
+from anc_core.remote.address import RemotePath, is_url
 from anc_core.store import Doomed
 
 _TEMP_NAME = re.compile(r"\.anc-[A-Za-z0-9_-]{1,64}\.part")
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""A file server's clock may differ from ours by this much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A file that stays where it is, though its session goes."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """What became of the files of a session."""
-
-    files: int = 0
-    bytes: int = 0
-    """Freed: a file that has another name frees nothing."""
-    kept: tuple[Kept, ...] = ()
-    failed: tuple[Kept, ...] = ()
-    """Could not be removed; the session's row has to stay, so that this is tried again."""
-
-    def __add__(self, other: Removal) -> Removal:
-        return Removal(
-            self.files + other.files,
-            self.bytes + other.bytes,
-            self.kept + other.kept,
-            self.failed + other.failed,
-        )
 
 
 class FileRemover:
@@ -60,14 +33,17 @@ class FileRemover:
 
     Parameters
     ----------
-    roots : sequence of Path
+    roots : sequence of path or URL
         Folders that may be touched; none = those named by the store.
     keep_audio : bool
         Outputs and their sidecars stay; only temporary files go.
     """
 
-    def __init__(self, roots: Sequence[Path], *, keep_audio: bool = False) -> None:
-        self._roots = [Path(os.path.realpath(Path(root).expanduser())) for root in roots]
+    def __init__(self, roots: Sequence[Where], *, keep_audio: bool = False) -> None:
+        folders = [root.expanduser() for root in roots if isinstance(root, Path)]
+        self._roots = [Path(os.path.realpath(folder)) for folder in folders]
+        self._is_confined = bool(roots)
+        self._objects = ObjectRemover(roots)
         self._keep_audio = keep_audio
 
     def remove(self, session: Doomed, in_use: Iterable[str] = ()) -> Removal:
@@ -83,9 +59,12 @@ class FileRemover:
         removal = self.remove_temporary(session.temp_path)
         if self._keep_audio or session.output_path is None:
             return removal
-        output = Path(session.output_path)
         if session.output_path in set(in_use):
-            return removal + Removal(kept=(_kept(output, "in use by another session"),))
+            reason = "in use by another session"
+            return removal + Removal(kept=(Kept(printable(session.output_path), reason),))
+        if is_url(session.output_path):
+            return removal + self._objects.remove(session)
+        output = Path(session.output_path)
         # The output first: the sidecar is what it is known by if this is cut short.
         removal += self._remove(output, lambda found: _why_not_ours(output, found, session))
         if removal.failed:
@@ -101,7 +80,7 @@ class FileRemover:
             removal += self._remove(path, lambda _: None)
         return removal
 
-    def remove_twin(self, output: Path, session_ids: Iterable[str]) -> Removal:
+    def remove_twin(self, output: Where, session_ids: Iterable[str]) -> Removal:
         """Remove an output with its sidecar, if the sidecar names one of ``session_ids``.
 
         Duplicates in a batch get a copy or a second name of the output and no session of their own.
@@ -109,6 +88,9 @@ class FileRemover:
         named = names_session(sidecar_path(output))
         if named is None or named[0] not in set(session_ids):
             return Removal()
+
+        if isinstance(output, RemotePath):
+            return self._objects.remove_twin(output, named[1])
 
         def why_not(_: os.stat_result) -> str | None:
             return None if read_matching(output, named[1]) else "its content has changed"
@@ -172,7 +154,7 @@ class FileRemover:
         real = Path(os.path.realpath(path.parent))
         if not os.path.samestat(os.fstat(folder), real.stat()):
             return "its folder was replaced meanwhile"
-        if self._roots and not any(real.is_relative_to(root) for root in self._roots):
+        if self._is_confined and not any(real.is_relative_to(root) for root in self._roots):
             return "outside the allowed folders"
         return None
 
@@ -187,17 +169,10 @@ def _why_not_ours(output: Path, found: os.stat_result, session: Doomed) -> str |
         return None if ours else "not delivered by this session"
     if session.output_bytes not in {None, found.st_size}:
         return "changed since it was delivered"
-    if not _is_of_its_time(found, session) and digest_file(output) != session.output_digest:
+    written = datetime.fromtimestamp(found.st_mtime, UTC)
+    if not is_of_its_time(written, session) and digest_file(output) != session.output_digest:
         return "changed since it was delivered"
     return None
-
-
-def _is_of_its_time(found: os.stat_result, session: Doomed) -> bool:
-    if session.started_at is None or session.finished_at is None or session.output_bytes is None:
-        return False
-    written = datetime.fromtimestamp(found.st_mtime, UTC)
-    earliest, latest = session.started_at - CLOCK_TOLERANCE, session.finished_at + CLOCK_TOLERANCE
-    return earliest <= written <= latest
 
 
 def _is_same_file(path: str, found: os.stat_result) -> bool:

@@ -10,10 +10,12 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
-from anc_core.maintenance.removal import FileRemover, Removal
+from anc_core.jobs.naming import Where
+from anc_core.maintenance.removal import FileRemover
+from anc_core.maintenance.removed import Removal
 from anc_core.maintenance.rows import RowRemover
+from anc_core.remote.address import is_url
 from anc_core.store import Database, Doomed, claimed_paths, marked
 
 _log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class SessionRemover:
     """
 
     def __init__(
-        self, database: Database, roots: Sequence[Path], *, keep_audio: bool = False
+        self, database: Database, roots: Sequence[Where], *, keep_audio: bool = False
     ) -> None:
         self._database = database
         self._files = FileRemover(roots, keep_audio=keep_audio)
@@ -106,7 +108,7 @@ class SessionRemover:
     def _without_files(self, session: Doomed, in_use: set[str]) -> bool:
         removal = self._files.remove(session, in_use)
         self.count(removal)
-        if session.output_path is not None:
+        if session.output_path is not None and not is_url(session.output_path):
             self.folders.add(os.path.dirname(session.output_path))  # noqa: PTH120 - text to text
         if not removal.failed:
             self.problems.pop(session.session_id, None)

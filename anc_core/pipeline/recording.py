@@ -215,8 +215,9 @@ def _summarise(
     return SessionSummary(
         status=Status.DEGRADED if reasons else Status.OK,
         session_id="",
-        source_path=str(request.source),
-        reference_path=None if request.reference is None else str(request.reference),
+        source_path=request.source_name or str(request.source),
+        reference_path=request.reference_name
+        or (None if request.reference is None else str(request.reference)),
         output_path=None if request.sink is None else str(request.sink),
         output_digest=outcome.output_digest,
         sidecar_path=None if request.sink is None else str(sidecar.sidecar_path(request.sink)),

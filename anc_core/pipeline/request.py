@@ -42,6 +42,9 @@ class RecordingRequest:
     classifier: Choice = field(default_factory=Choice)
     """What names the noises; its id stands in ``parameters``."""
     parameters: dict[str, Any] = field(default_factory=dict)
+    source_name: str | None = None
+    """What the record calls ``source``, where that is a copy of something else; so of the next."""
+    reference_name: str | None = None
 
     @classmethod
     def resolve(

@@ -12,16 +12,23 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import overload
 
 from anc_core.files import atomic_path, digest_file, temp_path
 from anc_core.records import SessionSummary
+from anc_core.remote import objects
+from anc_core.remote.address import RemotePath
 
 _MAX_NAME_BYTES = 255  # of one path component on every common file system
 SUFFIX = ".json"
 _TOKEN_SUFFIX = "-json"  # noqa: S105 - the output's own temporary file lies beside it
 
 
-def sidecar_path(output: Path) -> Path:
+@overload
+def sidecar_path(output: Path) -> Path: ...
+@overload
+def sidecar_path(output: RemotePath) -> RemotePath: ...
+def sidecar_path(output: Path | RemotePath) -> Path | RemotePath:
     """Return ``<output>.json``; a name at the file system's limit is shortened by a digest."""
     name = output.name + SUFFIX
     encoded = name.encode(errors="surrogateescape")
@@ -34,11 +41,15 @@ def sidecar_path(output: Path) -> Path:
 
 def write(summary: SessionSummary, token: str) -> None:
     """Write ``summary`` to its ``sidecar_path``, atomically; the output may still be growing."""
-    if summary.sidecar_path is None:
-        return
+    if summary.sidecar_path is not None:
+        write_to(Path(summary.sidecar_path), summary, token)
+
+
+def write_to(path: Path, summary: SessionSummary, token: str) -> None:
+    """Write ``summary`` to ``path``, atomically, whatever its ``sidecar_path`` says."""
     text = summary.to_json(indent=2, exclude={"batch_id", "windows"})
     with (
-        atomic_path(Path(summary.sidecar_path), token=token + _TOKEN_SUFFIX) as temp,
+        atomic_path(path, token=token + _TOKEN_SUFFIX) as temp,
         temp.open("w", encoding="utf-8", newline="\n") as file,
     ):
         # A day has 172 800 windows a channel: a line each, and never all of them in memory.
@@ -88,25 +99,25 @@ def temp_paths(temp: Path) -> tuple[Path, Path]:
     return temp, temp_path(temp, token + _TOKEN_SUFFIX)
 
 
-def describes(output: Path) -> bool:
+def describes(output: Path | RemotePath) -> bool:
     """Return whether the sidecar beside ``output`` is that of the bytes that are there."""
     summary = _read(output)
     return summary is not None and _holds(output, summary.output_digest)
 
 
-def names_session(path: Path) -> tuple[str, str] | None:
+def names_session(path: Path | RemotePath) -> tuple[str, str] | None:
     """Return session id and fingerprint that the sidecar ``path`` names, ``None`` if it is none.
 
     Sidecars of every version are understood: only these two fields are looked at.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(_bytes_of(path))
         return str(content["session_id"]), str(content["fingerprint"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:
+def read_matching(output: Path | RemotePath, fingerprint: str) -> SessionSummary | None:
     """Return the sidecar's record if it and the output belong to ``fingerprint``, else ``None``.
 
     The output's bytes are compared with the digest in the record: a file that somebody else put
@@ -118,15 +129,23 @@ def read_matching(output: Path, fingerprint: str) -> SessionSummary | None:
     return summary if _holds(output, summary.output_digest) else None
 
 
-def _read(output: Path) -> SessionSummary | None:
+def _read(output: Path | RemotePath) -> SessionSummary | None:
     try:
-        return SessionSummary.from_json(sidecar_path(output).read_bytes())
+        return SessionSummary.from_json(_bytes_of(sidecar_path(output)))
     except (OSError, ValueError):
         return None
 
 
-def _holds(output: Path, digest: str | None) -> bool:
+def _bytes_of(path: Path | RemotePath) -> bytes:
+    return objects.read(path) if isinstance(path, RemotePath) else path.read_bytes()
+
+
+def _holds(output: Path | RemotePath, digest: str | None) -> bool:
+    if digest is None:
+        return False
     try:
-        return digest is not None and digest_file(output) == digest
+        if isinstance(output, RemotePath):
+            return objects.digest(output) == digest
+        return digest_file(output) == digest
     except OSError:
         return False

@@ -16,6 +16,7 @@ import numpy as np
 from anc_core.audio import open_reader
 from anc_core.errors import AncError
 from anc_core.files import open_regular
+from anc_core.remote.address import is_url
 from anc_core.reports.daily_figures import EventLine
 from anc_core.reports.listening import Samples, at_rate, data_url, spectrograms
 
@@ -89,6 +90,8 @@ def cut(line: EventLine, may_read: Callable[[str], bool]) -> Clip:
             return None, "there was no output"
         if line.imported:
             return None, "the session was imported without its files"
+        if is_url(path):
+            return None, "the recording lies in a bucket"
         if not may_read(path):
             return None, "the file may not be read"
         return _read(path, num_bytes, line.channel, max(line.start_s - LEAD_S, 0.0))

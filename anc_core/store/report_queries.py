@@ -318,11 +318,12 @@ def model_in_use(db: Session, at: datetime, kind: str) -> str | None:
 
 
 def latest_output(db: Session, before: datetime | None = None) -> str | None:
-    """Return where the last output was written, at all or before a moment."""
+    """Return where the last output on a disk was written, at all or before a moment."""
     earlier = () if before is None else (AudioSession.finished_at < before,)
     return db.scalar(
         select(AudioSession.output_path)
-        .where(AudioSession.output_path.is_not(None), *earlier)
+        .where(AudioSession.output_path.is_not(None), ~AudioSession.output_path.contains("://"))
+        .where(*earlier)
         .order_by(AudioSession.finished_at.desc())
         .limit(1)
     )

@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
+    "distributed",
+    "fsspec",
+    "s3fs",
     "scipy",
     "librosa",
     "numba",

@@ -177,3 +177,34 @@ def test_what_is_secret_is_not_in_the_error_either(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SettingsError, match="must be http") as err:
         Settings.load()
     assert "abc123" not in str(err.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "roots"),
+    [
+        ("/data", ["/data"]),
+        ("/data:/srv/x", ["/data", "/srv/x"]),
+        ("s3://b/in", ["s3://b/in"]),
+        ("/data:s3://b/in/:gs://c:/srv", ["/data", "s3://b/in", "gs://c", "/srv"]),
+        ("sftp://me@host:2222/x:/srv", ["sftp://me@host:2222/x", "/srv"]),
+        (":/data:", ["/data"]),
+    ],
+)
+def test_allowed_roots_are_folders_and_urls(
+    monkeypatch: pytest.MonkeyPatch, text: str, roots: list[str]
+) -> None:
+    monkeypatch.setenv("ANC_ALLOWED_ROOTS", text)
+    assert [str(root) for root in Settings.load().allowed_roots] == roots
+
+
+def test_a_root_that_can_be_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANC_ALLOWED_ROOTS", "s3://b/../c")
+    with pytest.raises(SettingsError, match="allowed_roots"):
+        Settings.load()
+
+
+def test_the_spool_lies_in_the_home_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load()
+    assert settings.spool == settings.home / "spool"
+    monkeypatch.setenv("ANC_SPOOL_DIR", "/fast")
+    assert Settings.load().spool == Path("/fast")

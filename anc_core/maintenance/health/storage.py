@@ -146,7 +146,8 @@ def _log_size(database: Database) -> Answer:
 
 
 def _roots(settings: Settings) -> dict[str, Path]:
-    return {printable(root): root for root in settings.allowed_roots}
+    """Return the folders among the roots; of a bucket nobody can tell how full it is."""
+    return {printable(root): root for root in settings.allowed_roots if isinstance(root, Path)}
 
 
 def _space(path: Path) -> Answer:

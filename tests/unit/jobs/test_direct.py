@@ -24,7 +24,10 @@ class InThisProcess:
     """Stands for the pool of workers: calls run in the thread that asks."""
 
     def __init__(self, workers: int) -> None:
-        self.workers = workers
+        self.size = workers
+
+    def limit(self, workers: int) -> None:
+        self.size = workers
 
     def __enter__(self) -> Self:
         return self
@@ -38,7 +41,7 @@ class InThisProcess:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct_module, "WorkerPool", InThisProcess)
+    monkeypatch.setattr("anc_core.jobs.pools.WorkerPool", InThisProcess)
 
 
 def run(bench: Bench, on_progress=None):

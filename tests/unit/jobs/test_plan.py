@@ -277,6 +277,18 @@ def test_what_cannot_be_written_in_its_own_format_gets_another_suffix(bench: Ben
     assert job.sink == output_place(source, bench.outputs) == bench.outputs / "x.wav"
 
 
+def test_what_got_another_suffix_is_known_again(bench: Bench) -> None:
+    """Its name alone does not tell where its output lies."""
+    files.coded("PCM_16", "VOC")(bench.inputs / "x.voc")
+    assert bench.batch().ok == 1
+    again = bench.plan()
+    assert (again.jobs, [line.status for line in again.settled]) == ((), [Status.SKIPPED])
+    [job] = bench.plan(preset="gentle").jobs
+    assert job.sink == bench.outputs / "x.wav"
+    assert bench.plan(apply_anc=False).jobs[0].sink == bench.outputs / "x.voc"
+    assert bench.delivered() == ["x.wav"]
+
+
 @pytest.mark.parametrize("words", [{"apply_anc": False}, {"preset": "analyse-only"}])
 def test_an_output_that_is_the_input_keeps_its_suffix(bench: Bench, words: dict[str, str]) -> None:
     source = files.coded("PCM_16", "VOC")(bench.inputs / "x.voc")

@@ -14,6 +14,7 @@ import pytest
 import soundfile as sf
 from sqlalchemy import text
 
+import anc_core.jobs.outputs as outputs
 import anc_core.jobs.run as run_module
 import anc_core.pipeline.sidecar as sidecar
 from anc_core.errors import (
@@ -477,13 +478,13 @@ def test_a_copied_output_never_stands_without_its_record(
     bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.run(source)
-    real, there = run_module.copy_atomic, []
+    real, there = outputs.copy_atomic, []
 
     def look(origin, sink, token):
         there.append(sidecar.sidecar_path(sink).exists())
         real(origin, sink, token=token)
 
-    monkeypatch.setattr(run_module, "copy_atomic", look)
+    monkeypatch.setattr(outputs, "copy_atomic", look)
     copy = bench.outputs / "elsewhere.wav"
     assert bench.run(source, copy).status is Status.SKIPPED
     assert there == [True]
