@@ -90,6 +90,12 @@ def _analysis(frame_length: int) -> _Analysis:
     )
 
 
+def bin_frequencies(frame_length: int) -> NDArray[np.float64]:
+    """Return the frequencies (Hz) of the bins that :func:`ridges_and_power` returns."""
+    analysis = _analysis(frame_length)
+    return np.arange(analysis.first_bin, analysis.stop_bin) * analysis.bin_hz
+
+
 def find_ridges(samples: NDArray[np.float32], frame_length: int = FRAME_LENGTH) -> Ridges:
     """Return the peaks of all complete frames of ``samples``.
 
