@@ -163,9 +163,7 @@ class AlarmDetector:
             self._num_channels, threshold, None if head is None else head.thresholds
         )
         self._scorer = None if head is None else CellScorer(head.trees, self._num_channels)
-        self._tracers = [
-            YelpTracer(head.thresholds.hold) for _ in self._listeners if head is not None
-        ]
+        self._tracers = [YelpTracer(head.thresholds) for _ in self._listeners if head is not None]
         self._windows = WindowLog(threshold, self._start_s)
         self._events = EventLog(threshold, self._start_s)
         self._powers: list[NDArray[np.float64]] = []

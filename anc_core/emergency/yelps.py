@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from anc_core.emergency.choice import Thresholds
+
 _REACH_CELLS = 3
 """Cells (1.5 s) on either side of the moment looked at."""
 _STEP_CELLS = 2
@@ -66,6 +68,9 @@ noise have 0.2 to 0.6 (95 % more than 0.2), other sounds 0.0 (median) to 0.2 (95
 # of other sounds, car horns and cries the nearest; 94 % of the seconds of yelps at -5 dB pass.
 _MIN_CONTRAST_DB = 3.9
 """Between the path and the same path at other moments."""
+_DB_PER_DOUBT = 1.5
+"""More, for every unit of log-odds that the head is below what it protects: a car alarm yelps, too,
+among a car's other noises."""
 _MIN_APART_DB = 3.0
 """Between the path and what lies 0.3 and 0.4 octaves beside it."""
 _MIN_WEAKEST_DB = 2.0
@@ -103,12 +108,13 @@ class YelpTracer:
 
     Parameters
     ----------
-    least_score : float
-        Log-odds of the head from which a moment is looked at.
+    thresholds : Thresholds
+        Of the head: a moment is looked at while a protected stretch could go on. Where the head
+        would not protect by itself, the path must be the clearer for it.
     """
 
-    def __init__(self, least_score: float) -> None:
-        self._least_score = least_score
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
         self._power: list[NDArray[np.float32]] = []
         self._first_frame = 0
         self._next_cell = 0
@@ -123,11 +129,12 @@ class YelpTracer:
         for score in scores:
             cell = self._next_cell
             self._next_cell += 1
-            if cell % _STEP_CELLS or score < self._least_score:
+            if cell % _STEP_CELLS or score < self._thresholds.hold:
                 continue
             first = max(0, (cell - _REACH_CELLS) * CELL_FRAMES)
             yelp = find_yelp(self._between(first, (cell + _REACH_CELLS) * CELL_FRAMES))
-            if yelp is not None:
+            doubt = max(0.0, self._thresholds.protect - score)
+            if yelp is not None and yelp.contrast_db >= _MIN_CONTRAST_DB + _DB_PER_DOUBT * doubt:
                 findings.append(_finding(yelp, first))
         self._forget(max(0, (self._next_cell - _REACH_CELLS) * CELL_FRAMES))
         return findings
