@@ -54,11 +54,18 @@ _BENDS = (0.0, 1.5, 3.0)
 """How much it slows down on its way: not at all, or as a capacitor is charged."""
 _REACHES = (0.5, 0.7, 0.9, 1.1, 1.3)
 """Octaves between its lowest and its highest pitch."""
+_NUM_SWEEPS = len(_RISES) * len(_BENDS) * len(_REACHES)
+_NOTE_SHARES = (0.35, 0.5, 0.65)
+_NOTE_STEPS = tuple(range(1, 11))
+"""Two notes in turn are tried as well, up to an octave apart: what they fit better is no yelp but a
+warble, of a telephone or of two overtones that flutter."""
 
 _FRAME_RANK, _TIME_RANK = 0.45, 0.35
 """Quantiles of a frame, and of a pitch over time, that are its noise: a path spends up to a third
 of its cycle near its turning points."""
 _EVIDENCE_FROM_DB, _EVIDENCE_REACH_DB = 2.0, 10.0
+_RANGE_DB = 25.0
+"""What is further below the loudest pitch of its frame is a side lobe of it."""
 _TINY_POWER = 1e-16
 _MIN_LIKENESS = 0.1
 """Correlation of the whitened seconds with themselves, some periods later: yelps as loud as their
@@ -190,7 +197,7 @@ def find_yelp(power: NDArray[np.float32]) -> Yelp | None:
         found = _search(_fold(wide, candidate), _paths(), place)
         if found > contrast:
             best, contrast, period = tuple(place), found, candidate
-    if contrast < _MIN_CONTRAST_DB:
+    if contrast < _MIN_CONTRAST_DB or best[0] >= _NUM_SWEEPS:
         return None
     return _judged(evidence, best, contrast, period)
 
@@ -248,7 +255,7 @@ def _to_pitches() -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _paths() -> NDArray[np.int64]:
-    """Return the family: steps of pitch over the lowest, shape (num_paths, _PHASES)."""
+    """Return the family, then the notes: steps over the lowest pitch, (num_paths, _PHASES)."""
     place = (np.arange(_PHASES) + 0.5) / _PHASES
     paths = []
     for rise in _RISES:
@@ -257,12 +264,14 @@ def _paths() -> NDArray[np.int64]:
             curve = np.expm1(-bend * part) / np.expm1(-bend) if bend else part
             height = np.where(place < rise, curve, 1.0 - curve)
             paths += [np.rint(height * octaves / _OCTAVES) for octaves in _REACHES]
+    paths += [(place >= share) * step for share in _NOTE_SHARES for step in _NOTE_STEPS]
     return np.array(paths, np.int64)
 
 
 def _evidence(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return by how many dB every pitch of every frame exceeds its frame and its usual level."""
     level = np.float32(10.0) * np.log10(power @ _to_pitches() + np.float32(_TINY_POWER))
+    level = np.maximum(level, level.max(axis=1, keepdims=True) - np.float32(_RANGE_DB))
     level -= np.sort(level, axis=1)[:, [int(_FRAME_RANK * _NUM_PITCHES)]]
     level -= np.sort(level, axis=0)[int(_TIME_RANK * len(level))]
     excess: NDArray[np.float32] = np.clip(
