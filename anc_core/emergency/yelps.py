@@ -285,8 +285,9 @@ def _periods(evidence: NDArray[np.float32]) -> list[float]:
     shortest, longest = (seconds * FRAMES_PER_S for seconds in _PERIODS_S)
     last_lag = int(0.7 * len(evidence))
     alike = np.zeros(last_lag + 1)
-    _correlate(evidence - evidence.mean(axis=0), alike)
-    if not alike[0] > 0.0:
+    deviation = evidence - evidence.mean(axis=0)
+    _correlate(deviation.ravel(), _NUM_PITCHES, int(shortest), alike)
+    if not alike[int(shortest) :].max() > _MIN_LIKENESS * alike[0]:
         return []
     alike /= alike[0]
     periods = np.arange(shortest, longest, _PERIOD_STEP)
@@ -317,16 +318,22 @@ def _fold(evidence: NDArray[np.float32], period: float) -> NDArray[np.float32]:
     return folded / np.maximum(count, 1)[:, np.newaxis].astype(np.float32)
 
 
-@jit("void(float32[:, ::1], float64[::1])")
-def _correlate(deviation: NDArray[np.float32], alike: NDArray[np.float64]) -> None:
-    """Write the mean product of the frames with those ``lag`` frames later, for every lag."""
-    num_frames, num_pitches = deviation.shape
+@jit("void(float32[::1], int64, int64, float64[::1])")
+def _correlate(
+    deviation: NDArray[np.float32], width: int, first_lag: int, alike: NDArray[np.float64]
+) -> None:
+    """Write the mean product of frames with those ``lag`` later, for lag 0 and from ``first_lag``.
+
+    The frames lie one after the other, ``width`` values each: a lag is one long product.
+    """
     for lag in range(len(alike)):
+        if 0 < lag < first_lag:
+            continue
+        later = deviation[lag * width :]
         total = np.float32(0.0)
-        for i in range(num_frames - lag):
-            for k in range(num_pitches):
-                total += deviation[i, k] * deviation[i + lag, k]
-        alike[lag] = total / (num_frames - lag)
+        for i in range(len(later)):
+            total += deviation[i] * later[i]
+        alike[lag] = total / (len(later) // width)
 
 
 @jit("float64(float32[:, ::1], int64[:, ::1], int64[::1])")
