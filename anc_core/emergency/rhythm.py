@@ -8,7 +8,7 @@ does not fill the pauses; the pulses are then compared with the patterns.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,9 @@ _REACH = 0.03
 _DEPTH_DB = 8.0
 _QUICK_DEPTHS_DB = (5.0, 3.0)
 """For T4, whose pauses a room half fills, or fills but for this."""
+_SLOW_DEPTHS_DB = (_DEPTH_DB, 14.0, 20.0)
+"""For T3: where a room cancels the tone, what is loud are its onset and its end, and what sounds in
+between lies 10 to 20 dB lower. Its pauses are long enough for the tail of a room."""
 _LOUD_FRAMES = 16
 """What so many frames (0.25 s) exceed is loud as well: T4 is silent nine tenths of the time, and
 what noise leaves at its pitch would be most of what sounds."""
@@ -112,9 +115,12 @@ def rhythm_findings(heard: Heard) -> list[Finding]:
         floors = {loud - d for loud in (quick.usual_db, quick.loud_db) for d in _QUICK_DEPTHS_DB}
         for floor_db in sorted(floors):
             findings += _groups(_cut(quick, floor_db, _MAX_HOLE), _FOUR, heard, num_frames)
-        bridged = _cut(envelope, envelope.usual_db - _DEPTH_DB, _MAX_NULL)
-        for pulses in (train, bridged):
-            findings += _groups(pulses, _THREE, heard, num_frames)
+        findings += _groups(train, _THREE, heard, num_frames)
+        for depth_db in _SLOW_DEPTHS_DB:
+            bridged = _cut(envelope, envelope.usual_db - depth_db, _MAX_NULL)
+            findings += _groups(bridged, _THREE, heard, num_frames)
+            worn = _groups(bridged, _WORN_THREE, heard, num_frames)
+            findings += [finding for finding in worn if finding.cycle_s]
         findings += _regular(train, heard)
     findings += _two_tone(trains, heard)
     return list(dict.fromkeys(findings))  # where nothing is bridged both cuts say the same
@@ -293,6 +299,8 @@ class _Pattern:
 
 # The standards allow +-10 %; rooms and noise move an edge by some frames more.
 _THREE = _Pattern(Kind.TEMPORAL_THREE, 3, (0.34, 0.74), (0.8, 1.25), 0.12, 0.9, (3.2, 4.8))
+_WORN_THREE = replace(_THREE, length_s=(0.34, 0.92))
+"""With the tail of the room; only what repeats a cycle later is taken for that."""
 _FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.06, 0.19), (0.13, 0.30), 0.09, 1.2, (4.5, 7.0))
 
 
