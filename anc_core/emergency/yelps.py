@@ -41,8 +41,8 @@ _LOWEST_HZ = 420.0
 _NUM_PITCHES = 28
 _OCTAVES = 0.1
 """Between pitches: 28 of them reach to 2.7 kHz, the first overtone included."""
-_PERIODS_S = (0.2, 0.46)
-"""130 to 300 cycles a minute; 13 CCR 1021 allows more, but makers stay within 150 and 250."""
+_PERIODS_S = (0.22, 0.42)
+"""143 to 273 cycles a minute; 13 CCR 1021 allows more, but makers stay within 150 and 250."""
 _PERIOD_STEP = 0.125
 """Frames; over eight cycles that adds up to half a phase."""
 _NUM_PERIODS = 3
