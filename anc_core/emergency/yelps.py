@@ -215,7 +215,8 @@ def _judged(
     pitch = low + steps[(phase - shift) % _PHASES]
 
     def beside(offset: int) -> NDArray[np.float32]:
-        return evidence[frames, np.clip(pitch + offset, 0, _NUM_PITCHES - 1)]
+        values: NDArray[np.float32] = evidence[frames, np.clip(pitch + offset, 0, _NUM_PITCHES - 1)]
+        return values
 
     on = np.maximum(beside(0), np.maximum(beside(-1), beside(1))).astype(np.float64)
     apart = on.mean() - max(float(beside(side).mean()) for side in _SIDES)
@@ -239,8 +240,7 @@ def _judged(
 
 @lru_cache(maxsize=1)
 def _pitches() -> NDArray[np.float64]:
-    hertz: NDArray[np.float64] = _LOWEST_HZ * 2.0 ** (_OCTAVES * np.arange(_NUM_PITCHES))
-    return hertz
+    return np.asarray(_LOWEST_HZ * 2.0 ** (_OCTAVES * np.arange(_NUM_PITCHES)), np.float64)
 
 
 @lru_cache(maxsize=1)
@@ -252,7 +252,7 @@ def _to_pitches() -> NDArray[np.float32]:
         hertz[1] - hertz[0], pitches * (2.0 ** (_OCTAVES / 2) - 2.0 ** (-_OCTAVES / 2))
     )
     weights = np.maximum(0.0, 1.0 - np.abs(hertz[:, np.newaxis] - pitches) / half)
-    return (weights / weights.sum(axis=0)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=0), np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -317,7 +317,8 @@ def _fold(evidence: NDArray[np.float32], period: float) -> NDArray[np.float32]:
     phase = _phases(len(evidence), period)
     np.add.at(folded, phase, evidence)
     count = np.bincount(phase, minlength=_PHASES)
-    return folded / np.maximum(count, 1)[:, np.newaxis].astype(np.float32)
+    folded /= np.maximum(count, 1).astype(np.float32)[:, np.newaxis]
+    return folded
 
 
 @jit("void(float32[::1], int64, int64, float64[::1])")
