@@ -72,6 +72,7 @@ _KERNEL_MODULES = (
     "anc_core.emergency.ridges",
     "anc_core.emergency.sweeps",
     "anc_core.emergency.tracks",
+    "anc_core.emergency.yelps",
     "anc_core.features.frame_kernels",
     "anc_core.metrics.frame_kernels",
     "anc_core.metrics.sound_kernels",

@@ -4,8 +4,9 @@
 array (not repeated here: a module and a function of one name would hide each other).
 
 The path of a decision: ``ridges`` (tonal peaks of every frame) -> ``tracks`` (peaks linked) ->
-``sweeps`` and ``rhythm`` (rules; each returns findings with a score) -> ``decisions`` (half-second
-cells, hysteresis, windows) -> ``events`` (merged and described).
+``sweeps`` and ``rhythm`` (rules; each returns findings with a score) -> ``scorer`` (the learned
+head) -> ``yelps`` (where the head hears something: paths too weak for tracks) -> ``decisions``
+(half-second cells, hysteresis, windows) -> ``events`` (merged and described).
 """
 
 from __future__ import annotations

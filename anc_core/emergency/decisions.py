@@ -14,7 +14,7 @@ import numpy as np
 
 from anc_core.dsp.jit import jit
 from anc_core.emergency.figure_names import CELL_FRAMES, FRAMES_PER_S
-from anc_core.emergency.findings import GROUP_OF, GROUPS, Finding
+from anc_core.emergency.findings import GROUP_OF, GROUPS, Finding, Kind
 from anc_core.records import Window
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ SURE_OF_THEMSELVES = ("smoke_alarm", "co_alarm")
 EVENT_THRESHOLD = 0.6
 """Score that an event must reach somewhere; protection begins below it."""
 _IS_WATCHED = np.array([group.noise_type not in SURE_OF_THEMSELVES for group in GROUPS])
+_SWEEPS = GROUPS.index(GROUP_OF[Kind.FAST_SWEEP])
 _MIN_COVER_FRAMES = CELL_FRAMES // 4
 
 
@@ -90,6 +91,8 @@ class CellBoard:
         self._scores = np.zeros((num_channels, len(GROUPS), _RING_CELLS))
         self._learned = np.zeros(_RING_CELLS)
         self._standard = np.zeros(_RING_CELLS)
+        # Apart from the other rules: the head is asked with what those say, and it was trained so.
+        self._traced = np.zeros((num_channels, _RING_CELLS))
         self._counts_alone = np.zeros(_RING_CELLS, np.bool_)
         hold_share, acts = _HOLD_SHARE, [*[True] * len(GROUPS), False, False]
         if thresholds is not None:
@@ -114,6 +117,8 @@ class CellBoard:
         last = (finding.stop - _MIN_COVER_FRAMES) // CELL_FRAMES
         cells = np.arange(first, last + 1) % _RING_CELLS
         row = self._scores[channel, GROUPS.index(GROUP_OF[finding.kind])]
+        if finding.is_traced:
+            row = self._traced[channel]
         row[cells] = np.maximum(row[cells], finding.score)
         if finding.is_standard:
             self._standard[cells] = np.maximum(self._standard[cells], finding.score)
@@ -146,6 +151,8 @@ class CellBoard:
         while self._next < stop:
             cell = self._next
             scores = self._scores[:, :, cell % _RING_CELLS].copy()
+            traced = self._traced[:, cell % _RING_CELLS]
+            scores[:, _SWEEPS] = np.maximum(scores[:, _SWEEPS], traced)
             is_protected = _is_protected(
                 self._scores,
                 self._learned,
@@ -167,6 +174,7 @@ class CellBoard:
             self._scores[:, :, cell % _RING_CELLS] = 0.0
             self._learned[cell % _RING_CELLS] = 0.0
             self._standard[cell % _RING_CELLS] = 0.0
+            self._traced[:, cell % _RING_CELLS] = 0.0
             self._counts_alone[cell % _RING_CELLS] = False
             self._next += 1
             yield Decision(cell, is_protected, scores)

@@ -30,6 +30,7 @@ from anc_core.emergency.lasting import LastingRidges
 from anc_core.emergency.listener import BLOCK_ADVANCE, BLOCK_FRAMES, BLOCK_LENGTH, Listener
 from anc_core.emergency.ridges import ANALYSIS_RATE_HZ, FRAME_LENGTH, HOP_LENGTH
 from anc_core.emergency.scorer import SCORE_LAG_CELLS, CellScorer
+from anc_core.emergency.yelps import YelpTracer
 from anc_core.presets import ProtectionParameters
 from anc_core.records import Event, Window
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from anc_core.emergency.findings import Finding
 
 MIN_SAMPLE_RATE_HZ = 4_000
 """Below this there is no room for the carriers of alarms, and the detector says nothing."""
@@ -161,6 +164,7 @@ class AlarmDetector:
             self._num_channels, threshold, None if head is None else head.thresholds
         )
         self._scorer = None if head is None else CellScorer(head.trees, self._num_channels)
+        self._tracers = [YelpTracer(head.thresholds) for _ in self._listeners if head is not None]
         self._windows = WindowLog(threshold, self._start_s)
         self._events = EventLog(threshold, self._start_s)
         self._powers: list[NDArray[np.float64]] = []
@@ -254,12 +258,16 @@ class AlarmDetector:
             findings = listener.hear(columns[channel], is_last=is_last)
             if self._scorer is not None:
                 self._scorer.take(channel, listener.figures)
-            for finding in findings:
-                self._board.paint(channel, finding)
-                self._events.note(finding)
+                self._tracers[channel].take(listener.fast_power)
+            self._note(channel, findings)
             if self._ridges is not None and listener.heard is not None:
                 self._ridges.add(channel, *listener.heard)
         self._num_frames += num_frames
+
+    def _note(self, channel: int, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self._board.paint(channel, finding)
+            self._events.note(finding)
 
     def _hear_rest(self) -> None:
         """Judge what is left, with silence after it so that every sample lies in a frame."""
@@ -277,10 +285,12 @@ class AlarmDetector:
         self._decide(horizon - LOOKAHEAD_CELLS, horizon)
 
     def _judge(self, num_cells: int, *, is_last: bool) -> None:
-        """Let the head score the cells before ``num_cells``, and say which ridges last."""
+        """Let the head score the cells before ``num_cells``, trace yelps, say which ridges last."""
         scores: list[float] = []
         if self._scorer is not None:
             scores = self._scorer.score(self._board, num_cells, is_last=is_last)
+        for channel, tracer in enumerate(self._tracers):
+            self._note(channel, tracer.trace(scores))
         if self._ridges is not None:
             self._ridges.judge(scores, is_last=is_last)
 

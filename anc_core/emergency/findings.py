@@ -82,6 +82,8 @@ class Finding:
         Share of the movement that goes up, 0 to 1; 0.5 where that means nothing.
     fall_db_s : float
         dB a second that the pulses or notes of a rhythm lose while they sound; 0 for other kinds.
+    is_traced : bool
+        Whether the path of every cycle was found (:mod:`anc_core.emergency.yelps`).
     """
 
     kind: Kind
@@ -95,16 +97,18 @@ class Finding:
     onsets: tuple[int, ...] = ()
     upward: float = 0.5
     fall_db_s: float = 0.0
+    is_traced: bool = False
 
     @property
     def is_standard(self) -> bool:
-        """Whether it is a tone signal that a standard fixes and hardly anything else makes.
+        """Whether it is a signal that hardly anything else makes: its rule protects alone.
 
         Two tones in turn, and a sounder's tone held: together 0.25 % of the time of other sounds on
-        the half of the recordings that was tuned on, all of it car horns.
+        the half of the recordings that was tuned on, all of it car horns. And yelps whose path was
+        traced, of which other sounds have about as many.
         """
         is_sounder = self.kind is Kind.STEADY and SOUNDER_HZ[0] <= self.low_hz <= SOUNDER_HZ[1]
-        return self.kind is Kind.TWO_TONE or is_sounder
+        return self.kind is Kind.TWO_TONE or is_sounder or self.is_traced
 
     @property
     def holds_level(self) -> bool:

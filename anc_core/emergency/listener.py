@@ -17,7 +17,6 @@ from anc_core.emergency.ridges import (
     HOP_LENGTH,
     NUM_PEAKS,
     Ridges,
-    find_ridges,
     ridges_and_power,
 )
 from anc_core.emergency.sweeps import (
@@ -63,6 +62,8 @@ class Listener:
         self._num_frames = 0
         self.heard: tuple[Ridges, Tracks] | None = None
         """Peaks of the last block and their tracks."""
+        self.fast_power = np.zeros((0, 0), np.float32)
+        """Powers of its short frames."""
 
     def hear(self, samples: NDArray[np.float32], *, is_last: bool = False) -> list[Finding]:
         """Return what the rules find in the frames of ``samples`` and their past.
@@ -77,8 +78,9 @@ class Listener:
             Whether the recording ends here, so that a rhythm need not wait for its silence.
         """
         long, power = ridges_and_power(samples, FRAME_LENGTH)
-        fast = find_ridges(samples[_CENTRING:], FAST_FRAME_LENGTH)
+        fast, fast_power = ridges_and_power(samples[_CENTRING:], FAST_FRAME_LENGTH)
         num = len(long.pitch)
+        self.fast_power = fast_power[:num]
         tracks = self._labeller.label(long)
         self.heard = (long, tracks)
         first = self._num_frames

@@ -7,7 +7,7 @@ does not fill the pauses; the pulses are then compared with the patterns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -27,6 +27,9 @@ CONTEXT_FRAMES = int(12.5 * FRAMES_PER_S)
 _DEPTH_DB = np.float32(8.0)
 _QUICK_DEPTHS_DB = (np.float32(5.0), np.float32(3.0))
 """For T4, whose pauses a room half fills, or fills but for this."""
+_SLOW_DEPTHS_DB = (_DEPTH_DB, np.float32(14.0), np.float32(20.0))
+"""For T3: where a room cancels the tone, what is loud are its onset and its end, and what sounds in
+between lies 10 to 20 dB lower. Its pauses are long enough for the tail of a room."""
 _LOUD_FRAMES = 16
 """What so many frames (0.25 s) exceed is loud as well: T4 is silent nine tenths of the time, and
 what noise leaves at its pitch would be most of what sounds."""
@@ -70,15 +73,22 @@ def rhythm_findings(heard: Heard) -> list[Finding]:
         return []
     long = _Envelopes.of(heard.pitch, heard.level_db, carriers)
     quick = _Envelopes.of(heard.fast_pitch, heard.fast_level_db, carriers)
-    floor_db = long.usual_db - _DEPTH_DB
-    cuts = _Cuts(long, np.stack([floor_db, floor_db], axis=1), (_MAX_HOLE, _MAX_NULL))
+    plain = _Cuts(long, (long.usual_db - _DEPTH_DB)[:, np.newaxis], (_MAX_HOLE,))
+    slow_floors_db = long.usual_db[:, np.newaxis] - np.array(_SLOW_DEPTHS_DB)
+    bridged = _Cuts(long, slow_floors_db, (_MAX_NULL,) * len(_SLOW_DEPTHS_DB))
     floors_db = [loud - d for loud in (quick.usual_db, quick.loud_db) for d in _QUICK_DEPTHS_DB]
     quick_cuts = _Cuts(quick, np.sort(floors_db, axis=0).T, (_MAX_HOLE,) * len(floors_db))
     findings: list[list[Finding]] = [[] for _ in carriers]
-    for some, pattern in ((quick_cuts, _FOUR), (cuts, _THREE)):
-        for carrier, train, onsets in some.groups(pattern, is_complete=heard.is_complete):
-            findings[carrier] += _groups(train, onsets, pattern, heard)
-    trains = [cuts.train(carrier, 0) for carrier in range(len(carriers))]
+    for cuts, pattern in (
+        (quick_cuts, _FOUR),
+        (plain, _THREE),
+        (bridged, _THREE),
+        (bridged, _WORN_THREE),
+    ):
+        for carrier, train, onsets in cuts.groups(pattern, is_complete=heard.is_complete):
+            found = _groups(train, onsets, pattern, heard)
+            findings[carrier] += [one for one in found if one.cycle_s or not pattern.must_repeat]
+    trains = [plain.train(carrier, 0) for carrier in range(len(carriers))]
     for carrier, train in enumerate(trains):
         findings[carrier] += _regular(train, heard)
     together = [finding for of_carrier in findings for finding in of_carrier]
@@ -244,6 +254,8 @@ class _Pattern:
     pause_s: float
     """Least silence before and after the group."""
     cycle_s: tuple[float, float]
+    must_repeat: bool = False
+    """Whether a single group is none."""
 
     @property
     def numbers(self) -> tuple[int, NDArray[np.float64]]:
@@ -254,6 +266,8 @@ class _Pattern:
 
 # The standards allow +-10 %; rooms and noise move an edge by some frames more.
 _THREE = _Pattern(Kind.TEMPORAL_THREE, 3, (0.34, 0.74), (0.8, 1.25), 0.12, 0.9, (3.2, 4.8))
+_WORN_THREE = replace(_THREE, length_s=(0.34, 0.92), must_repeat=True)
+"""With the tail of the room."""
 _FOUR = _Pattern(Kind.TEMPORAL_FOUR, 4, (0.06, 0.19), (0.13, 0.30), 0.09, 1.2, (4.5, 7.0))
 
 

@@ -90,6 +90,13 @@ def _analysis(frame_length: int) -> _Analysis:
     )
 
 
+def bin_frequencies(frame_length: int) -> NDArray[np.float64]:
+    """Return the frequencies (Hz) of the bins that :func:`ridges_and_power` returns."""
+    analysis = _analysis(frame_length)
+    bins = np.arange(analysis.first_bin, analysis.stop_bin)
+    return np.asarray(bins * analysis.bin_hz, np.float64)
+
+
 def find_ridges(samples: NDArray[np.float32], frame_length: int = FRAME_LENGTH) -> Ridges:
     """Return the peaks of all complete frames of ``samples``.
 

@@ -69,6 +69,21 @@ def test_t3_is_known_though_reflections_cancel_the_tone_for_a_moment():
     assert finding.on_s == pytest.approx(0.5, abs=1.5 / RATE)
 
 
+def test_t3_is_known_though_reflections_cancel_all_but_its_onset_and_its_end():
+    context = heard(three(1) + three(5))
+    since_s = np.arange(CONTEXT_FRAMES) / RATE % 1.0
+    hollow = np.where((since_s > 0.1) & (since_s < 0.4), -33.0, -20.0)
+    assert kinds(with_levels(context, hollow))[Kind.TEMPORAL_THREE] == 0.95
+
+
+def test_t3_whose_pauses_the_room_fills_must_repeat():
+    def long(at_s: float):
+        return [(start_s, start_s + 0.85, hertz) for start_s, _, hertz in three(at_s)]
+
+    assert kinds(heard(long(1) + long(5)))[Kind.TEMPORAL_THREE] == 0.95
+    assert Kind.TEMPORAL_THREE not in kinds(heard(long(4)))
+
+
 def test_fall_within_the_pulses_is_measured():
     context = heard(three(2) + three(6))
     since_s = np.arange(CONTEXT_FRAMES) / RATE % 1.0
