@@ -160,37 +160,37 @@ class _Train:
 
     @property
     def length_s(self) -> NDArray[np.float64]:
-        return (self.stop - self.start) / FRAMES_PER_S
+        return np.asarray((self.stop - self.start) / FRAMES_PER_S)
 
     @property
     def pitch(self) -> NDArray[np.float64]:
         """log2 Hz, the mean of every pulse."""
-        return self._figures[0]
+        return np.asarray(self._figures[0])
 
     @property
     def spread(self) -> NDArray[np.float64]:
         """Octaves, the standard deviation of the pitch within every pulse."""
-        return self._figures[1]
+        return np.asarray(self._figures[1])
 
     @property
     def filled(self) -> NDArray[np.float64]:
         """Share of the frames of every pulse that have a peak."""
-        return self._figures[2]
+        return np.asarray(self._figures[2])
 
     @property
     def fall_db_s(self) -> NDArray[np.float64]:
         """Level that every pulse loses once it has settled, dB a second."""
-        return self._figures[3]
+        return np.asarray(self._figures[3])
 
     @cached_property
     def _figures(self) -> NDArray[np.float64]:
-        figures = np.empty((4, self.places.shape[1]))
+        figures: NDArray[np.float64] = np.empty((4, self.places.shape[1]))
         heard, row = self._envelopes, self._carrier
         kernels.describe_pulses(
             heard.level_db[row],
             heard.pitch[row],
             float(heard.carriers[row]),
-            self._floor_db,
+            float(self._floor_db),
             self.places,
             figures,
         )

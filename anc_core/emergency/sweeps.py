@@ -179,7 +179,8 @@ def contour_of(pitch: NDArray[np.float32]) -> NDArray[np.float32]:
     ndarray of float32, shape (num_frames,)
     """
     contour = np.full(len(pitch), _NONE)
-    _fill_contour(np.ascontiguousarray(pitch), *_SEARCHED, contour)
+    low, high = _SEARCHED.tolist()
+    _fill_contour(np.ascontiguousarray(pitch), low, high, contour)
     return contour
 
 
@@ -293,7 +294,7 @@ def _num_same(earlier: NDArray[np.float32], later: NDArray[np.float32]) -> int:
     count = np.int32(0)
     for i in range(len(later)):
         count += np.int32((abs(earlier[i] - later[i]) < _SAME) & (later[i] > 0))
-    return count
+    return int(count)
 
 
 @jit("boolean(float32[::1], float64[::1])")
