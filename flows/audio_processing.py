@@ -39,6 +39,7 @@ from anc_core.jobs.batch import (
     results_of_lost_shard,
     run_shard,
     summarise,
+    with_renewed,
 )
 from anc_core.jobs.dask_pool import DaskPool
 from anc_core.jobs.plan import BatchRequest, plan_batch
@@ -531,9 +532,7 @@ def _finish_what_others_left(
             break
         were_there = _await_others(running)
         running.shards.append(tuple(held))
-        lines = _submit(running, len(running.shards) - 1).result()
-        renewed = {line.source_path for line in lines}
-        results = [line for line in results if line.source_path not in renewed] + list(lines)
+        results = with_renewed(results, _submit(running, len(running.shards) - 1).result())
     return results
 
 

@@ -214,6 +214,14 @@ def held_by_others(
     return [job for job in jobs if str(job.source.absolute()) in held]
 
 
+def with_renewed(
+    results: Sequence[RecordingResult], lines: Sequence[RecordingResult]
+) -> list[RecordingResult]:
+    """Return ``results`` with ``lines`` in the place of what they say anew of the same sources."""
+    renewed = {line.source_path for line in lines}
+    return [*(line for line in results if line.source_path not in renewed), *lines]
+
+
 def conclude(
     plan: BatchPlan,
     results: Iterable[RecordingResult],

@@ -20,6 +20,7 @@ from anc_core.jobs.batch import (
     held_by_others,
     results_of_lost_shard,
     run_shard,
+    with_renewed,
 )
 from anc_core.jobs.dask_pool import DaskPool
 from anc_core.jobs.plan import BatchRequest, plan_batch
@@ -117,9 +118,7 @@ def _finish_twins(
     held = held_by_others(plan.jobs, results)
     if not held:
         return results
-    lines = run_shard(held, settings, final=True)
-    renewed = {line.source_path for line in lines}
-    return [line for line in results if line.source_path not in renewed] + list(lines)
+    return with_renewed(results, run_shard(held, settings, final=True))
 
 
 def _run_shards(

@@ -54,9 +54,8 @@ class ManifestRow(Record):
     @field_validator("path", "reference_path")
     @classmethod
     def _possible(cls, path: Where | None) -> Where | None:
-        if isinstance(path, Path) and b"\0" in os.fsencode(
-            path
-        ):  # UnicodeEncodeError is a ValueError
+        # What fsencode() raises, UnicodeEncodeError, is a ValueError.
+        if isinstance(path, Path) and b"\0" in os.fsencode(path):
             msg = "a NUL can be in no file's name"
             raise ValueError(msg)
         return path
