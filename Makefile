@@ -38,12 +38,13 @@ audit: .venv/.dev  ## look for known vulnerabilities in what is pinned; needs th
 	@$(RUN) pip_audit --strict --requirement constraints.txt --no-deps --disable-pip \
 	  || { echo "Findings above, or the advisories could not be asked (no network?): not audited."; exit 1; }
 
-check: .venv/.dev  ## all that CI checks
-	$(MAKE) --jobs=2 lint types contracts kernels
+# The kernels take one core for two minutes: meanwhile the other installs what the tests need.
+check:  ## all that CI checks
+	$(MAKE) --jobs=2 kernels types lint contracts
 	$(MAKE) test
 
 # Otherwise each of the runners of the tests compiles the same ones, beside the other.
-kernels: .venv/.dev  ## compile all kernels into the cache
+kernels: .venv/.runtime  ## compile all kernels into the cache
 	$(RUN) tests.kernels
 
 lint: .venv/.dev  ## format and lint

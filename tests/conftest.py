@@ -43,10 +43,15 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # Prefect's other settings are made once per process and stay.
     kept = {name: value for name, value in os.environ.items() if name.startswith("PREFECT_")}
     forget_configuration()  # of the log, by a command
-    os.environ.clear()
-    os.environ.update({**kept, **before})
+    after = {**kept, **before}
     if _SERVER not in before:
-        os.environ.pop(_SERVER, None)
+        after.pop(_SERVER, None)
+    # Only what differs: each change may move the array that C libraries read in other threads.
+    for name in os.environ.keys() - after.keys():
+        del os.environ[name]
+    os.environ.update(
+        {name: value for name, value in after.items() if os.environ.get(name) != value}
+    )
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.request import Request, urlopen
 
 import fsspec
 import pytest
@@ -41,7 +42,8 @@ def s3_server() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)
-        # Instances hold the address of an earlier server.
+        # An earlier server of this process has left what it held, and its address in instances.
+        urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
         fsspec.get_filesystem_class("s3").clear_instance_cache()
         store = fsspec.filesystem("s3", use_listings_cache=False)
         store.mkdir(BUCKET)

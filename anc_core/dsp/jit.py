@@ -94,13 +94,15 @@ def jit(signature: str) -> Callable[[Kernel], Kernel]:
     -----
     The kernel releases the GIL. Numba renews its cache when a kernel's own file changes, but not
     when one does from which it takes constants or other kernels; so a digest of all files that
-    stand behind it is part of its name.
+    stand behind it is part of its name, and so is one of its signature: Numba keeps one index for
+    all signatures of a name, and of two processes that add one each at the same time, one can leave
+    its code under the signature of the other, for good.
     """
 
     def decorate(function: Kernel) -> Kernel:
         import numba
 
-        named = _named_after_sources(function)
+        named = _named_apart(function, signature)
 
         def compiled(*, cache: bool) -> Any:  # noqa: ANN401 - numba ships no types
             # error_model "numpy": a division by zero gives inf and not an exception, whose branch
@@ -192,11 +194,12 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return known
 
 
-def _named_after_sources(function: Kernel) -> Kernel:
+def _named_apart(function: Kernel, signature: str) -> Kernel:
     source = inspect.getsourcefile(function)
     if source is not None:
         base = function.__qualname__.split("-")[0]
-        function.__qualname__ = f"{base}-{_digest_behind(Path(source))}"
+        types = hashlib.sha256(signature.encode()).hexdigest()[:8]
+        function.__qualname__ = f"{base}-{_digest_behind(Path(source))}-{types}"
     return function
 
 

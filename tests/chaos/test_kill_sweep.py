@@ -81,7 +81,7 @@ def _table(out: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     "as_flow",
     [
-        False,
+        pytest.param(False, marks=pytest.mark.long),
         pytest.param(
             True, marks=[pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("flow")]
         ),

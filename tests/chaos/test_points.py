@@ -91,7 +91,14 @@ def store_in(folder: Path, migrated: Path) -> str:
     return f"sqlite:///{folder / 'anc.db'}"
 
 
-@pytest.mark.parametrize("name", CASES)
+# CI needs one of each kind; ``make chaos`` does them all.
+_KINDS = ("kill -9", "disk full from then on", "database away from then on")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in _KINDS else pytest.param(name, marks=pytest.mark.long) for name in CASES],
+)
 def test_at_every_step(
     small: tuple[World, list[str]], migrated: Path, tmp_path: Path, name: str
 ) -> None:

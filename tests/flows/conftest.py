@@ -30,8 +30,12 @@ def store_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the flow tests in one process under xdist, so that they share their server."""
+    """Keep the flow tests in one process under xdist, so that they share their server.
+
+    First, because xdist reads the groups in this same hook.
+    """
     for item in items:
         if "prefect_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flow)

@@ -62,7 +62,7 @@ def test_prefect_still_starts_its_server_where_ours_takes_over() -> None:
     assert SubprocessASGIServer._run_uvicorn_command is embedded_server._start
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("flow")
 def test_ctrl_c_ends_within_five_seconds_and_the_run_is_crashed(tmp_path: Path) -> None:
     process, server = _start(tmp_path)

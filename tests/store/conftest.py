@@ -38,33 +38,55 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             server = pgserver.get_server(folder, cleanup_mode="delete")
         except Exception as err:  # noqa: BLE001 - root, containers, missing libraries: any
             pytest.skip(f"PostgreSQL cannot be started here: {err}")
+    admin = create_engine(parse_url(server.get_uri()), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        # No test here pulls the plug: databases that live for a second need not reach the disk.
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(text(f"ALTER SYSTEM SET {name} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    admin.dispose()
     yield server.get_uri()
     server.cleanup()
 
 
 @contextmanager
-def fresh_postgres(postgres_server: str) -> Iterator[str]:
-    """Yield the URL of a fresh database and drop it afterwards."""
+def fresh_postgres(postgres_server: str, template: str = "template1") -> Iterator[str]:
+    """Yield the URL of a fresh database, a copy of ``template``, and drop it afterwards."""
     name = f"anc_test_{secrets.token_hex(6)}"
     admin = create_engine(parse_url(postgres_server), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of a fresh database, dropped afterwards."""
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    """Name of an empty database at head: a copy of it is cheaper than running the migrations."""
     with fresh_postgres(postgres_server) as url:
+        open_database(url).dispose()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[str]:
+    """URL of a fresh database, dropped afterwards; at head for a test that takes ``database``."""
+    template = "template1"
+    if "database" in request.fixturenames:
+        template = request.getfixturevalue("migrated_postgres")
+    with fresh_postgres(postgres_server, template) as url:
         yield url
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'anc.db'}"
+def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a file that is not there yet; at head for a test that takes ``database``."""
+    file = tmp_path / "anc.db"
+    if "database" in request.fixturenames:
+        shutil.copyfile(request.getfixturevalue("migrated_file"), file)
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture(scope="session")

@@ -149,6 +149,27 @@ def test_a_kernel_notices_that_a_constant_of_another_file_has_changed(tmp_path, 
     assert digests[0] == digests[2]
 
 
+BY_DTYPE = """
+from anc_core.dsp.jit import jit_by_dtype
+
+@jit_by_dtype("real(real)")
+def twice(x):
+    return x + x
+"""
+
+
+def test_each_type_has_an_index_of_its_own(tmp_path, monkeypatch):
+    """Two processes that add to one index at once can leave each other's code in it."""
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    path = tmp_path / "kernel.py"
+    path.write_text(BY_DTYPE)
+    twice = load(path).twice
+    assert {twice(dtype)(dtype(1.5)) for dtype in (np.float32, np.float64)} == {3.0}
+    assert len(list((tmp_path / "cache").rglob("*.nbi"))) == 2
+
+
 def test_all_files_that_stand_behind_a_kernel_are_known():
     from anc_core.dsp import adaptive_guard, adaptive_lms_kernel, adaptive_watch
 

@@ -6,6 +6,9 @@ import pytest
 from anc_core.dsp.jit import jit_by_dtype
 from anc_core.dsp.real_fft import SIGNATURE, Plan, backward, fast_length, forward
 
+# Compiled for these tests alone: by one runner, not by each.
+pytestmark = pytest.mark.xdist_group("real_fft")
+
 
 @jit_by_dtype(f"void(real[:, ::1], real[:, ::1], {SIGNATURE})")
 def run_forward(signal, spectrum, sides, places, turns, twist, work):
