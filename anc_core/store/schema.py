@@ -5,6 +5,7 @@ The common case, a database at head, costs one SELECT and does not import Alembi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -102,7 +103,8 @@ def alembic_config(connection: Connection) -> Config:
     """Return Alembic's configuration for ``connection``; no file is read."""
     from alembic.config import Config
 
-    config = Config()
+    # Alembic's own default is what stdout was when it was imported, which may be closed by now.
+    config = Config(stdout=sys.stdout)
     config.set_main_option("script_location", _script_location())
     config.attributes["connection"] = connection
     return config

@@ -51,7 +51,7 @@ class Case:
 
 FOR_GOOD = 10_000
 CASES = {
-    "kill -9": Case(die, _ALL, 1, 9),
+    "kill -9": Case(die, _ALL, 1, 15),
     "disk full from then on": Case(fill_the_disk, _FILES, FOR_GOOD, 17),
     "disk full for a moment": Case(fill_the_disk, _FILES, 2, 17),
     "read-only from then on": Case(forbid_writing, _FILES, FOR_GOOD, 17),

@@ -58,6 +58,7 @@ def test_down_to_nothing_and_up_again(database):
     process(database)
 
 
-def test_alembic_itself_finds_nothing_to_do(database):
+def test_alembic_itself_finds_nothing_to_do(database, capsys):
     with database.engine.begin() as connection:
         command.check(alembic_config(connection))
+    assert "No new upgrade" in capsys.readouterr().out

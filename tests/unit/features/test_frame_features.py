@@ -11,6 +11,10 @@ from anc_core.features import frame_features as f
 from anc_core.features.filterbanks import cosine_transform, mel_filters
 from tests.oracles import features as oracle
 
+# Numba compiles librosa's functions on their first call, into files that all runners share; two
+# that add to them at once may load each other's code, so only one does.
+pytestmark = pytest.mark.xdist_group("librosa")
+
 PARAMETERS = {"sr": f.SAMPLE_RATE, "n_fft": f.FRAME_LENGTH, "hop_length": f.HOP_LENGTH}
 
 
