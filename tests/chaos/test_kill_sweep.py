@@ -78,14 +78,9 @@ def _table(out: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name != "cpu_s"} for row in rows]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "as_flow",
-    [
-        pytest.param(False, marks=pytest.mark.long),
-        pytest.param(
-            True, marks=[pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("flow")]
-        ),
-    ],
+    "as_flow", [False, pytest.param(True, marks=pytest.mark.xdist_group("flow"))]
 )
 def test_killed_twice_a_sweep_ends_with_the_table_of_one_that_was_not(
     tmp_path: Path, *, as_flow: bool

@@ -83,10 +83,10 @@ def postgres_url(request: pytest.FixtureRequest, postgres_server: str) -> Iterat
 @pytest.fixture
 def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a file that is not there yet; at head for a test that takes ``database``."""
-    file = tmp_path / "anc.db"
     if "database" in request.fixturenames:
-        shutil.copyfile(request.getfixturevalue("migrated_file"), file)
-    return f"sqlite:///{file}"
+        url: str = request.getfixturevalue("ready_url")
+        return url
+    return f"sqlite:///{tmp_path / 'anc.db'}"
 
 
 @pytest.fixture(scope="session")
